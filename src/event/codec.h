@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "event/event.h"
+
+namespace millrace {
+
+/// The shapes in which events reach us. The number is stored in every record: never reuse one.
+enum class CodecId : std::uint8_t {
+  kNative = 1,       ///< our own JSON event, fields named as in `Event`
+  kSegment = 2,      ///< one message of the Segment family
+  kCloudEvents = 3,  ///< CloudEvents 1.0, structured JSON
+  kVisit = 4,        ///< clickstream visit document (C1), plain or with wrapped events
+  kActivity = 5,     ///< e-commerce activity event (E7)
+  kGa4 = 6,          ///< one event of the GA4 Measurement Protocol
+  kPubSub = 7,       ///< a Pub/Sub push message whose data is one of the above
+};
+
+std::string_view codec_name(CodecId codec);
+std::optional<CodecId> codec_of(std::string_view name);
+
+/// What is known of a record beside its own bytes; stored before it in the log as `attributes`.
+/// Layout: docs/formats/envelope.md.
+struct Envelope {
+  CodecId codec = CodecId::kNative;
+  std::uint8_t codec_version = 1;
+  std::string_view source;
+  TimeUs received_time = 0;
+  std::optional<TimeUs> sent_time;
+  std::string_view ip;
+  std::string_view user_agent;
+  std::string_view message_id;  ///< given when the bytes themselves hold none
+  std::string_view context;     ///< JSON shared by the records of one body (Segment's batch context,
+                                ///< GA4's client), which each record's own fields override
+};
+
+/// Append the stored form of `envelope` to `out`.
+void encode_envelope(const Envelope& envelope, std::string& out);
+
+/// Read it back; the views point into `bytes`. Errors: kCorrupt.
+Result<Envelope> decode_envelope(std::string_view bytes);
+
+/// What the collector knows of a request before it looks into the body.
+struct BodyFacts {
+  std::string_view source;      ///< from the write key; "web" without one
+  TimeUs received_time = 0;
+  std::string_view ip;
+  std::string_view user_agent;
+  std::string_view message_id;  ///< `Idempotency-Key`, or ce-id of a binary CloudEvent
+  std::string_view segment_type;  ///< "track", "page", … from the route, when the body has no `type`
+};
+
+struct BodyLimits {
+  std::size_t event_bytes_max = 32'000;
+  std::size_t batch_bytes_max = 500'000;
+  std::size_t events_max = 10'000;  ///< in one body
+};
+
+/// One accepted piece of a body: it has been decoded once, so a later decode will succeed.
+struct BodyRecord {
+  std::string_view value;     ///< the original bytes, a slice of the body (or of `BodySplit::storage`)
+  std::string_view key;       ///< partition key: anonymous id, else session id, else user id
+  std::string attributes;     ///< encoded Envelope
+  std::uint32_t count = 1;    ///< events in it
+};
+
+/// One refused piece: it goes to quarantine, its batch goes on.
+struct RefusedRecord {
+  std::string_view value;
+  Error reason;               ///< `where` points into the body: "batch[3].timestamp"
+  std::string attributes;     ///< encoded Envelope
+};
+
+struct BodySplit {
+  std::vector<BodyRecord> accepted;
+  std::vector<RefusedRecord> refused;
+  std::vector<std::unique_ptr<std::string>> storage;  ///< owns values and keys that are not slices of the body
+  std::vector<std::unique_ptr<EventBatch>> decoded;   ///< keeps what keys may point into
+};
+
+/// Cut a body into records and check each by decoding it. `body` must have 64 readable bytes after
+/// its end (simdjson reads that far). Accepts one JSON value, an array, JSON lines, or the family's
+/// own batch form, by looking at the bytes and never at Content-Type.
+/// Errors (the whole body): kInvalid when it cannot be parsed at all; kOverloaded when it holds more
+/// than `events_max` events or is larger than `batch_bytes_max`.
+Result<BodySplit> split_body(CodecId codec, std::string_view body, const BodyFacts& facts,
+                             const BodyLimits& limits);
+
+/// Decode one record to 0..n events, appended to `out`. `value` must have 64 readable bytes after its
+/// end and outlive `out`, as must what `envelope` views. Errors: kInvalid, `where` naming the field;
+/// `out` is then as before.
+Status decode_record(const Envelope& envelope, std::string_view value, EventBatch& out);
+
+}  // namespace millrace
