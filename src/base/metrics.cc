@@ -1,0 +1,67 @@
+#include "base/metrics.h"
+
+#include <cmath>
+
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+namespace millrace::metrics {
+namespace {
+
+constexpr double kFirstBucketSeconds = 10e-6;
+constexpr double kLastBucketSeconds = 10.0;
+constexpr double kBucketGrowth = 1.25;
+
+prometheus::Registry& registry() {
+  static prometheus::Registry instance;
+  return instance;
+}
+
+prometheus::Histogram::BucketBoundaries latency_buckets() {
+  prometheus::Histogram::BucketBoundaries bounds;
+  for (double bound = kFirstBucketSeconds; bound < kLastBucketSeconds; bound *= kBucketGrowth)
+    bounds.push_back(bound);
+  bounds.push_back(kLastBucketSeconds);
+  return bounds;
+}
+
+}  // namespace
+
+prometheus::Counter& counter(const std::string& name, const std::string& help,
+                             const std::map<std::string, std::string>& labels) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry()).Add(labels);
+}
+
+prometheus::Gauge& gauge(const std::string& name, const std::string& help,
+                         const std::map<std::string, std::string>& labels) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry()).Add(labels);
+}
+
+prometheus::Histogram& latency_seconds(const std::string& name, const std::string& help,
+                                       const std::map<std::string, std::string>& labels) {
+  static const auto bounds = latency_buckets();
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry()).Add(labels, bounds);
+}
+
+double quantile_seconds(const prometheus::Histogram& histogram, double q) {
+  const auto collected = histogram.Collect().histogram;
+  if (collected.sample_count == 0) return 0;
+  const double rank = q * static_cast<double>(collected.sample_count);
+  double lower_bound = 0, lower_count = 0;
+  for (const auto& bucket : collected.bucket) {
+    const auto count = static_cast<double>(bucket.cumulative_count);
+    if (count >= rank && count > lower_count) {
+      if (std::isinf(bucket.upper_bound)) return lower_bound;
+      return lower_bound + (bucket.upper_bound - lower_bound) * (rank - lower_count) / (count - lower_count);
+    }
+    lower_bound = bucket.upper_bound;
+    lower_count = count;
+  }
+  return lower_bound;
+}
+
+std::string render() {
+  return prometheus::TextSerializer().Serialize(registry().Collect());
+}
+
+}  // namespace millrace::metrics
