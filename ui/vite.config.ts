@@ -1,0 +1,21 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vite';
+
+// `npm run dev` shows the sources at once and hands every call on to a running `millrace up`.
+const server = process.env['MILLRACE_URL'] ?? 'http://127.0.0.1:8080';
+const toServer = { target: server, changeOrigin: true };
+
+export default defineConfig({
+  plugins: [react()],
+  build: {
+    // The server sends `default-src 'self'`: nothing may become a data: address or an inline script.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    license: { fileName: 'licenses.md' },
+    // ECharts is one big chunk, loaded only once a chart of it comes into view.
+    chunkSizeWarningLimit: 700,
+  },
+  server: {
+    proxy: { '/v1': toServer, '/healthz': toServer, '/metrics': toServer, '/openapi.json': toServer },
+  },
+});
