@@ -1,7 +1,11 @@
+# Builds every layer's test program.
+add_custom_target(unit_tests)
+
 # millrace_layer(NAME USES layer... LINK target...)
 #
 # Make the library `millrace_NAME` of every .cc in the folder, the test program `NAME_test` of its
-# *_test.cc files (their helpers are *_testing.cc) and one program for each *_bench.cc.
+# *_test.cc files (their helpers are *_testing.cc) and one program for each *_bench.cc, which ctest
+# runs for an instant, so that no benchmark rots.
 function(millrace_layer NAME)
   cmake_parse_arguments(ARG "" "" "USES;LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
@@ -35,10 +39,13 @@ function(millrace_layer NAME)
     target_link_libraries(${NAME}_test PRIVATE millrace_${NAME} ${helpers} GTest::gmock GTest::gtest_main)
     add_test(NAME ${NAME} COMMAND ${NAME}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(${NAME} PROPERTIES LABELS unit TIMEOUT 300)
+    add_dependencies(unit_tests ${NAME}_test)
   endif()
   foreach(bench ${benches})
     get_filename_component(name ${bench} NAME_WE)
     add_executable(${name} ${bench})
     target_link_libraries(${name} PRIVATE millrace_${NAME} ${helpers} benchmark::benchmark)
+    add_test(NAME bench.${name} COMMAND ${name} --benchmark_min_time=0.001 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(bench.${name} PROPERTIES LABELS bench TIMEOUT 120)
   endforeach()
 endfunction()

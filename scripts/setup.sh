@@ -8,6 +8,7 @@
 # its sha512 and kept in build/deps; no install script of any package is run. Nothing happens when the
 # files that describe the set-up have not changed since the last good run. Safe to stop and run again.
 set -euo pipefail
+SECONDS=0  # a make variable of this name would set bash's clock
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 deps=${MILLRACE_DEPS:-build/deps}
