@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+
+#include "log/event_log.h"
+#include "stream/books.h"
+#include "stream/event_feed.h"
+#include "stream/job.h"
+#include "warehouse/fact_writer.h"
+
+namespace millrace {
+
+inline constexpr std::string_view kEventsTopic = "events";
+inline constexpr std::string_view kQuarantineTopic = "quarantine";
+inline constexpr std::string_view kRecommendationsTopic = "recommendations";
+inline constexpr std::string_view kItemsTopic = "items";
+inline constexpr std::string_view kUsersTopic = "users";
+
+struct LoadJobOptions {
+  DurationUs transaction_interval = 250 * kMillisecondUs;
+  std::size_t transaction_rows_max = 50'000;  ///< about; a transaction holds at least one record
+  FactWriterOptions writer;
+};
+
+/// The job `load`: writes all partitions of the five topics to the warehouse, each transaction with its
+/// offsets. The truth of where it stands is the table `_offsets`; afterwards it commits the group `load` in
+/// the log, so that retention may pass. A record that cannot be written goes to the table `quarantine`.
+class LoadJob : public Job {
+ public:
+  static constexpr std::string_view kGroup = "load";
+
+  /// All arguments must outlive the job.
+  static std::unique_ptr<LoadJob> make(EventLog& log, EventFeed& feed, Warehouse& warehouse,
+                                       const LoadJobOptions& options = {});
+
+  /// Return what was committed last; empty before `start`. Threads: any.
+  virtual LoadPosition position() const = 0;
+};
+
+}  // namespace millrace

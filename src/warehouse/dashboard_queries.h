@@ -1,0 +1,28 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "warehouse/warehouse.h"
+
+namespace millrace {
+
+/// Return the length of a dashboard window by its name: 1h, 24h, 7d, 30d, all (about 10,000 years).
+/// Errors: kInvalid, naming the known ones.
+Result<DurationUs> dashboard_window(std::string_view name);
+
+/// Return the dashboard's figures as one JSON object:
+/// {"window","as_of","page_views_per_minute":[{"minute","views"}],"pages":[{"path","views"}],
+///  "popular_items":[{"item_id","name","category","views","carts","purchases"}],
+///  "sales_by_category":[{"category","currency","orders","quantity","revenue"}],
+///  "visits_by_device":[{"device","visits"}]}
+/// Page views are of the 60 minutes up to `as_of` (minutes without views included), pages and items the top
+/// 10, quantity and revenue exact decimals as strings with refunds taken off. `as_of` is the newest event's
+/// time, but never later than the wall clock. Errors: those of `dashboard_window`; kOverloaded, kIo.
+/// Threads: any; makes its own connection, so keep a DashboardQueries for repeated calls.
+Result<std::string> dashboard_snapshot(Warehouse& warehouse, std::string_view window);
+
+}  // namespace millrace

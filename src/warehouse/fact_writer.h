@@ -1,0 +1,113 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "event/event.h"
+#include "warehouse/warehouse.h"
+
+namespace millrace {
+
+/// What became of the events of one partition, since the beginning or in one transaction.
+struct BookEntry {
+  std::uint64_t applied = 0;      ///< in the tables
+  std::uint64_t duplicate = 0;    ///< dropped: came before
+  std::uint64_t quarantined = 0;  ///< accepted into the log, but found unfit when loaded
+
+  std::uint64_t total() const { return applied + duplicate + quarantined; }
+  bool operator==(const BookEntry&) const = default;
+};
+
+/// A row of the table `quarantine`. Empty text is written as NULL.
+struct QuarantineRow {
+  TimeUs received_time = 0;
+  std::string_view stage;
+  std::string_view code;
+  std::string_view message;
+  std::string_view where;
+  std::string_view source;
+  std::string_view codec;
+  std::string_view ip;
+  TimeUs first_attempt_time = 0;
+  TimeUs last_attempt_time = 0;
+  std::uint64_t events = 1;
+  std::string_view raw;
+};
+
+/// The place of a record that is not an event: a catalogue change, a served answer, a refused event.
+struct RecordPlace {
+  const TopicPartition& partition;
+  Offset offset;
+  TimeUs time = 0;
+};
+
+struct FactWriterOptions {
+  DurationUs duplicate_window = kDayUs;  ///< of received time, in which a message id counts once
+  std::size_t message_ids_max =
+      4'000'000;                          ///< kept in memory, 24 bytes each or less; beyond it the oldest go
+  std::size_t open_visits_max = 200'000;  ///< visitors followed by the 30-minute rule; the stalest go first
+};
+
+/// Writes everything that comes from the log: rows, offsets and books in one transaction. What was added is
+/// in the tables after `commit` and nowhere after `rollback`, so a reader of `_offsets` sees each
+/// event exactly once.
+///
+///   writer.begin();
+///   writer.add_events(partition, events);      // drops duplicates, counts in the books
+///   writer.set_next(partition, batch.next);
+///   writer.commit();
+///
+/// Threads: one at a time.
+class FactWriter {
+ public:
+  /// Read the offsets and books, and rebuild the memory of recent message ids and open visits.
+  static Result<std::unique_ptr<FactWriter>> open(Warehouse& warehouse, const FactWriterOptions& options);
+  virtual ~FactWriter() = default;
+
+  /// Return where to read on, as of the last commit; nothing for a partition never loaded.
+  virtual std::optional<Offset> next_offset(const TopicPartition& partition) const = 0;
+  virtual std::map<TopicPartition, BookEntry> books() const = 0;
+
+  /// Begin a transaction; none may be open.
+  virtual Status begin() = 0;
+
+  /// Add events of `partition` in log order, dropping those whose (source, message_id) came before.
+  /// The views must live until `commit` or `rollback`. Errors: kNoSpace, kInternal: roll back.
+  virtual Status add_events(const TopicPartition& partition, std::span<const Event> events) = 0;
+
+  /// Add a record of `items` or `users`: `value` is {"op","id","attributes"} as in docs/schema.md.
+  /// Errors: kInvalid when it is not (nothing is then added); others: roll back.
+  virtual Status add_item_change(const RecordPlace& place, std::string_view value) = 0;
+  virtual Status add_user_change(const RecordPlace& place, std::string_view value) = 0;
+
+  /// Add a record of `recommendations`. Errors: as above.
+  virtual Status add_recommendation(const RecordPlace& place, std::string_view value) = 0;
+
+  /// Add a refused event. It counts as applied for a record of the topic `quarantine`, and as quarantined
+  /// for any other.
+  virtual Status add_quarantine(const RecordPlace& place, const QuarantineRow& row) = 0;
+
+  /// Say that everything of `partition` below `next` is added.
+  virtual void set_next(const TopicPartition& partition, Offset next) = 0;
+
+  /// Return the rows added since `begin`.
+  virtual std::size_t rows() const = 0;
+
+  /// Make all of it durable and visible at once. After an error nothing was written and the transaction
+  /// is over. Errors: kNoSpace; kOverloaded when DuckDB ran out of memory (try with fewer rows); kIo;
+  /// kInvalid when a row does not fit its table.
+  virtual Status commit() = 0;
+
+  /// Forget what was added since `begin`.
+  virtual void rollback() = 0;
+};
+
+}  // namespace millrace

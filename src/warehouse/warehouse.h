@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/env.h"
+#include "base/result.h"
+
+namespace millrace {
+
+namespace duck {
+class Connection;
+class Database;
+}  // namespace duck
+
+struct WarehouseOptions {
+  Path path;      ///< the database file; its directory is made, and holds DuckDB's spill files too
+  Path lake_dir;  ///< the only directory that SQL may read files from
+  std::uint64_t memory_bytes_max = 512ull << 20;  ///< of DuckDB; beyond it queries spill, then fail
+  unsigned threads = 2;
+};
+
+/// The analysts' database: one DuckDB file, its tables as docs/schema.md says. DuckDB lets a process open
+/// a file twice and then silently diverges, so make one Warehouse for a path and share it.
+/// Threads: any method from any thread; each Connection belongs to one thread at a time.
+class Warehouse {
+ public:
+  /// Open or create the file and bring its tables up to date, each migration in a transaction. Afterwards
+  /// the instance reaches no file outside the lake and its settings are locked.
+  /// Errors: kExists when another process holds it; kInvalid when a newer Millrace wrote it; kDenied,
+  /// kNoSpace, kIo, kCorrupt.
+  static Result<std::unique_ptr<Warehouse>> open(Env& env, const WarehouseOptions& options);
+
+  /// Write everything to the main file (so that the next open has nothing to replay) and close it. All
+  /// connections must be gone.
+  ~Warehouse();
+
+  /// Make a connection. Its transactions are its own. Errors: kInternal.
+  Result<duck::Connection> connect();
+
+  Env& env() const { return env_; }
+
+ private:
+  Warehouse(Env& env, std::unique_ptr<duck::Database> database);
+
+  Env& env_;
+  std::unique_ptr<duck::Database> database_;
+};
+
+}  // namespace millrace
