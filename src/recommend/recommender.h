@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/env.h"
+#include "event/event.h"
+#include "recommend/item_filter.h"
+#include "recommend/recommendation.h"
+#include "recommend/settings.h"
+
+namespace millrace {
+
+/// What the platform knows of a person beside what they did.
+struct UserFacts {
+  std::string id;
+  std::string country;
+};
+
+/// Sizes and counts of what the recommender holds.
+struct RecommenderStats {
+  std::uint64_t events_applied = 0;    ///< that spoke for or against an item
+  std::uint64_t events_duplicate = 0;  ///< recognised as a retry by message id
+  std::size_t items = 0;
+  std::size_t catalogue_items = 0;  ///< put, not only seen in events
+  std::size_t profiles = 0;
+  std::size_t aliases = 0;
+  std::size_t sessions = 0;
+  std::size_t orders = 0;
+  std::size_t neighbour_pairs = 0;  ///< entries of all neighbour lists
+  std::size_t sales = 0;
+  std::uint64_t items_evicted = 0;
+  std::uint64_t profiles_evicted = 0;
+  std::vector<TimeUs> now;  ///< newest event time of each era
+  std::uint64_t bytes = 0;  ///< estimate of the memory held
+};
+
+struct RecommenderOptions {
+  ModelSettings model;
+  RecommenderLimits limits;
+
+  /// Called before each stage of an answer ("profile", "candidates", "filter", "rank"); an error, or
+  /// an exception, fails the stage. For fault injection by tests; empty otherwise.
+  std::function<Status(std::string_view stage)> before_stage;
+};
+
+/// Recommends from memory: popularity with forward decay, co-occurrence of items in sessions and
+/// orders, and what the person just did. How an answer comes about: docs/recommendations.md.
+///
+/// Threads: any method from any thread. Readers run beside one another; writers take turns and hold
+/// readers up for one short chunk at a time. `env` must outlive the object.
+class Recommender {
+ public:
+  Recommender(Env& env, RecommenderOptions options);
+  ~Recommender();
+
+  /// Take in what happened; the next `recommend` knows of it. Events that name no item only tell who
+  /// someone is. Order matters little: late events land at their own time.
+  void apply(std::span<const Event> events);
+  void apply(const Event& event) { apply(std::span(&event, 1)); }
+
+  void put_item(const ItemFacts& item);
+  /// Never show the item again until it is put again.
+  void delete_item(std::string_view id);
+  void put_user(const UserFacts& user);
+  /// Forget the person: facts and history.
+  void delete_user(std::string_view id);
+
+  /// Answer within the model's deadline; past it, or on any failure, with popular items. Returns fewer
+  /// than n items only when no more pass the filters.
+  Recommendations recommend(const RecommendRequest& request) const noexcept;
+
+  /// Return what goes with an item, for anyone: best first, with reasons. Empty when nothing is known.
+  Recommendations similar(std::string_view item_id, std::size_t n) const noexcept;
+
+  /// Make the popular lists anew if anything changed. Call it about once a second, from a thread that
+  /// may take some ms (100,000 items: see bench); readers and writers go on meanwhile.
+  void refresh();
+
+  RecommenderStats stats() const;
+  const ModelSettings& model() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace millrace
