@@ -47,17 +47,13 @@ double quantile_seconds(const prometheus::Histogram& histogram, double q) {
   const auto collected = histogram.Collect().histogram;
   if (collected.sample_count == 0) return 0;
   const double rank = q * static_cast<double>(collected.sample_count);
-  double lower_bound = 0, lower_count = 0;
+  // The geometric middle of the bucket that holds the rank is never off by more than √1.25.
   for (const auto& bucket : collected.bucket) {
-    const auto count = static_cast<double>(bucket.cumulative_count);
-    if (count >= rank && count > lower_count) {
-      if (std::isinf(bucket.upper_bound)) return lower_bound;
-      return lower_bound + (bucket.upper_bound - lower_bound) * (rank - lower_count) / (count - lower_count);
-    }
-    lower_bound = bucket.upper_bound;
-    lower_count = count;
+    if (static_cast<double>(bucket.cumulative_count) < rank || bucket.cumulative_count == 0) continue;
+    if (std::isinf(bucket.upper_bound)) return kLastBucketSeconds;
+    return bucket.upper_bound / std::sqrt(kBucketGrowth);
   }
-  return lower_bound;
+  return kLastBucketSeconds;
 }
 
 std::string render() {

@@ -59,7 +59,8 @@ std::optional<TimeUs> read_date(TimeReader& in) {
   const ch::year_month_day date{ch::year(year), ch::month(static_cast<unsigned>(month)),
                                 ch::day(static_cast<unsigned>(day))};
   if (!shape || !date.ok()) return std::nullopt;
-  return ch::sys_days(date).time_since_epoch().count() * kDayUs;
+  const TimeUs time = ch::sys_days(date).time_since_epoch().count() * kDayUs;
+  return time < kTimeMin ? std::nullopt : std::optional(time);
 }
 
 std::optional<DurationUs> read_clock(TimeReader& in) {
