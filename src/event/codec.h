@@ -3,10 +3,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/env.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "event/event.h"
@@ -38,8 +41,9 @@ struct Envelope {
   std::string_view ip;
   std::string_view user_agent;
   std::string_view message_id;  ///< given when the bytes themselves hold none
-  std::string_view context;     ///< JSON shared by the records of one body (Segment's batch context,
-                                ///< GA4's client), which each record's own fields override
+  std::string_view context;     ///< JSON object of fields shared by the records of one body, which each
+                                ///< record's own override: what a Segment batch or a GA4 body holds
+                                ///< beside its events, the `type` a Segment route stands for
 };
 
 /// Append the stored form of `envelope` to `out`.
@@ -56,6 +60,8 @@ struct BodyFacts {
   std::string_view user_agent;
   std::string_view message_id;  ///< `Idempotency-Key`, or ce-id of a binary CloudEvent
   std::string_view segment_type;  ///< "track", "page", … from the route, when the body has no `type`
+  CodecId push_codec = CodecId::kNative;  ///< kPubSub: what the message's data is, when its attribute
+                                          ///< `codec` does not say
 };
 
 struct BodyLimits {
@@ -89,14 +95,24 @@ struct BodySplit {
 /// Cut a body into records and check each by decoding it. `body` must have 64 readable bytes after
 /// its end (simdjson reads that far). Accepts one JSON value, an array, JSON lines, or the family's
 /// own batch form, by looking at the bytes and never at Content-Type.
+/// A piece that is not right is refused alone; a body of one piece that is not JSON fails whole. Pieces
+/// without an id of their own get `facts.message_id`, or a new UUID from `env`, with `:<index>` when
+/// there are several. `body` and `facts` must outlive the result. Threads: any.
 /// Errors (the whole body): kInvalid when it cannot be parsed at all; kOverloaded when it holds more
 /// than `events_max` events or is larger than `batch_bytes_max`.
 Result<BodySplit> split_body(CodecId codec, std::string_view body, const BodyFacts& facts,
-                             const BodyLimits& limits);
+                             const BodyLimits& limits, Env& env = Env::system());
 
 /// Decode one record to 0..n events, appended to `out`. `value` must have 64 readable bytes after its
 /// end and outlive `out`, as must what `envelope` views. Errors: kInvalid, `where` naming the field;
 /// `out` is then as before.
+/// A pure function of its input: the same record gives the same events for ever. Threads: any.
 Status decode_record(const Envelope& envelope, std::string_view value, EventBatch& out);
+
+/// Turn a binary-mode CloudEvent into the structured form that kCloudEvents reads: `ce-*` headers
+/// (names in any case) become its attributes, `body` its `data` (JSON), or `data_base64` when it is not
+/// JSON. Errors: kInvalid when `ce-id`, `ce-source`, `ce-type` or `ce-specversion` is missing.
+Result<std::string> structured_cloud_event(
+    std::span<const std::pair<std::string_view, std::string_view>> headers, std::string_view body);
 
 }  // namespace millrace
