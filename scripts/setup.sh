@@ -30,7 +30,7 @@ build git the version in the binary, and this checkout
 build cmake configures the build
 build ninja-build runs the build
 build ccache makes the second build fast
-build mold links in a third of the time
+build mold links faster
 build pkg-config finds zstd and xxhash
 build libboost1.81-dev HTTP (Beast and Asio)
 build libsimdjson-dev reads events

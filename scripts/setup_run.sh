@@ -34,11 +34,11 @@ run() {
   shift
   log="$deps/log/$(tr -cs 'a-zA-Z0-9\n' '-' <<< "$what" | cut -c1-40).log"
   say "$what"
-  "$@" > "$log" 2>&1 < /dev/null &
+  "$@" > "$log" 2>&1 < /dev/null 9>&- &  # a child that outlives us must not hold the lock
   pid=$!
   trap 'kill "$pid" 2> /dev/null; printf "\nsetup: stopped; run it again to go on\n" >&2; exit 130' INT TERM
   while kill -0 "$pid" 2> /dev/null; do
-    sleep 0.2
+    sleep 0.1
     if [ -t 1 ]; then
       printf '\r\033[K    %3d s  %.90s' $((SECONDS - started)) "$(tail -n 1 "$log" | tr -d '\r\033')"
     elif [ $(((SECONDS - started) % 20)) -eq 19 ]; then
