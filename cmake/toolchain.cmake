@@ -23,4 +23,8 @@ if(MILLRACE_SANITIZER STREQUAL "address")
 elseif(MILLRACE_SANITIZER STREQUAL "thread")
   add_compile_options(-fsanitize=thread)
   add_link_options(-fsanitize=thread)
+elseif(MILLRACE_SANITIZER STREQUAL "fuzzer")
+  # clang warns of other things than g++, whose warnings decide; here it only has to find faults.
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -Wno-error)
+  add_link_options(-fsanitize=address,undefined)
 endif()
