@@ -75,20 +75,22 @@ constexpr std::array<Department, 8> kDepartments = {{
 struct Country {
   std::string_view name;
   std::string_view city;
+  double latitude;
+  double longitude;
   double share;
 };
 
 constexpr std::array<Country, 10> kCountries = {{
-    {"Germany", "Leipzig", .20},
-    {"France", "Lyon", .15},
-    {"Switzerland", "Zurich", .12},
-    {"Italy", "Turin", .11},
-    {"Spain", "Valencia", .10},
-    {"Netherlands", "Utrecht", .09},
-    {"Austria", "Graz", .08},
-    {"Poland", "Gdansk", .06},
-    {"Sweden", "Uppsala", .05},
-    {"Portugal", "Porto", .04},
+    {"Germany", "Leipzig", 51.34, 12.37, .20},
+    {"France", "Lyon", 45.76, 4.84, .15},
+    {"Switzerland", "Zurich", 47.37, 8.54, .12},
+    {"Italy", "Turin", 45.07, 7.69, .11},
+    {"Spain", "Valencia", 39.47, -0.38, .10},
+    {"Netherlands", "Utrecht", 52.09, 5.12, .09},
+    {"Austria", "Graz", 47.07, 15.44, .08},
+    {"Poland", "Gdansk", 54.35, 18.65, .06},
+    {"Sweden", "Uppsala", 59.86, 17.64, .05},
+    {"Portugal", "Porto", 41.15, -8.61, .04},
 }};
 
 struct Client {
@@ -147,6 +149,8 @@ SimPerson make_person(std::size_t index, SimWorld::Random& random) {
   const Country& country = draw_by_share(kCountries, random);
   person.country = country.name;
   person.city = country.city;
+  person.latitude = country.latitude;
+  person.longitude = country.longitude;
   const Client& client = draw_by_share(kClients, random);
   person.device_type = client.device_type;
   person.os = client.os;

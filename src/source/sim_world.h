@@ -28,6 +28,8 @@ struct SimPerson {
   std::string anonymous_id;
   std::string country;
   std::string city;
+  double latitude = 0;  ///< of the city
+  double longitude = 0;
   std::string device_type;
   std::string os;
   std::string browser;
