@@ -131,6 +131,19 @@ Hash128 hash128(std::string_view bytes) {
   return {hash.high64, hash.low64};
 }
 
+void Hasher128::FreeState::operator()(XXH3_state_s* state) const { XXH3_freeState(state); }
+
+Hasher128::Hasher128() : state_(XXH3_createState()) { XXH3_128bits_reset(state_.get()); }
+
+void Hasher128::add(std::span<const char> bytes) {
+  XXH3_128bits_update(state_.get(), bytes.data(), bytes.size());
+}
+
+Hash128 Hasher128::result() const {
+  const auto hash = XXH3_128bits_digest(state_.get());
+  return {hash.high64, hash.low64};
+}
+
 std::uint64_t hash64(std::string_view bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }

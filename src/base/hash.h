@@ -3,9 +3,12 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+
+struct XXH3_state_s;
 
 namespace millrace {
 
@@ -22,6 +25,23 @@ struct Hash128 {
 
 /// Return XXH3-128 of `bytes`: fast, stable across versions and machines, not for secrets.
 Hash128 hash128(std::string_view bytes);
+
+/// Computes `hash128` of bytes that come in pieces. Movable, not copyable.
+class Hasher128 {
+ public:
+  Hasher128();
+  void add(std::span<const char> bytes);
+
+  /// Return the hash of all bytes added so far.
+  Hash128 result() const;
+
+ private:
+  struct FreeState {
+    void operator()(XXH3_state_s* state) const;
+  };
+
+  std::unique_ptr<XXH3_state_s, FreeState> state_;
+};
 
 /// Return XXH3-64 of `bytes`.
 std::uint64_t hash64(std::string_view bytes);

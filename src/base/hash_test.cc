@@ -61,6 +61,17 @@ TEST(Xxh3, MatchesThePublishedHashesOfNothing) {
   EXPECT_EQ(to_hex(hash128("")), "99aa06d3014798d86001c324468d497f");
 }
 
+TEST(Xxh3, PiecesGiveTheHashOfTheWhole) {
+  std::string whole(1000, 'x');
+  for (std::size_t i = 0; i < whole.size(); ++i) whole[i] = static_cast<char>(i * 7);
+  Hasher128 hasher;
+  EXPECT_EQ(hasher.result(), hash128(""));
+  for (std::size_t at = 0, step = 1; at < whole.size(); at += step++) {
+    hasher.add(std::string_view(whole).substr(at, step));
+  }
+  EXPECT_EQ(hasher.result(), hash128(whole));
+}
+
 TEST(Xxh3, TellsTextsApart) {
   std::set<Hash128> seen;
   for (int i = 0; i < 1000; ++i) seen.insert(hash128(std::to_string(i)));
