@@ -16,7 +16,7 @@
 namespace millrace {
 
 /// How large a body may be, for one request.
-struct BodyLimits {
+struct HttpBodyLimits {
   std::size_t wire_bytes_max = 1'000'000;       ///< as sent, without chunk headers; beyond it 413
   std::size_t unzipped_bytes_max = 16'000'000;  ///< after gunzip; beyond it 413
 };
@@ -30,10 +30,10 @@ struct HttpServerOptions {
 
   int threads = 2;
   std::size_t header_bytes_max = 16 * 1024;  ///< start line and fields; beyond it 431
-  BodyLimits body_limits;
+  HttpBodyLimits body_limits;
 
   /// Choose other body limits by method and path; may be empty. Runs on an io thread, must not block.
-  std::function<BodyLimits(std::string_view method, std::string_view path)> body_limits_for;
+  std::function<HttpBodyLimits(std::string_view method, std::string_view path)> body_limits_for;
 
   std::size_t connections_max = 20'000;              ///< beyond it a connection gets 503 and is closed
   std::size_t stream_buffer_bytes_max = 256 * 1024;  ///< unsent bytes at which a stream's client is cut off

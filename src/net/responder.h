@@ -11,7 +11,7 @@
 namespace millrace {
 
 /// The body of an answer that is written bit by bit: server-sent events, progress, long downloads.
-/// Each `write` becomes one chunk. Dropping the last reference ends the answer as `end` does.
+/// Writes may share a chunk. Dropping the last reference ends the answer as `end` does.
 /// Threads: any method from any thread.
 class ResponseStream {
  public:
