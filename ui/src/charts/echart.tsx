@@ -1,0 +1,26 @@
+import { useIntersection } from '@mantine/hooks';
+import type { EChartsCoreOption } from 'echarts/core';
+import { lazy, Suspense, useState } from 'react';
+
+export interface EChartProps {
+  option: EChartsCoreOption;
+  height: number;
+}
+
+const Impl = lazy(() => import('./echart_impl.tsx'));
+
+/** An ECharts chart; the library is fetched only when the first one comes into view. */
+export function EChart(props: EChartProps) {
+  const { ref, entry } = useIntersection({ rootMargin: '200px' });
+  const [seen, setSeen] = useState(false);
+  if (entry?.isIntersecting && !seen) setSeen(true);
+  return (
+    <div ref={ref} style={{ minHeight: props.height }}>
+      {seen && (
+        <Suspense fallback={null}>
+          <Impl {...props} />
+        </Suspense>
+      )}
+    </div>
+  );
+}

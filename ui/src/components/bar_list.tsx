@@ -1,0 +1,32 @@
+import type { ReactNode } from 'react';
+import { count } from '../lib/format.ts';
+import styles from './bar_list.module.css';
+
+export interface Bar {
+  key: string;
+  label: ReactNode;
+  /** A quiet second line. */
+  note?: ReactNode;
+  value: number;
+  extra?: ReactNode;
+}
+
+/** Names with their number and a bar behind, longest first: reads like a list, compares like a chart. */
+export function BarList({ bars, label }: { bars: Bar[]; label: string }) {
+  const most = Math.max(1, ...bars.map((bar) => bar.value));
+  return (
+    <ol className={styles.list} aria-label={label}>
+      {bars.map((bar) => (
+        <li key={bar.key} className={styles.row}>
+          <span className={styles.bar} style={{ width: `${(bar.value / most) * 100}%` }} aria-hidden="true" />
+          <span className={styles.name}>
+            <span className={styles.label}>{bar.label}</span>
+            {bar.note && <span className={styles.note}>{bar.note}</span>}
+          </span>
+          {bar.extra}
+          <span className={styles.value}>{count(bar.value)}</span>
+        </li>
+      ))}
+    </ol>
+  );
+}

@@ -1,0 +1,75 @@
+import type { ReactNode } from 'react';
+import { Wheel } from '../brand/wheel.tsx';
+import { Sparkline } from '../charts/sparkline.tsx';
+import { count, counted, milliseconds, rate } from '../lib/format.ts';
+import type { Served, Snapshot } from './types.ts';
+import type { Recent } from './use_dashboard.ts';
+import styles from './vitals.module.css';
+
+/** The race and its wheel: how much flows now, and how fast answers come. */
+export function Vitals({ snapshot, recent }: { snapshot: Snapshot; recent: Recent }) {
+  const { rates, recommendations } = snapshot;
+  return (
+    <section className={styles.pool} aria-label="Right now">
+      <div className={styles.wheel}>
+        <Wheel size={150} perSecond={rates.events_per_s} />
+      </div>
+      <dl className={styles.figures}>
+        <Figure name="Events a second" value={rate(rates.events_per_s)} testId="events-per-s">
+          <Sparkline values={recent.events} />
+        </Figure>
+        <Figure name="Answers a second" value={rate(rates.recommendations_per_s)}>
+          {counted(recommendations.served, 'recommendation')} so far
+        </Figure>
+        <AnswerTime served={recommendations} />
+        <Fallbacks served={recommendations} />
+      </dl>
+      <Waves />
+    </section>
+  );
+}
+
+function Figure({ name, value, unit, testId, children }: { name: string; value: string; unit?: string; testId?: string; children?: ReactNode }) {
+  return (
+    <div className={styles.figure}>
+      <dt>{name}</dt>
+      <dd className={styles.value} data-testid={testId}>
+        {value}
+        {unit && <small>{unit}</small>}
+      </dd>
+      <dd className={styles.note}>{children}</dd>
+    </div>
+  );
+}
+
+function AnswerTime({ served }: { served: Served }) {
+  if (served.served === 0) return <Figure name="Answer time" value="–">no answer yet</Figure>;
+  return (
+    <Figure name="99 of 100 answers within" value={milliseconds(served.p99_ms)} unit="ms">
+      half of them within {milliseconds(served.p50_ms)} ms
+    </Figure>
+  );
+}
+
+/** Popular items instead of personal ones: for a newcomer on purpose, else because something was wrong. */
+function Fallbacks({ served }: { served: Served }) {
+  const { deadline, error, cold } = served.fallbacks;
+  const parts = [deadline > 0 && `${count(deadline)} too slow`, error > 0 && `${count(error)} failed`, cold > 0 && counted(cold, 'newcomer')];
+  return (
+    <Figure name="Fallback answers" value={count(deadline + error + cold)}>
+      {parts.filter(Boolean).join(', ') || 'popular items were never needed'}
+    </Figure>
+  );
+}
+
+/** The water the wheel stands in. */
+function Waves() {
+  const crest = 'M0 14 C 50 0, 70 0, 120 14 S 190 28, 240 14 S 310 0, 360 14 S 430 28, 480 14';
+  const sea = [0, 1, 2, 3].map((i) => <path key={i} d={`${crest} V60 H0 Z`} transform={`translate(${i * 480})`} />);
+  return (
+    <svg className={styles.waves} aria-hidden="true">
+      <g className={styles.far}>{sea}</g>
+      <g className={styles.near}>{sea}</g>
+    </svg>
+  );
+}

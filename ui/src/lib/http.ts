@@ -1,0 +1,83 @@
+/** Calls to the server that served this page. */
+
+const tokenKey = 'millrace-token';
+
+/** A server that listens beyond its own machine wants a token; the viewer gives it once. */
+export function keepToken(token: string): void {
+  remember(tokenKey, token);
+}
+
+export function authorization(): Record<string, string> {
+  const token = recall(tokenKey);
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+/** An answer that is not a success. `message` is fit to be shown; `status` is 0 when nothing answered. */
+export class CallError extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export interface Answer<T> {
+  body: T;
+  /** From sending the request to having the whole answer, as the browser sees it. */
+  tookMs: number;
+}
+
+/** Call the server and read its JSON. Rejects with CallError. */
+export async function call<T>(path: string, init: RequestInit = {}): Promise<Answer<T>> {
+  const started = performance.now();
+  let response: Response;
+  try {
+    response = await fetch(path, { ...init, headers: { ...authorization(), ...init.headers } });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    throw new CallError(0, 'The server cannot be reached.');
+  }
+  const text = await response.text();
+  const tookMs = performance.now() - started;
+  if (!response.ok) throw new CallError(response.status, messageOf(text, response.status));
+  return { body: JSON.parse(text) as T, tookMs };
+}
+
+export const post = <T>(path: string, body: unknown): Promise<Answer<T>> =>
+  call<T>(path, { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' }, keepalive: true });
+
+function messageOf(text: string, status: number): string {
+  try {
+    const { message } = JSON.parse(text) as { message?: string };
+    if (message) return message;
+  } catch {
+    // Not our server's JSON, perhaps a proxy's page: the status must do.
+  }
+  return `The server answered ${status}.`;
+}
+
+/** Read from the browser's storage, which may be forbidden. */
+export function recall(key: string): string | null {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+export function remember(key: string, value: string): void {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    // Then it lasts as long as the page.
+  }
+}
+
+export function recallJson<T>(key: string, otherwise: T): T {
+  try {
+    return (JSON.parse(recall(key) ?? 'null') as T | null) ?? otherwise;
+  } catch {
+    return otherwise;
+  }
+}
