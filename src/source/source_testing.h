@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/env.h"
+
+namespace millrace {
+
+/// A folder for one test, removed with all it holds at the end of it.
+class TestFolder {
+ public:
+  TestFolder();
+  ~TestFolder();
+  TestFolder(const TestFolder&) = delete;
+  TestFolder& operator=(const TestFolder&) = delete;
+
+  const Path& path() const { return path_; }
+
+  /// Write a file there and return its path.
+  Path write(std::string_view name, std::string_view content) const;
+
+ private:
+  Path path_;
+};
+
+/// Return a file of the shared real data (`MILLRACE_SHARED_DATA`, else `../shared/data` beside the
+/// project), or an empty path when it is not there; the test then skips.
+Path shared_data(std::string_view name);
+
+/// Run a shell command and return what it printed, without the last line break.
+std::string output_of(const std::string& command);
+
+}  // namespace millrace
