@@ -54,12 +54,12 @@ Result<Envelope> decode_envelope(std::string_view bytes);
 
 /// What the collector knows of a request before it looks into the body.
 struct BodyFacts {
-  std::string_view source;      ///< from the write key; "web" without one
+  std::string_view source;  ///< from the write key; "web" without one
   TimeUs received_time = 0;
   std::string_view ip;
   std::string_view user_agent;
-  std::string_view message_id;  ///< `Idempotency-Key`, or ce-id of a binary CloudEvent
-  std::string_view segment_type;  ///< "track", "page", … from the route, when the body has no `type`
+  std::string_view message_id;            ///< `Idempotency-Key`, or ce-id of a binary CloudEvent
+  std::string_view segment_type;          ///< "track", "page", … from the route, when the body has no `type`
   CodecId push_codec = CodecId::kNative;  ///< kPubSub: what the message's data is, when its attribute
                                           ///< `codec` does not say
 };
@@ -72,24 +72,25 @@ struct BodyLimits {
 
 /// One accepted piece of a body: it has been decoded once, so a later decode will succeed.
 struct BodyRecord {
-  std::string_view value;     ///< the original bytes, a slice of the body (or of `BodySplit::storage`)
-  std::string_view key;       ///< partition key: anonymous id, else session id, else user id
-  std::string attributes;     ///< encoded Envelope
-  std::uint32_t count = 1;    ///< events in it
+  std::string_view value;   ///< the original bytes, a slice of the body (or of `BodySplit::storage`)
+  std::string_view key;     ///< partition key: anonymous id, else session id, else user id
+  std::string attributes;   ///< encoded Envelope
+  std::uint32_t count = 1;  ///< events in it
 };
 
 /// One refused piece: it goes to quarantine, its batch goes on.
 struct RefusedRecord {
   std::string_view value;
-  Error reason;               ///< `where` points into the body: "batch[3].timestamp"
-  std::string attributes;     ///< encoded Envelope
+  Error reason;            ///< `where` points into the body: "batch[3].timestamp"
+  std::string attributes;  ///< encoded Envelope
 };
 
 struct BodySplit {
   std::vector<BodyRecord> accepted;
   std::vector<RefusedRecord> refused;
-  std::vector<std::unique_ptr<std::string>> storage;  ///< owns values and keys that are not slices of the body
-  std::vector<std::unique_ptr<EventBatch>> decoded;   ///< keeps what keys may point into
+  std::vector<std::unique_ptr<std::string>>
+      storage;                                       ///< owns values and keys that are not slices of the body
+  std::vector<std::unique_ptr<EventBatch>> decoded;  ///< keeps what keys may point into
 };
 
 /// Cut a body into records and check each by decoding it. `body` must have 64 readable bytes after

@@ -44,11 +44,11 @@ struct EventItem {
   std::string_view category;  ///< a path, "Garden/Tools/Rakes"
   std::string_view brand;
   std::string_view variant;
-  std::optional<Decimal> price;     ///< of one piece, in `currency`
-  std::optional<Decimal> quantity;  ///< may be negative in a refund
-  std::string_view currency;        ///< ISO 4217, upper case
+  std::optional<Decimal> price;          ///< of one piece, in `currency`
+  std::optional<Decimal> quantity;       ///< may be negative in a refund
+  std::string_view currency;             ///< ISO 4217, upper case
   std::optional<std::int32_t> position;  ///< in the list shown, from 1
-  bool in_cart = false;             ///< activity events: held in the cart
+  bool in_cart = false;                  ///< activity events: held in the cart
 };
 
 struct EventOrder {
@@ -96,11 +96,11 @@ struct Event {
   std::optional<double> latitude;
   std::optional<double> longitude;
 
-  std::optional<double> value;          ///< rating 1–5, seconds read, or the event's own number
+  std::optional<double> value;  ///< rating 1–5, seconds read, or the event's own number
   std::span<const EventItem> items;
   std::optional<EventOrder> order;
-  std::string_view recommendation_id;   ///< of the answer that led here, when the client says so
-  std::string_view properties;          ///< JSON object of everything not named above, or empty
+  std::string_view recommendation_id;  ///< of the answer that led here, when the client says so
+  std::string_view properties;         ///< JSON object of everything not named above, or empty
 
   PartitionId log_partition;
   Offset log_offset;

@@ -1,0 +1,25 @@
+#include "event/quarantine.h"
+
+#include "event/json_writer.h"
+
+namespace millrace {
+
+std::string quarantine_header(std::string_view stage, CodecId codec, const Error& reason,
+                              const BodyFacts& facts) {
+  std::string out;
+  JsonWriter(out)
+      .begin_object()
+      .member("stage", stage)
+      .member("code", code_name(reason.code))
+      .member("message", reason.message)
+      .member("where", reason.where)
+      .member("source", facts.source)
+      .member("codec", codec_name(codec))
+      .member("first_attempt_us", facts.received_time)
+      .member("last_attempt_us", facts.received_time)
+      .member("ip", facts.ip)
+      .end_object();
+  return out;
+}
+
+}  // namespace millrace

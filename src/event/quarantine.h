@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "event/codec.h"
+
+namespace millrace {
+
+/// Write what is said of a refused record beside its raw bytes, as JSON: {"stage","code","message",
+/// "where","source","codec","first_attempt_us","last_attempt_us","ip"}. It is the `attributes` of a record in
+/// topic `quarantine`; the record's value is the raw bytes. `stage` is where it was refused: "collect",
+/// "ingest", "decode".
+std::string quarantine_header(std::string_view stage, CodecId codec, const Error& reason,
+                              const BodyFacts& facts);
+
+}  // namespace millrace
