@@ -39,7 +39,7 @@ struct JobRunnerOptions {
   DurationUs back_off_min =
       50 * kMillisecondUs;  ///< after the first error in a row, doubled for each further …
   DurationUs back_off_max = 5 * kSecondUs;
-  DurationUs idle_wait = kSecondUs;  ///< a step at least so often, even when nothing came
+  DurationUs idle_wait = kSecondUs / 4;///< a step at least so often, even when nothing came
 };
 
 /// Runs each job on a thread of its own, woken when anything is appended to the log.
@@ -62,6 +62,10 @@ class JobRunner {
 
  private:
   struct Running;
+  class BackOff;
+
+  void run(Running& running, const std::stop_token& stop);
+  static bool take(Running& running, const Status& status, BackOff& back_off, const std::stop_token& stop);
 
   const EventLog& log_;
   Env& env_;

@@ -3,18 +3,13 @@
 #include <memory>
 
 #include "log/event_log.h"
+#include "log/topics.h"
 #include "stream/books.h"
 #include "stream/event_feed.h"
 #include "stream/job.h"
 #include "warehouse/fact_writer.h"
 
 namespace millrace {
-
-inline constexpr std::string_view kEventsTopic = "events";
-inline constexpr std::string_view kQuarantineTopic = "quarantine";
-inline constexpr std::string_view kRecommendationsTopic = "recommendations";
-inline constexpr std::string_view kItemsTopic = "items";
-inline constexpr std::string_view kUsersTopic = "users";
 
 struct LoadJobOptions {
   DurationUs transaction_interval = 250 * kMillisecondUs;

@@ -22,7 +22,7 @@ Result<DurationUs> dashboard_window(std::string_view name);
 /// Page views are of the 60 minutes up to `as_of` (minutes without views included), pages and items the top
 /// 10, quantity and revenue exact decimals as strings with refunds taken off. `as_of` is the newest event's
 /// time, but never later than the wall clock. Errors: those of `dashboard_window`; kOverloaded, kIo.
-/// Threads: any; makes its own connection, so keep a DashboardQueries for repeated calls.
+/// Threads: any; each call makes a connection of its own.
 Result<std::string> dashboard_snapshot(Warehouse& warehouse, std::string_view window);
 
 }  // namespace millrace

@@ -26,7 +26,7 @@ struct Interaction {
   std::string_view user_id;
   std::string_view anonymous_id;
   std::string_view session_id;
-  std::uint64_t visit_id = 0;  ///< the same for all interactions of one visit; never 0
+  std::uint64_t visit_id = 0;  ///< the same for all interactions of one visit; 0 when nobody is named
   std::string_view item_id;
   std::string_view category;  ///< whole path
   std::string_view country;

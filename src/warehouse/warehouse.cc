@@ -39,8 +39,8 @@ Status lock_down(duck::Connection& connection, const WarehouseOptions& options) 
 
 }  // namespace
 
-Warehouse::Warehouse(Env& env, std::unique_ptr<duck::Database> database)
-    : env_(env), database_(std::move(database)) {}
+Warehouse::Warehouse(Env& env, Path dir, std::unique_ptr<duck::Database> database)
+    : env_(env), dir_(std::move(dir)), database_(std::move(database)) {}
 
 Result<std::unique_ptr<Warehouse>> Warehouse::open(Env& env, const WarehouseOptions& options) {
   MILLRACE_TRY(env.make_dirs(options.path.parent_path()));
@@ -48,7 +48,7 @@ Result<std::unique_ptr<Warehouse>> Warehouse::open(Env& env, const WarehouseOpti
   MILLRACE_ASSIGN(auto connection, database->connect());
   MILLRACE_TRY(migrate(connection, embedded_migrations(), env.now()));
   MILLRACE_TRY(lock_down(connection, options));
-  return std::unique_ptr<Warehouse>(new Warehouse(env, std::move(database)));
+  return std::unique_ptr<Warehouse>(new Warehouse(env, options.path.parent_path(), std::move(database)));
 }
 
 Warehouse::~Warehouse() {
@@ -61,5 +61,7 @@ Warehouse::~Warehouse() {
 }
 
 Result<duck::Connection> Warehouse::connect() { return database_->connect(); }
+
+Result<std::uint64_t> Warehouse::free_bytes() const { return env_.free_bytes(dir_); }
 
 }  // namespace millrace

@@ -38,12 +38,16 @@ class Warehouse {
   /// Make a connection. Its transactions are its own. Errors: kInternal.
   Result<duck::Connection> connect();
 
+  /// Return the room left on the database's disk. Errors: kIo.
+  Result<std::uint64_t> free_bytes() const;
+
   Env& env() const { return env_; }
 
  private:
-  Warehouse(Env& env, std::unique_ptr<duck::Database> database);
+  Warehouse(Env& env, Path dir, std::unique_ptr<duck::Database> database);
 
   Env& env_;
+  const Path dir_;
   std::unique_ptr<duck::Database> database_;
 };
 

@@ -1,0 +1,297 @@
+#include "warehouse/fact_writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "warehouse/duck.h"
+#include "warehouse/duplicate_filter.h"
+#include "warehouse/fact_rows.h"
+#include "warehouse/record_rows.h"
+#include "warehouse/visit_tracker.h"
+
+namespace millrace {
+namespace {
+
+/// Below this DuckDB is not even asked: a disk that fills up within its commit makes it give up for good.
+constexpr std::uint64_t kFreeBytesMin = 64ull << 20;
+
+constexpr std::string_view kQuarantine = "quarantine";
+
+/// What is open during a transaction. Its destructor, which must run before the transaction's end, lets the
+/// appenders go.
+struct OpenRows {
+  std::optional<FactRows> facts;
+  std::unique_ptr<duck::TableAppender> recommendations;
+  std::unique_ptr<duck::TableAppender> quarantine;
+};
+
+class DuckFactWriter final : public FactWriter {
+ public:
+  DuckFactWriter(Warehouse& warehouse, duck::Connection connection, const FactWriterOptions& options)
+      : warehouse_(warehouse),
+        options_(options),
+        connection_(std::move(connection)),
+        duplicates_(options.message_ids_max),
+        visits_(options.open_visits_max) {}
+  ~DuckFactWriter() override { rollback(); }
+
+  Status restore();
+
+  std::optional<Offset> next_offset(const TopicPartition& partition) const override;
+  std::map<TopicPartition, BookEntry> books() const override { return committed_.books; }
+  Status begin() override;
+  Status add_events(const TopicPartition& partition, std::span<const Event> events) override;
+  Status add_item_change(const RecordPlace& place, std::string_view value) override;
+  Status add_user_change(const RecordPlace& place, std::string_view value) override;
+  Status add_recommendation(const RecordPlace& place, std::string_view value) override;
+  Status add_quarantine(const RecordPlace& place, const QuarantineRow& row) override;
+  void set_next(const TopicPartition& partition, Offset next) override { pending_.next[partition] = next; }
+  std::size_t rows() const override;
+  Status commit() override;
+  void rollback() override;
+
+ private:
+  struct Progress {
+    std::map<TopicPartition, Offset> next;
+    std::map<TopicPartition, BookEntry> books;
+  };
+
+  Status restore_progress();
+  Status restore_duplicates();
+  Status restore_visits();
+  Status write_all();
+  Status write_progress();
+  void note_time(const TopicPartition& partition, TimeUs time);
+  TimeUs duplicate_horizon() const;
+
+  Warehouse& warehouse_;
+  const FactWriterOptions options_;
+  duck::Connection connection_;
+  DuplicateFilter duplicates_;
+  VisitTracker visits_;
+  ChangeSet items_{ChangeSet::Table::kItems};
+  ChangeSet users_{ChangeSet::Table::kUsers};
+  Progress committed_;
+  Progress pending_;                             ///< what it will be once the transaction commits
+  std::map<TopicPartition, TimeUs> newest_time_;  ///< received, of the partitions in the transaction
+  std::optional<duck::Transaction> transaction_;
+  OpenRows open_;  ///< after the transaction: must go first
+  std::string scratch_;
+};
+
+/// Return a partition's key columns from `rows`: log_topic, log_partition.
+TopicPartition partition_at(const duck::Rows& rows, std::size_t row) {
+  return {std::string(rows.text(0, row)), PartitionId(static_cast<std::uint32_t>(rows.int32(1, row)))};
+}
+
+std::uint64_t count_at(const duck::Rows& rows, std::size_t column, std::size_t row) {
+  return static_cast<std::uint64_t>(rows.int64(column, row));
+}
+
+/// Call `on_row(rows, i)` for each row of `sql`.
+template <class F>
+Status each_row(duck::Connection& connection, const std::string& sql, F&& on_row) {
+  MILLRACE_ASSIGN(auto rows, connection.stream(sql));
+  for (;;) {
+    MILLRACE_ASSIGN(const bool more, rows.next_chunk());
+    if (!more) return {};
+    for (std::size_t i = 0; i < rows.size(); ++i) on_row(rows, i);
+  }
+}
+
+Status DuckFactWriter::restore() {
+  MILLRACE_TRY(restore_progress());
+  MILLRACE_TRY(restore_duplicates());
+  return restore_visits();
+}
+
+Status DuckFactWriter::restore_progress() {
+  MILLRACE_TRY(each_row(connection_, "SELECT log_topic, log_partition, next_offset FROM _offsets",
+                        [&](const duck::Rows& rows, std::size_t i) {
+                          committed_.next[partition_at(rows, i)] = Offset(count_at(rows, 2, i));
+                        }));
+  return each_row(connection_, "SELECT log_topic, log_partition, applied, duplicate, quarantined FROM _books",
+                  [&](const duck::Rows& rows, std::size_t i) {
+                    committed_.books[partition_at(rows, i)] = {count_at(rows, 2, i), count_at(rows, 3, i),
+                                                               count_at(rows, 4, i)};
+                  });
+}
+
+/// Take each partition's own last hours: while catching up, one may be far behind the others.
+Status DuckFactWriter::restore_duplicates() {
+  const auto sql = fmt::format(
+      "SELECT source, message_id, received_time FROM events "
+      "JOIN (SELECT log_partition AS p, max(received_time) AS newest FROM events GROUP BY ALL) "
+      "ON p = log_partition WHERE received_time > newest - to_microseconds({})",
+      options_.duplicate_window);
+  MILLRACE_TRY(each_row(connection_, sql, [&](const duck::Rows& rows, std::size_t i) {
+    duplicates_.insert(message_hash(rows.text(0, i), rows.text(1, i), scratch_), rows.int64(2, i));
+    // Committing in pieces keeps the memory of an open within the filter's bound.
+    if (i + 1 == rows.size()) duplicates_.commit(kTimeMin);
+  }));
+  return {};
+}
+
+/// Take the visit of each visitor's last event in the order of loading, which is the tables' own.
+Status DuckFactWriter::restore_visits() {
+  const auto sql = fmt::format(
+      "WITH v AS (SELECT source, coalesce(anonymous_id, user_id) AS who, visit_id, min(event_time) AS a, "
+      "  max(event_time) AS b, max(rowid) AS r FROM events "
+      "  WHERE session_id IS NULL AND visit_id IS NOT NULL GROUP BY ALL) "
+      "SELECT source, who, arg_max(visit_id, r), arg_max(a, r), arg_max(b, r) FROM v GROUP BY ALL "
+      "ORDER BY max(b) DESC LIMIT {}",
+      options_.open_visits_max);
+  return each_row(connection_, sql, [&](const duck::Rows& rows, std::size_t i) {
+    visits_.restore(rows.text(0, i), rows.text(1, i), {rows.uint64(2, i), rows.int64(3, i), rows.int64(4, i)});
+  });
+}
+
+std::optional<Offset> DuckFactWriter::next_offset(const TopicPartition& partition) const {
+  const auto found = committed_.next.find(partition);
+  return found == committed_.next.end() ? std::nullopt : std::optional(found->second);
+}
+
+Status DuckFactWriter::begin() {
+  MILLRACE_ASSIGN(const auto free, warehouse_.free_bytes());
+  if (free < kFreeBytesMin) {
+    return fail(Code::kNoSpace, fmt::format("the warehouse's disk has {} MB left and needs {}: make room",
+                                            free >> 20, kFreeBytesMin >> 20));
+  }
+  MILLRACE_ASSIGN(auto transaction, duck::Transaction::begin(connection_));
+  transaction_.emplace(std::move(transaction));
+  pending_ = committed_;
+  return {};
+}
+
+void DuckFactWriter::note_time(const TopicPartition& partition, TimeUs time) {
+  auto& newest = newest_time_.try_emplace(partition, time).first->second;
+  newest = std::max(newest, time);
+}
+
+Status DuckFactWriter::add_events(const TopicPartition& partition, std::span<const Event> events) {
+  if (!open_.facts) {
+    MILLRACE_ASSIGN(open_.facts, FactRows::open(connection_));
+  }
+  auto& book = pending_.books[partition];
+  for (const auto& event : events) {
+    note_time(partition, event.received_time);
+    if (!duplicates_.insert(message_hash(event.source, event.message_id, scratch_), event.received_time)) {
+      ++book.duplicate;
+      continue;
+    }
+    MILLRACE_TRY(open_.facts->add(partition, event, visits_.visit_of(event)));
+    ++book.applied;
+  }
+  return {};
+}
+
+Status DuckFactWriter::add_item_change(const RecordPlace& place, std::string_view value) {
+  MILLRACE_TRY(items_.add(place, value));
+  ++pending_.books[place.partition].applied;
+  return {};
+}
+
+Status DuckFactWriter::add_user_change(const RecordPlace& place, std::string_view value) {
+  MILLRACE_TRY(users_.add(place, value));
+  ++pending_.books[place.partition].applied;
+  return {};
+}
+
+Status DuckFactWriter::add_recommendation(const RecordPlace& place, std::string_view value) {
+  if (!open_.recommendations) {
+    MILLRACE_ASSIGN(open_.recommendations, duck::TableAppender::open(connection_, "recommendations"));
+  }
+  MILLRACE_TRY(append_recommendation(*open_.recommendations, place, value));
+  ++pending_.books[place.partition].applied;
+  return {};
+}
+
+Status DuckFactWriter::add_quarantine(const RecordPlace& place, const QuarantineRow& row) {
+  if (!open_.quarantine) {
+    MILLRACE_ASSIGN(open_.quarantine, duck::TableAppender::open(connection_, "quarantine"));
+  }
+  MILLRACE_TRY(append_quarantine(*open_.quarantine, place, row));
+  auto& book = pending_.books[place.partition];
+  (place.partition.topic == kQuarantine ? book.applied : book.quarantined) += row.events;
+  return {};
+}
+
+std::size_t DuckFactWriter::rows() const {
+  return (open_.facts ? open_.facts->rows() : 0) + items_.size() + users_.size() +
+         (open_.recommendations ? open_.recommendations->rows() : 0) +
+         (open_.quarantine ? open_.quarantine->rows() : 0);
+}
+
+Status DuckFactWriter::write_all() {
+  if (open_.facts) MILLRACE_TRY(open_.facts->flush());
+  if (open_.recommendations) MILLRACE_TRY(open_.recommendations->flush());
+  if (open_.quarantine) MILLRACE_TRY(open_.quarantine->flush());
+  open_ = {};
+  MILLRACE_TRY(items_.write(connection_));
+  MILLRACE_TRY(users_.write(connection_));
+  return write_progress();
+}
+
+/// Topic names are of [A-Za-z0-9._-], so they need no escaping.
+Status DuckFactWriter::write_progress() {
+  std::string offsets, books;
+  for (const auto& [partition, next] : pending_.next) {
+    offsets += fmt::format("{}('{}', {}, {})", offsets.empty() ? "" : ", ", partition.topic,
+                           partition.partition.value(), next.value());
+  }
+  for (const auto& [partition, book] : pending_.books) {
+    books += fmt::format("{}('{}', {}, {}, {}, {})", books.empty() ? "" : ", ", partition.topic,
+                         partition.partition.value(), book.applied, book.duplicate, book.quarantined);
+  }
+  if (!offsets.empty()) {
+    MILLRACE_TRY(connection_.execute("DELETE FROM _offsets; INSERT INTO _offsets VALUES " + offsets));
+  }
+  if (books.empty()) return {};
+  return connection_.execute("DELETE FROM _books; INSERT INTO _books VALUES " + books);
+}
+
+/// Return the received time before which no partition will bring a repeat: the slowest one's, less the window.
+TimeUs DuckFactWriter::duplicate_horizon() const {
+  TimeUs slowest = kTimeMax;
+  for (const auto& [partition, time] : newest_time_) slowest = std::min(slowest, time);
+  return newest_time_.empty() ? kTimeMin : slowest - options_.duplicate_window;
+}
+
+Status DuckFactWriter::commit() {
+  auto done = write_all();
+  if (done) {
+    done = transaction_->commit();
+    transaction_.reset();
+  }
+  if (!done) {
+    rollback();
+    return done;
+  }
+  duplicates_.commit(duplicate_horizon());
+  visits_.commit();
+  committed_ = pending_;
+  rollback();
+  return {};
+}
+
+void DuckFactWriter::rollback() {
+  open_ = {};  // before the transaction: what appenders still hold would go to the next one
+  transaction_.reset();
+  duplicates_.rollback();
+  visits_.rollback();
+  items_.clear();
+  users_.clear();
+  newest_time_.clear();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<FactWriter>> FactWriter::open(Warehouse& warehouse, const FactWriterOptions& options) {
+  MILLRACE_ASSIGN(auto connection, warehouse.connect());
+  auto writer = std::make_unique<DuckFactWriter>(warehouse, std::move(connection), options);
+  MILLRACE_TRY(writer->restore());
+  return writer;
+}
+
+}  // namespace millrace

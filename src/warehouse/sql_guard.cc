@@ -1,0 +1,176 @@
+#include "warehouse/sql_guard.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/text.h"
+
+namespace millrace {
+namespace {
+
+using nlohmann::json;
+
+/// Table functions that only compute. All others read something: files, settings, secrets, or SQL in a text.
+constexpr std::array kTableFunctions = {"range", "generate_series", "unnest", "json_each", "json_tree", "repeat"};
+
+/// Functions in expressions that tell about the process, change something, or run text as SQL.
+constexpr std::array kDeniedFunctions = {
+    "current_setting", "getenv",     "getvariable", "nextval",   "currval",  "setseed", "write_log",
+    "query",           "query_table", "json_execute_serialized_sql", "parse_duckdb_log_message", "pg_get_viewdef"};
+
+/// Views of DuckDB's own that only tell which tables and columns there are.
+constexpr std::array kInformationViews = {"tables", "columns"};
+
+/// What `SHOW TABLES` and `SHOW ALL TABLES` name in the tree.
+constexpr std::array kShowTables = {"\"tables\"", "__show_tables_expanded"};
+
+template <class Names>
+bool contains(const Names& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+std::string text_of(const json& node, const char* key) {
+  const auto found = node.find(key);
+  return found != node.end() && found->is_string() ? lower(found->get<std::string>()) : std::string();
+}
+
+/// Walks the tree without recursion: a hostile query may be nested deep.
+class Checker {
+ public:
+  explicit Checker(const SqlRules& rules) : rules_(rules) {}
+
+  Status check(const json& tree) {
+    std::vector<const json*> open{&tree};
+    while (!open.empty()) {
+      const json& node = *open.back();
+      open.pop_back();
+      if (node.is_object()) MILLRACE_TRY(check_node(node));
+      if (!node.is_structured()) continue;
+      for (const auto& child : node) open.push_back(&child);
+    }
+    return check_tables();
+  }
+
+ private:
+  Status check_node(const json& node) {
+    const auto type = text_of(node, "type");
+    if (type == "base_table") {
+      tables_.push_back({text_of(node, "catalog_name"), text_of(node, "schema_name"), text_of(node, "table_name")});
+    } else if (type == "table_function") {
+      return check_table_function(node);
+    } else if (type == "show_ref") {
+      return check_show(node);
+    } else if (text_of(node, "class") == "function") {
+      return check_function(node);
+    }
+    note_with_queries(node);
+    return {};
+  }
+
+  /// Remember the names that WITH gives. One that hides a table is refused, since a name could then mean either.
+  void note_with_queries(const json& node) {
+    const auto map = node.find("cte_map");
+    if (map == node.end() || !map->is_object() || !map->contains("map")) return;
+    for (const auto& entry : (*map)["map"]) with_names_.push_back(text_of(entry, "key"));
+  }
+
+  Status check_table_function(const json& node) {
+    const auto name = node.contains("function") ? text_of(node["function"], "function_name") : std::string();
+    if (contains(kTableFunctions, name)) return {};
+    return fail(Code::kDenied, fmt::format("{}() is not allowed in FROM: name a table of the warehouse instead", name));
+  }
+
+  Status check_function(const json& node) {
+    const auto name = text_of(node, "function_name");
+    if (!contains(kDeniedFunctions, name) && !name.starts_with("pragma_")) return {};
+    return fail(Code::kDenied, fmt::format("{}() is not allowed in queries", name));
+  }
+
+  Status check_show(const json& node) {
+    const auto query = node.find("query");
+    if (query != node.end() && query->is_object()) return {};  // DESCRIBE of something: walked like the rest
+    if (contains(kShowTables, text_of(node, "table_name"))) return {};
+    return fail(Code::kDenied, "only SHOW TABLES and SHOW ALL TABLES are allowed");
+  }
+
+  Status check_tables() const {
+    for (const auto& name : with_names_) {
+      if (rules_.tables.contains(name)) {
+        return fail(Code::kDenied, fmt::format("WITH {} hides the table of that name: choose another name", name));
+      }
+    }
+    for (const auto& name : tables_) MILLRACE_TRY(check_table(name));
+    return {};
+  }
+
+  Status check_table(const TableName& name) const {
+    if (name.schema == "information_schema" && contains(kInformationViews, name.table)) return {};
+    if (name.schema.empty() && contains(with_names_, name.table)) return {};
+    const bool ours = (name.schema.empty() || name.schema == "main") && name.catalog.empty();
+    if (!ours || !rules_.tables.contains(name.table)) return no_such_table(name);
+    if (rules_.may_read && !rules_.may_read(name.table)) {
+      return fail(Code::kDenied, fmt::format("you may not read the table {}", name.table));
+    }
+    return {};
+  }
+
+  Status no_such_table(const TableName& name) const {
+    const auto nearest = nearest_name(name.table, {rules_.tables.begin(), rules_.tables.end()});
+    return fail(Code::kInvalid,
+                fmt::format("there is no table {}{}{} in the warehouse{}", name.schema, name.schema.empty() ? "" : ".",
+                            name.table, nearest.empty() ? "; SHOW TABLES lists them" : "; did you mean " + nearest));
+  }
+
+  const SqlRules& rules_;
+  std::vector<TableName> tables_;
+  std::vector<std::string> with_names_;
+};
+
+std::string_view skip_space(std::string_view sql) {
+  while (!sql.empty() && std::isspace(static_cast<unsigned char>(sql.front()))) sql.remove_prefix(1);
+  return sql;
+}
+
+/// Take the word off the front of `sql`, whatever its case; false when it is not there.
+bool take_word(std::string_view& sql, std::string_view word) {
+  const auto rest = skip_space(sql);
+  if (rest.size() <= word.size() || lower(std::string(rest.substr(0, word.size()))) != word) return false;
+  if (!std::isspace(static_cast<unsigned char>(rest[word.size()]))) return false;
+  sql = rest.substr(word.size());
+  return true;
+}
+
+}  // namespace
+
+std::string_view without_explain(std::string_view sql) {
+  if (take_word(sql, "explain")) take_word(sql, "analyze");
+  return sql;
+}
+
+Status check_query(std::string_view syntax_tree, const SqlRules& rules) {
+  const auto tree = json::parse(syntax_tree, nullptr, /*allow_exceptions=*/false);
+  if (!tree.is_object()) return fail(Code::kInternal, "DuckDB gave no syntax tree");
+  if (tree.value("error", true)) {
+    const auto kind = tree.value("error_type", std::string());
+    const auto message = tree.value("error_message", std::string());
+    if (kind == "not implemented") return fail(Code::kDenied, "only SELECT is allowed: this is read-only SQL");
+    return fail(Code::kInvalid, message);
+  }
+  const auto statements = tree.find("statements");
+  if (statements == tree.end() || statements->size() != 1) {
+    return fail(Code::kInvalid, "give exactly one statement");
+  }
+  return Checker(rules).check(*statements);
+}
+
+}  // namespace millrace
