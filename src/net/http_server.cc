@@ -13,7 +13,7 @@
 
 #include "net/io_thread.h"
 #include "net/listener.h"
-#include "net/response_writer.h"
+#include "net/message_writer.h"
 #include "net/session.h"
 #include "net/socket.h"
 

@@ -97,15 +97,15 @@ class RequestParser::Core : public http::basic_parser<true> {
       return refuse(400, "invalid", "a request needs exactly one Host header", ec);
     state_.body_limits = state_.limits.body(state_.request.method(), state_.request.path());
     state_.step = Step::kBody;
-  }
-
-  void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code& ec) override {
+    const auto length = content_length();  // none when chunked
     if (!length) return;
     if (*length > state_.body_limits.wire_bytes_max) return refuse_body(ec);
     // A client may announce much and send nothing, so a large body takes its memory as it comes.
     constexpr std::uint64_t kReserveMax = 64 * 1024;
     state_.body.reserve(std::min(*length, kReserveMax) + HttpRequest::kBodyPadding);
   }
+
+  void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
 
   std::size_t on_body_impl(beast::string_view bytes, error_code& ec) override {
     if (state_.body.size() + bytes.size() > state_.body_limits.wire_bytes_max) {
@@ -177,6 +177,7 @@ void RequestParser::reset() {
 std::size_t RequestParser::feed(std::string_view bytes) {
   auto& s = *state_;
   std::size_t used = s.begun ? 0 : count_empty_lines(bytes);
+  if (!s.begun && bytes.substr(used) == "\r") return used;
   while (used < bytes.size() && (s.step == Step::kHead || s.step == Step::kBody)) {
     s.begun = true;
     error_code ec;

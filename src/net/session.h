@@ -11,8 +11,8 @@
 
 #include "net/io_thread.h"
 #include "net/mailbox.h"
+#include "net/message_writer.h"
 #include "net/request_parser.h"
-#include "net/response_writer.h"
 #include "net/socket.h"
 
 namespace millrace {

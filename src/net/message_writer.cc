@@ -1,4 +1,4 @@
-#include "net/response_writer.h"
+#include "net/message_writer.h"
 
 #include <algorithm>
 #include <ctime>
@@ -50,11 +50,27 @@ void append_start(std::string& out, const HttpResponse& response, AnswerForm for
     out.append("Connection: keep-alive\r\n");
 }
 
+bool has(const Headers& headers, std::string_view name) {
+  return std::ranges::any_of(headers, [&](const Header& h) { return same_header_name(h.name, name); });
+}
+
 bool has_no_body(int status) {
   return status == 204 || status == 304 || status < 200;
 }
 
 }  // namespace
+
+void append_request(std::string& out, std::string_view method, std::string_view target, std::string_view host,
+                    std::string_view content_type, const Headers& headers, std::string_view body) {
+  out.append(method).append(" ").append(target).append(" HTTP/1.1\r\n");
+  if (!has(headers, "Host")) append_field(out, "Host", host);
+  for (const auto& header : headers) append_field(out, header.name, header.value);
+  const bool usually_has_body = method != "GET" && method != "HEAD" && method != "DELETE";
+  if (!body.empty() && !has(headers, "Content-Type")) append_field(out, "Content-Type", content_type);
+  if (!body.empty() || usually_has_body)
+    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", body.size());
+  out.append("\r\n").append(body);
+}
 
 void append_response(std::string& out, const HttpResponse& response, AnswerForm form) {
   constexpr std::size_t kHeadBytesUsual = 256;

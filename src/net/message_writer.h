@@ -1,12 +1,16 @@
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "net/http.h"
 
 namespace millrace {
+
+/// Append a whole request. Content-Length is written when there is a body or the method usually has one;
+/// `content_type` with a body only, and not when `headers` have it. Line breaks within values become spaces.
+void append_request(std::string& out, std::string_view method, std::string_view target, std::string_view host,
+                    std::string_view content_type, const Headers& headers, std::string_view body);
 
 /// What the answer to one request must look like, beside its content.
 struct AnswerForm {
