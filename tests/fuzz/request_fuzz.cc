@@ -24,7 +24,7 @@ bool finish(RequestParser& parser) {
     require(request.error().status >= 400);
     return false;
   }
-  require(request->body.size() <= kBodyBytesMax);
+  require(request->body().size() <= kBodyBytesMax);
   const bool on = parser.keep_alive();
   parser.reset();
   return on;
