@@ -41,8 +41,8 @@ struct RecordBatch {
   RecordBatch& operator=(RecordBatch&&) = default;
 
   std::vector<Record> records;
-  Offset next;                   ///< where to read on
-  std::unique_ptr<char[]> bytes; ///< owns what the views point into; 64 readable bytes follow the last
+  Offset next;                    ///< where to read on
+  std::unique_ptr<char[]> bytes;  ///< owns what the views point into; 64 readable bytes follow the last
 };
 
 struct ReadLimits {
@@ -52,23 +52,24 @@ struct ReadLimits {
 };
 
 struct TopicConfig {
-  std::uint32_t partitions = 4;        ///< fixed once the topic is made; 1..1,024
-  DurationUs retention = 7 * kDayUs;   ///< delete segments older than this …
-  std::uint64_t bytes_soft = 8ull << 30;   ///< … or beyond this size, but only what every group has passed
-  std::uint64_t bytes_hard = 16ull << 30;  ///< at this size, append answers kOverloaded and names the slowest group
+  std::uint32_t partitions = 4;           ///< fixed once the topic is made; 1..1,024
+  DurationUs retention = 7 * kDayUs;      ///< delete segments older than this …
+  std::uint64_t bytes_soft = 8ull << 30;  ///< … or beyond this size, but only what every group has passed
+  std::uint64_t bytes_hard =
+      16ull << 30;  ///< at this size, append answers kOverloaded and names the slowest group
   std::uint64_t segment_bytes = 64ull << 20;
-  std::string content_type;            ///< of the values, for those who read the topic
+  std::string content_type;  ///< of the values, for those who read the topic
 
   bool operator==(const TopicConfig&) const = default;
 };
 
 struct PartitionStats {
-  Offset start;                  ///< first offset kept
-  Offset end;                    ///< one past the last durable offset
-  std::uint64_t count_total = 0;   ///< sum of `NewRecord::count` ever appended
-  std::uint64_t count_start = 0;   ///< that sum before `start`
-  std::uint64_t bytes = 0;       ///< on disk
-  TimeUs newest = 0;             ///< largest record time, 0 when empty
+  Offset start;                   ///< first offset kept
+  Offset end;                     ///< one past the last durable offset
+  std::uint64_t count_total = 0;  ///< sum of `NewRecord::count` ever appended
+  std::uint64_t count_start = 0;  ///< that sum before `start`
+  std::uint64_t bytes = 0;        ///< of what is kept, on disk, without space prepared ahead
+  TimeUs newest = 0;              ///< largest record time, 0 when empty
 };
 
 /// Durable, append-only records in topics and partitions. Bytes on disk: docs/formats/log.md.
@@ -78,6 +79,7 @@ class EventLog {
  public:
   static constexpr std::size_t kRecordBytesMax = 16u << 20;
   static constexpr std::size_t kBatchRecordsMax = 65'535;
+  static constexpr std::size_t kBatchBytesMax = 64u << 20;  ///< keys, attributes and values together
 
   /// Gets the first offset of the batch.
   using AppendDone = std::function<void(Result<Offset>)>;
@@ -96,10 +98,12 @@ class EventLog {
 
   /// Append `batch` to one partition, whole or not at all; `done` gets its first offset once it is
   /// durable. Never blocks and copies the bytes before it returns. `done` runs on a committer thread
-  /// and must be short. Errors to `done`: kInvalid (sizes, kNotFound for an unknown topic);
-  /// kOverloaded when the queue or the topic is full (the message says which group is slowest);
-  /// kNoSpace, recovers by itself; kIo, after which the log must be reopened and the batch is kept
-  /// whole or not at all.
+  /// and must be short; refusals that need no disk call it on this thread before `append` returns.
+  /// Batches handed over by one thread keep their order within a partition.
+  /// Errors to `done`: kInvalid (sizes, with the record in `where`); kNotFound for an unknown topic or
+  /// partition; kOverloaded when the queue or the topic is full (the message says which group is
+  /// slowest); kNoSpace, recovers by itself; kIo, after which the log must be reopened and the batch is
+  /// kept whole or not at all; kCancelled when the log is closing.
   virtual void append(const TopicPartition& to, std::vector<NewRecord> batch, AppendDone done) = 0;
 
   /// Read on from `from`: at least one record if there is a durable one, else an empty batch after
@@ -113,8 +117,10 @@ class EventLog {
 
   virtual Result<PartitionStats> stats(const TopicPartition& partition) const = 0;
 
-  /// Say that `group` needs nothing below `next` any more. Durable before it returns; retention
-  /// deletes only what every group of the topic has passed.
+  /// Say that `group` needs nothing below `next` any more. Durable before it returns (about a
+  /// millisecond: commit now and then, not per record); retention deletes only what every group of the
+  /// topic has passed, in every partition. A lower `next` than before is fine: the group reads again.
+  /// Errors: kInvalid for a name that no topic could have; kOutOfRange beyond the end; kNotFound, kIo.
   virtual Status commit(std::string_view group, const TopicPartition& partition, Offset next) = 0;
 
   /// Return what `group` committed last, or nothing.
