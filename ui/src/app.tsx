@@ -77,7 +77,13 @@ function SchemeSwitch() {
     <Menu position="bottom-end" width={180}>
       <Menu.Target>
         <Tooltip label="Light or dark" openDelay={400}>
-          <ActionIcon variant="subtle" color="gray" size={38} aria-label={`Light or dark: ${now.label}`} className={styles.scheme}>
+          <ActionIcon
+            variant="subtle"
+            color="gray"
+            size={38}
+            aria-label={`Light or dark: ${now.label}`}
+            className={styles.scheme}
+          >
             <Icon name={now.icon} size={20} />
           </ActionIcon>
         </Tooltip>

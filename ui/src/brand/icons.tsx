@@ -8,7 +8,8 @@ const paths = {
   chart: 'M3 16.5V3.5M3 16.5h14M6.2 12.8l3.2-4 2.8 2.2 4-5.2',
   copy: 'M7 7h9.5v9.5H7ZM4.5 13H3.5V3.5H13v1',
   check: 'm3.8 10.6 4 4 8.4-9',
-  scales: 'M10 3v13.5M6 16.8h8M4 5.6h12M4 5.6 1.8 11a2.3 2.3 0 0 0 4.4 0L4 5.6ZM16 5.6 13.8 11a2.3 2.3 0 0 0 4.4 0L16 5.6Z',
+  scales:
+    'M10 3v13.5M6 16.8h8M4 5.6h12M4 5.6 1.8 11a2.3 2.3 0 0 0 4.4 0L4 5.6ZM16 5.6 13.8 11a2.3 2.3 0 0 0 4.4 0L16 5.6Z',
   cart: 'M1.8 3h2.4l2 9.6h8.6l1.7-6.8H5M7.4 16.6h.01M13.6 16.6h.01',
   person: 'M10 10.2a3.4 3.4 0 1 0 0-6.8 3.4 3.4 0 0 0 0 6.8ZM3.6 17a6.4 6.4 0 0 1 12.8 0',
   close: 'm5 5 10 10M15 5 5 15',
@@ -22,7 +23,17 @@ export type IconName = keyof typeof paths;
 
 export function Icon({ name, size = 18 }: { name: IconName; size?: number }) {
   return (
-    <svg viewBox="0 0 20 20" width={size} height={size} fill="none" stroke="currentColor" strokeWidth="1.5" strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">
+    <svg
+      viewBox="0 0 20 20"
+      width={size}
+      height={size}
+      fill="none"
+      stroke="currentColor"
+      strokeWidth="1.5"
+      strokeLinecap="round"
+      strokeLinejoin="round"
+      aria-hidden="true"
+    >
       <path d={paths[name]} />
     </svg>
   );

@@ -36,7 +36,12 @@ export default function TimeSeries({ times, values, height, onPoint }: TimeSerie
   return <div ref={box} style={{ height, minWidth: 0 }} aria-hidden="true" />;
 }
 
-function optionsFor(colors: ChartColors, width: number, height: number, onPoint: TimeSeriesProps['onPoint']): uPlot.Options {
+function optionsFor(
+  colors: ChartColors,
+  width: number,
+  height: number,
+  onPoint: TimeSeriesProps['onPoint'],
+): uPlot.Options {
   const font = '12px "Instrument Sans Variable", system-ui, sans-serif';
   const axis = { stroke: colors.quiet, font, ticks: { show: false } };
   return {
@@ -44,11 +49,29 @@ function optionsFor(colors: ChartColors, width: number, height: number, onPoint:
     height,
     legend: { show: false },
     padding: [8, 18, 0, 0],
-    cursor: { y: false, points: { size: 9, fill: colors.card, stroke: colors.water, width: 2 }, drag: { x: false, y: false } },
+    cursor: {
+      y: false,
+      points: { size: 9, fill: colors.card, stroke: colors.water, width: 2 },
+      drag: { x: false, y: false },
+    },
     scales: { x: { time: true }, y: { range: (_, _low, high) => [0, niceTop(high)] } },
     axes: [
-      { ...axis, grid: { show: false }, size: 30, gap: 8, space: 72, values: (_, ticks, __, ___, step) => ticks.map((t) => tick(t, step)) },
-      { ...axis, size: 46, gap: 6, grid: { stroke: colors.line, width: 1 }, space: 44, values: (_, ticks) => ticks.map((v) => (Number.isInteger(v) ? compact(v) : '')) },
+      {
+        ...axis,
+        grid: { show: false },
+        size: 30,
+        gap: 8,
+        space: 72,
+        values: (_, ticks, __, ___, step) => ticks.map((t) => tick(t, step)),
+      },
+      {
+        ...axis,
+        size: 46,
+        gap: 6,
+        grid: { stroke: colors.line, width: 1 },
+        space: 44,
+        values: (_, ticks) => ticks.map((v) => (Number.isInteger(v) ? compact(v) : '')),
+      },
     ],
     series: [
       {},
@@ -69,7 +92,9 @@ const niceTop = (high: number): number => Math.max(4, high * 1.12);
 /** An hour of the day, or a day where the ticks are days apart. */
 function tick(seconds: number, stepSeconds: number): string {
   const at = new Date(seconds * 1000);
-  return stepSeconds >= 86_400 ? at.toLocaleDateString(undefined, { day: 'numeric', month: 'short' }) : minuteTime(at, false);
+  return stepSeconds >= 86_400
+    ? at.toLocaleDateString(undefined, { day: 'numeric', month: 'short' })
+    : minuteTime(at, false);
 }
 
 function waterFill(u: uPlot, colors: ChartColors): CanvasGradient | string {

@@ -30,14 +30,27 @@ export function Panel({ title, note, actions, table, className, children }: Pane
           {actions}
           {table && (
             <Tooltip label={label} openDelay={400}>
-              <ActionIcon variant="subtle" color="gray" size="lg" aria-label={`${label}: ${title}`} aria-pressed={asTable} onClick={() => setAsTable(!asTable)}>
+              <ActionIcon
+                variant="subtle"
+                color="gray"
+                size="lg"
+                aria-label={`${label}: ${title}`}
+                aria-pressed={asTable}
+                onClick={() => setAsTable(!asTable)}
+              >
                 <Icon name={asTable ? 'chart' : 'table'} />
               </ActionIcon>
             </Tooltip>
           )}
         </div>
       </header>
-      {asTable ? <div className={styles.table} tabIndex={0} role="group" aria-label={`${title}, table`}>{table}</div> : children}
+      {asTable ? (
+        <div className={styles.table} tabIndex={0} role="group" aria-label={`${title}, table`}>
+          {table}
+        </div>
+      ) : (
+        children
+      )}
     </section>
   );
 }

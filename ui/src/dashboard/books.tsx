@@ -8,7 +8,8 @@ import { flowOf, type Node, outline, type Ribbon, unaccounted } from './flow.ts'
 import type { Books as BooksType } from './types.ts';
 import styles from './books.module.css';
 
-const words: Record<Exclude<keyof BooksType, 'balanced'>, { name: string; meaning: string }> = {
+type Line = Exclude<keyof BooksType, 'balanced' | 'late'>;
+const words: Record<Line, { name: string; meaning: string }> = {
   received: { name: 'Received', meaning: 'every event that reached us' },
   logged: { name: 'Logged', meaning: 'safe on disk' },
   quarantined: { name: 'Quarantined', meaning: 'refused on arrival, kept' },
@@ -16,15 +17,22 @@ const words: Record<Exclude<keyof BooksType, 'balanced'>, { name: string; meanin
   duplicate: { name: 'Duplicate', meaning: 'sent again, counted once' },
   quarantined_later: { name: 'Quarantined later', meaning: 'could not be loaded, kept' },
   pending: { name: 'Pending', meaning: 'on the way to the tables' },
-  late: { name: 'Late', meaning: 'a part of applied' },
 };
-type Line = keyof typeof words;
 
 /** The books: nothing that came in is lost, and everyone can check the sum. */
 export function Books({ books }: { books: BooksType }) {
-  const late = books.late > 0 ? ` ${counted(books.late, 'event')} came late and ${books.late === 1 ? 'was' : 'were'} applied all the same.` : '';
+  const lateCount = books.late ?? 0;
+  const late =
+    lateCount > 0
+      ? ` ${counted(lateCount, 'event')} came late and ${lateCount === 1 ? 'was' : 'were'} applied all the same.`
+      : '';
   return (
-    <Panel title="The books" note={`Where every event went, since the first.${late}`} actions={<Balance books={books} />} table={<Ledger books={books} />}>
+    <Panel
+      title="The books"
+      note={`Where every event went, since the first.${late}`}
+      actions={<Balance books={books} />}
+      table={<Ledger books={books} />}
+    >
       <Picture books={books} />
       <Tree books={books} />
     </Panel>
@@ -49,12 +57,19 @@ function Balance({ books }: { books: BooksType }) {
         </UnstyledButton>
       </Popover.Target>
       <Popover.Dropdown className={styles.why}>
-        <p>{books.balanced ? 'Every event that came in is accounted for.' : missing > 0 ? `${counted(missing, 'event')} cannot be accounted for. Run “millrace doctor”.` : 'Something was lost or counted twice. Run “millrace doctor”.'}</p>
+        <p>
+          {books.balanced
+            ? 'Every event that came in is accounted for.'
+            : missing > 0
+              ? `${counted(missing, 'event')} cannot be accounted for. Run “millrace doctor”.`
+              : 'Something was lost or counted twice. Run “millrace doctor”.'}
+        </p>
         <p className="figures">
           {count(books.received)} received = {count(books.logged)} logged + {count(books.quarantined)} quarantined
         </p>
         <p className="figures">
-          {count(books.logged)} logged = {count(books.applied)} applied + {count(books.duplicate)} duplicate + {count(books.quarantined_later)} quarantined later + {count(books.pending)} pending
+          {count(books.logged)} logged = {count(books.applied)} applied + {count(books.duplicate)} duplicate +{' '}
+          {count(books.quarantined_later)} quarantined later + {count(books.pending)} pending
         </p>
       </Popover.Dropdown>
     </Popover>
@@ -82,7 +97,11 @@ function Streams({ ribbons, height }: { ribbons: Ribbon[]; height: number }) {
   return (
     <svg className={styles.streams} viewBox={`0 0 100 ${height}`} preserveAspectRatio="none" aria-hidden="true">
       {ribbons.map((ribbon) => (
-        <path key={ribbon.key} d={outline(ribbon, 100)} className={isRefused(ribbon.key) ? styles.refused : styles.stream} />
+        <path
+          key={ribbon.key}
+          d={outline(ribbon, 100)}
+          className={isRefused(ribbon.key) ? styles.refused : styles.stream}
+        />
       ))}
     </svg>
   );
@@ -96,7 +115,11 @@ function Labels({ nodes }: { nodes: Node[] }) {
     <dl className={styles.labels}>
       {nodes.map((node) => (
         <div key={node.key} style={{ top: node.y, minHeight: node.slot }} className={labelClass(node)}>
-          <span className={isRefused(node.key) ? styles.gateRefused : styles.gate} style={{ height: node.thickness }} aria-hidden="true" />
+          <span
+            className={isRefused(node.key) ? styles.gateRefused : styles.gate}
+            style={{ height: node.thickness }}
+            aria-hidden="true"
+          />
           <dt>{words[node.key as Line].name}</dt>
           <dd data-testid={`books-${node.key}`}>{count(node.value)}</dd>
           <dd className={styles.meaning}>{words[node.key as Line].meaning}</dd>
@@ -127,7 +150,11 @@ function Tree({ books }: { books: BooksType }) {
             <small>{words[key].meaning}</small>
           </dt>
           <dd>{count(books[key])}</dd>
-          <span className={isRefused(key) ? styles.shareRefused : styles.share} style={{ width: `${(books[key] / Math.max(1, books.received)) * 100}%` }} aria-hidden="true" />
+          <span
+            className={isRefused(key) ? styles.shareRefused : styles.share}
+            style={{ width: `${(books[key] / Math.max(1, books.received)) * 100}%` }}
+            aria-hidden="true"
+          />
         </div>
       ))}
     </dl>
@@ -135,7 +162,7 @@ function Tree({ books }: { books: BooksType }) {
 }
 
 function Ledger({ books }: { books: BooksType }) {
-  const rows = [...treeLines.map((line) => line.key), 'late' as const];
+  const rows = treeLines.map((line) => line.key);
   return (
     <DataTable
       caption="The books, in events"

@@ -36,7 +36,11 @@ export default function Dashboard() {
         />
       </header>
       <LinkNotice link={link} asOf={snapshot?.time} retry={retry} />
-      {snapshot ? <Figures snapshot={snapshot} recent={recent} stale={snapshot.window !== window || link.status === 'lost'} /> : <Waiting />}
+      {snapshot ? (
+        <Figures snapshot={snapshot} recent={recent} live={link.status === 'live' && snapshot.window === window} />
+      ) : (
+        <Waiting />
+      )}
     </div>
   );
 }
@@ -52,11 +56,11 @@ function Status({ link, snapshot }: { link: LinkState; snapshot: Snapshot | unde
   );
 }
 
-function Figures({ snapshot, recent, stale }: { snapshot: Snapshot; recent: Recent; stale: boolean }) {
+function Figures({ snapshot, recent, live }: { snapshot: Snapshot; recent: Recent; live: boolean }) {
   if (snapshot.books.received === 0) return <FirstSteps />;
   return (
-    <div className={styles.grid} data-stale={stale || undefined}>
-      <Vitals snapshot={snapshot} recent={recent} />
+    <div className={styles.grid} data-stale={!live || undefined}>
+      <Vitals snapshot={snapshot} recent={recent} live={live} />
       <PageViews snapshot={snapshot} />
       <Books books={snapshot.books} />
       <div className={styles.pair}>

@@ -26,7 +26,11 @@ export function DeviceVisits({ snapshot }: { snapshot: Snapshot }) {
             {devices.map((d, i) => (
               <div key={d.device}>
                 <dt>
-                  <span className={styles.dot} style={{ background: colors.parts[i % colors.parts.length] }} aria-hidden="true" />
+                  <span
+                    className={styles.dot}
+                    style={{ background: colors.parts[i % colors.parts.length] }}
+                    aria-hidden="true"
+                  />
                   {nameOf(d.device)}
                 </dt>
                 <dd>

@@ -24,28 +24,31 @@ export function FirstSteps() {
         <p>Run this in a terminal. The figures appear here as soon as it arrives; nothing needs to be loaded again.</p>
         <Command text={command} />
         <p>
-          Or click around in the <Link href="/shop">example shop</Link>: everything you do there is an event. For a whole shop with people in it,
-          run <code>millrace demo</code>.
+          Or click around in the <Link href="/shop">example shop</Link>: everything you do there is an event. For a
+          whole shop with people in it, run <code>millrace demo</code>.
         </p>
       </div>
     </section>
   );
 }
 
+/** Browsers lend the clipboard only to https and to this machine; elsewhere there is no button. */
 function Command({ text }: { text: string }) {
   return (
     <div className={styles.command}>
       <pre tabIndex={0} aria-label="Command that sends the first event">
         <code>{text}</code>
       </pre>
-      <CopyButton value={text} timeout={2000}>
-        {({ copied, copy }) => (
-          <UnstyledButton className={styles.copy} onClick={copy}>
-            <Icon name={copied ? 'check' : 'copy'} size={16} />
-            <span aria-live="polite">{copied ? 'Copied' : 'Copy'}</span>
-          </UnstyledButton>
-        )}
-      </CopyButton>
+      {isSecureContext && (
+        <CopyButton value={text} timeout={2000}>
+          {({ copied, copy }) => (
+            <UnstyledButton className={styles.copy} onClick={copy}>
+              <Icon name={copied ? 'check' : 'copy'} size={16} />
+              <span aria-live="polite">{copied ? 'Copied' : 'Copy'}</span>
+            </UnstyledButton>
+          )}
+        </CopyButton>
+      )}
     </div>
   );
 }

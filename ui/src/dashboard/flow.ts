@@ -42,7 +42,11 @@ export function flowOf(books: Books): Flow {
       return node;
     });
   };
-  const columns: Flow['columns'] = [column(['received']), column(['logged', 'quarantined']), column(['applied', 'duplicate', 'quarantined_later', 'pending'])];
+  const columns: Flow['columns'] = [
+    column(['received']),
+    column(['logged', 'quarantined']),
+    column(['applied', 'duplicate', 'quarantined_later', 'pending']),
+  ];
   const ends = columns.map((nodes) => nodes.at(-1)!.y + nodes.at(-1)!.slot);
   return {
     columns,

@@ -22,7 +22,8 @@ export function LinkNotice({ link, asOf, retry }: LinkNoticeProps) {
     <div role="status" className={styles.notice} data-testid="link-lost">
       <Icon name="warning" />
       <p>
-        <strong>{asOf ? 'Connection lost.' : 'No connection.'}</strong> {asOf && <>These are the figures of {clockTime(asOf)}. </>}
+        <strong>{asOf ? 'Connection lost.' : 'No connection.'}</strong>{' '}
+        {asOf && <>These are the figures of {clockTime(asOf)}. </>}
         {link.status === 'lost' ? <RetryIn at={link.retryAt} /> : 'Trying…'}
       </p>
       <Button size="compact-sm" variant="default" onClick={retry}>

@@ -25,7 +25,12 @@ export function Pages({ snapshot }: { snapshot: Snapshot }) {
       {pages.length === 0 ? (
         <Nothing>No page was viewed in {windowWords(window)}.</Nothing>
       ) : (
-        <BarList label="Views of each page" bars={pages.slice(0, shownMax).map((page) => ({ key: page.path, label: page.path || '(no path)', value: page.views }))} />
+        <BarList
+          label="Views of each page"
+          bars={pages
+            .slice(0, shownMax)
+            .map((page) => ({ key: page.path, label: page.path || '(no path)', value: page.views }))}
+        />
       )}
     </Panel>
   );

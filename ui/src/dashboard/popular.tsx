@@ -40,7 +40,9 @@ function Row({ item, share }: { item: PopularItem; share: number }) {
       <th scope="row">
         <span className={styles.bar} style={{ width: `${share * 100}%` }} aria-hidden="true" />
         <span className={styles.name}>{item.name || item.item_id}</span>
-        <span className={styles.category}>{item.category ? categoryPath(item.category) : item.name ? item.item_id : ' '}</span>
+        <span className={styles.category}>
+          {item.category ? categoryPath(item.category) : item.name ? item.item_id : ' '}
+        </span>
       </th>
       <td className={styles.views}>{shortCount(item.views)}</td>
       <td>{shortCount(item.carts)}</td>

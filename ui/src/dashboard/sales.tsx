@@ -25,8 +25,14 @@ export function Sales({ snapshot }: { snapshot: Snapshot }) {
   const [chosen, setChosen] = useState<string>();
   const currencies = useMemo(() => currenciesOf(rows), [rows]);
   const currency = chosen !== undefined && currencies.includes(chosen) ? chosen : (currencies[0] ?? '');
-  const shown = useMemo(() => rows.filter((row) => inCurrency(row) === currency).sort((a, b) => Number(b.revenue) - Number(a.revenue)), [rows, currency]);
-  const note = currencies.length > 1 ? `In ${windowWords(window)}, one currency at a time` : `In ${windowWords(window)}${currency && `, in ${currency}`}`;
+  const shown = useMemo(
+    () => rows.filter((row) => inCurrency(row) === currency).sort((a, b) => Number(b.revenue) - Number(a.revenue)),
+    [rows, currency],
+  );
+  const note =
+    currencies.length > 1
+      ? `In ${windowWords(window)}, one currency at a time`
+      : `In ${windowWords(window)}${currency && `, in ${currency}`}`;
 
   return (
     <Panel
@@ -35,15 +41,38 @@ export function Sales({ snapshot }: { snapshot: Snapshot }) {
       actions={currencies.length > 1 && <CurrencyChoice all={currencies} value={currency} onChange={setChosen} />}
       table={shown.length > 0 && <SalesTable rows={shown} />}
     >
-      {shown.length === 0 ? <Nothing>Nothing was sold in {windowWords(window)}.</Nothing> : <SalesBars rows={shown.slice(0, barsMax)} currency={currency} />}
+      {shown.length === 0 ? (
+        <Nothing>Nothing was sold in {windowWords(window)}.</Nothing>
+      ) : (
+        <SalesBars rows={shown.slice(0, barsMax)} currency={currency} />
+      )}
     </Panel>
   );
 }
 
-function CurrencyChoice({ all, value, onChange }: { all: string[]; value: string; onChange: (currency: string) => void }) {
+function CurrencyChoice({
+  all,
+  value,
+  onChange,
+}: {
+  all: string[];
+  value: string;
+  onChange: (currency: string) => void;
+}) {
   const data = all.map((currency) => ({ value: currency, label: currency || 'none' }));
-  if (all.length <= 3) return <SegmentedControl size="xs" aria-label="Currency" data={data} value={value} onChange={onChange} />;
-  return <Select size="xs" w={92} aria-label="Currency" data={data} value={value} onChange={(v) => v !== null && onChange(v)} allowDeselect={false} />;
+  if (all.length <= 3)
+    return <SegmentedControl size="xs" aria-label="Currency" data={data} value={value} onChange={onChange} />;
+  return (
+    <Select
+      size="xs"
+      w={92}
+      aria-label="Currency"
+      data={data}
+      value={value}
+      onChange={(v) => v !== null && onChange(v)}
+      allowDeselect={false}
+    />
+  );
 }
 
 function SalesBars({ rows, currency }: { rows: CategorySales[]; currency: string }) {
@@ -70,7 +99,12 @@ function SalesBars({ rows, currency }: { rows: CategorySales[]; currency: string
           barWidth: 18,
           itemStyle: { color: colors.water, borderRadius: [0, 5, 5, 0] },
           emphasis: { disabled: true },
-          label: { ...text, show: true, position: 'right', formatter: (p: { dataIndex: number }) => money(rows[p.dataIndex]!.revenue, currency, true) },
+          label: {
+            ...text,
+            show: true,
+            position: 'right',
+            formatter: (p: { dataIndex: number }) => money(rows[p.dataIndex]!.revenue, currency, true),
+          },
         },
       ],
     };

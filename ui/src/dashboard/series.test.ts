@@ -26,7 +26,10 @@ describe('layOut', () => {
     const series = layOut(minutes, at(24 * 60));
     expect(series.times.length).toBeLessThanOrEqual(400);
     const drawn = series.views.reduce((sum, v) => sum + v * series.stepMinutes, 0);
-    expect(drawn).toBeCloseTo(minutes.reduce((sum, m) => sum + m.views, 0), 6);
+    expect(drawn).toBeCloseTo(
+      minutes.reduce((sum, m) => sum + m.views, 0),
+      6,
+    );
   });
 
   it('divides what the server has summed over longer steps', () => {

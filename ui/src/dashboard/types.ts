@@ -26,8 +26,8 @@ export interface Books {
   duplicate: number;
   quarantined_later: number;
   pending: number;
-  /** A part of applied. */
-  late: number;
+  /** A part of applied; absent where nothing says what is late. */
+  late?: number;
   balanced: boolean;
 }
 

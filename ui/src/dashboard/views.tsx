@@ -17,7 +17,12 @@ export function PageViews({ snapshot }: { snapshot: Snapshot }) {
   const table = series.times.length > 0 ? <ViewsTable series={series} /> : undefined;
 
   return (
-    <Panel title="Page views a minute" note={<Note series={series} />} actions={<Readout series={series} point={point} />} table={table}>
+    <Panel
+      title="Page views a minute"
+      note={<Note series={series} />}
+      actions={<Readout series={series} point={point} />}
+      table={table}
+    >
       {series.times.length === 0 && series.running === 0 ? (
         <Nothing>No page was viewed in this time.</Nothing>
       ) : (
@@ -40,7 +45,10 @@ function Note({ series }: { series: Series }) {
 function Readout({ series, point }: { series: Series; point: number | undefined }) {
   const time = point === undefined ? undefined : series.times[point];
   const shown = time === undefined ? series.running : series.views[point!]!;
-  const label = time === undefined ? 'this minute so far' : minuteTime(new Date(time * 1000), series.times.length * series.stepMinutes > 1440);
+  const label =
+    time === undefined
+      ? 'this minute so far'
+      : minuteTime(new Date(time * 1000), series.times.length * series.stepMinutes > 1440);
   return (
     <p className={styles.readout}>
       <strong className="figures" data-testid="views-now">
@@ -69,7 +77,8 @@ function ViewsTable({ series }: { series: Series }) {
 /** Whole while steps are minutes, else an average. */
 const viewsText = (views: number): string => (Number.isInteger(views) ? count(views) : rate(views));
 
-const stepWords = (minutes: number): string => (minutes < 60 ? `${minutes} minutes` : minutes < 1440 ? counted(minutes / 60, 'hour') : counted(minutes / 1440, 'day'));
+const stepWords = (minutes: number): string =>
+  minutes < 60 ? `${minutes} minutes` : minutes < 1440 ? counted(minutes / 60, 'hour') : counted(minutes / 1440, 'day');
 
 function spanWords(minutes: number): string {
   if (minutes <= 90) return counted(Math.max(1, minutes), 'minute');

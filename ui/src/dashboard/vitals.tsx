@@ -7,12 +7,12 @@ import type { Recent } from './use_dashboard.ts';
 import styles from './vitals.module.css';
 
 /** The race and its wheel: how much flows now, and how fast answers come. */
-export function Vitals({ snapshot, recent }: { snapshot: Snapshot; recent: Recent }) {
+export function Vitals({ snapshot, recent, live }: { snapshot: Snapshot; recent: Recent; live: boolean }) {
   const { rates, recommendations } = snapshot;
   return (
     <section className={styles.pool} aria-label="Right now">
       <div className={styles.wheel}>
-        <Wheel size={150} perSecond={rates.events_per_s} />
+        <Wheel size={150} perSecond={live ? rates.events_per_s : 0} />
       </div>
       <dl className={styles.figures}>
         <Figure name="Events a second" value={rate(rates.events_per_s)} testId="events-per-s">
@@ -29,7 +29,19 @@ export function Vitals({ snapshot, recent }: { snapshot: Snapshot; recent: Recen
   );
 }
 
-function Figure({ name, value, unit, testId, children }: { name: string; value: string; unit?: string; testId?: string; children?: ReactNode }) {
+function Figure({
+  name,
+  value,
+  unit,
+  testId,
+  children,
+}: {
+  name: string;
+  value: string;
+  unit?: string;
+  testId?: string;
+  children?: ReactNode;
+}) {
   return (
     <div className={styles.figure}>
       <dt>{name}</dt>
@@ -43,7 +55,12 @@ function Figure({ name, value, unit, testId, children }: { name: string; value: 
 }
 
 function AnswerTime({ served }: { served: Served }) {
-  if (served.served === 0) return <Figure name="Answer time" value="–">no answer yet</Figure>;
+  if (served.served === 0)
+    return (
+      <Figure name="Answer time" value="–">
+        no answer yet
+      </Figure>
+    );
   return (
     <Figure name="99 of 100 answers within" value={milliseconds(served.p99_ms)} unit="ms">
       half of them within {milliseconds(served.p50_ms)} ms
@@ -54,7 +71,11 @@ function AnswerTime({ served }: { served: Served }) {
 /** Popular items instead of personal ones: for a newcomer on purpose, else because something was wrong. */
 function Fallbacks({ served }: { served: Served }) {
   const { deadline, error, cold } = served.fallbacks;
-  const parts = [deadline > 0 && `${count(deadline)} too slow`, error > 0 && `${count(error)} failed`, cold > 0 && counted(cold, 'newcomer')];
+  const parts = [
+    deadline > 0 && `${count(deadline)} too slow`,
+    error > 0 && `${count(error)} failed`,
+    cold > 0 && counted(cold, 'newcomer'),
+  ];
   return (
     <Figure name="Fallback answers" value={count(deadline + error + cold)}>
       {parts.filter(Boolean).join(', ') || 'popular items were never needed'}

@@ -45,7 +45,12 @@ export async function call<T>(path: string, init: RequestInit = {}): Promise<Ans
 }
 
 export const post = <T>(path: string, body: unknown): Promise<Answer<T>> =>
-  call<T>(path, { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' }, keepalive: true });
+  call<T>(path, {
+    method: 'POST',
+    body: JSON.stringify(body),
+    headers: { 'Content-Type': 'application/json' },
+    keepalive: true,
+  });
 
 function messageOf(text: string, status: number): string {
   try {

@@ -2,9 +2,7 @@ import { authorization } from './http.ts';
 import { EventStreamParser } from './sse.ts';
 
 /** How a live connection stands. `refused` needs a person: the server wants a token. */
-export type LinkState =
-  | { status: 'connecting' | 'live' | 'refused' }
-  | { status: 'lost'; retryAt: number };
+export type LinkState = { status: 'connecting' | 'live' | 'refused' } | { status: 'lost'; retryAt: number };
 
 export interface Live {
   /** Try again now instead of at `retryAt`. */
@@ -22,7 +20,11 @@ export const backoffMs = (attempt: number): number => Math.min(500 * 2 ** attemp
  * Follow the server-sent events of `url` and connect again whenever the line is lost. While the
  * page is hidden the line is closed, so that forgotten tabs cost nobody anything.
  */
-export function follow(url: string, onData: (event: string, data: string) => void, onState: (state: LinkState) => void): Live {
+export function follow(
+  url: string,
+  onData: (event: string, data: string) => void,
+  onState: (state: LinkState) => void,
+): Live {
   let attempt = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let current: AbortController | undefined;
@@ -70,7 +72,11 @@ export function follow(url: string, onData: (event: string, data: string) => voi
 class Refused extends Error {}
 
 /** Read until the stream ends (returns) or fails (throws). */
-async function read(url: string, abort: AbortController, onEvent: (event: string, data: string) => void): Promise<void> {
+async function read(
+  url: string,
+  abort: AbortController,
+  onEvent: (event: string, data: string) => void,
+): Promise<void> {
   let watchdog = setTimeout(() => abort.abort(), silenceMsMax);
   try {
     const response = await fetch(url, {

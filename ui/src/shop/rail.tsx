@@ -1,0 +1,99 @@
+import { Button } from '@mantine/core';
+import { useEffect } from 'react';
+import { milliseconds } from '../lib/format.ts';
+import { Link } from '../lib/router.tsx';
+import { Art } from './art.tsx';
+import { Price } from './price.tsx';
+import type { Suggestion, Suggestions } from './recommendations.ts';
+import { nameOf } from './types.ts';
+import type { Shop } from './use_shop.ts';
+import styles from './rail.module.css';
+
+const retryMs = 5_000;
+
+/** What is recommended to this person at this moment, why, and how long the answer took. */
+export function Rail({ shop }: { shop: Shop }) {
+  const { suggestions, follow, retry } = shop;
+  const { list, fresh, failed } = suggestions;
+  useEffect(() => {
+    if (!failed) return;
+    const timer = setInterval(retry, retryMs);
+    return () => clearInterval(timer);
+  }, [failed, retry]);
+
+  return (
+    <aside className={styles.rail} aria-labelledby="for-you">
+      <header className={styles.head}>
+        <h2 id="for-you">For you</h2>
+        <Latency suggestions={suggestions} />
+      </header>
+      <p className={styles.note} role="status" data-testid="rail-note">
+        {noteOf(suggestions)}
+      </p>
+      {failed && (
+        <Button size="compact-sm" variant="default" onClick={retry}>
+          Ask again
+        </Button>
+      )}
+      <ol className={styles.list} data-testid="rail">
+        {list.map((suggestion) => (
+          <Entry
+            key={suggestion.id}
+            suggestion={suggestion}
+            isNew={fresh.has(suggestion.id)}
+            onFollow={() => follow(suggestions.recommendationId)}
+          />
+        ))}
+      </ol>
+    </aside>
+  );
+}
+
+function Latency({ suggestions: { tookMs, failed } }: { suggestions: Suggestions }) {
+  if (failed || tookMs === undefined) return null;
+  return (
+    <p className={styles.latency} title="From asking to having the answer, as this browser sees it">
+      <span className="figures" data-testid="rail-latency">
+        {milliseconds(tookMs)}
+      </span>{' '}
+      ms
+    </p>
+  );
+}
+
+function noteOf({ list, fresh, failed, fallback }: Suggestions): string {
+  if (failed)
+    return list.length > 0
+      ? 'The recommender does not answer. This is the last list that came.'
+      : 'The recommender does not answer, and there is no earlier list yet.';
+  if (list.length === 0) return 'Nothing to recommend yet. Look at a few things.';
+  if (fresh.size > 0)
+    return fresh.size === 1
+      ? 'One is new, because of what you just did.'
+      : `${fresh.size} are new, because of what you just did.`;
+  if (fallback === 'cold') return 'Nothing is known of you yet, so these sell best.';
+  if (fallback) return 'The answer was late, so these sell best.';
+  if (list.some((s) => s.reason.because.length > 0)) return 'Chosen by what you looked at and bought.';
+  return 'Look at something, and this list changes.';
+}
+
+function Entry({ suggestion, isNew, onFollow }: { suggestion: Suggestion; isNew: boolean; onFollow: () => void }) {
+  const { id, item, reason } = suggestion;
+  return (
+    <li className={styles.entry} data-new={isNew || undefined} data-item={id}>
+      <Link href={`/shop/item/${encodeURIComponent(id)}`} onClick={onFollow}>
+        <span className={styles.picture}>
+          <Art id={id} name={nameOf(item)} />
+        </span>
+        <span className={styles.words}>
+          <span className={styles.name}>
+            {nameOf(item)}
+            {isNew && <span className={styles.new}>new</span>}
+          </span>
+          <span className={styles.reason}>{reason.text}</span>
+          <Price item={item} />
+        </span>
+      </Link>
+    </li>
+  );
+}
