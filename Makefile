@@ -28,24 +28,24 @@ demo: build ## a simulated shop with live traffic and its dashboard (MINUTES=1 e
 test: ## set up, build, run every test but the long ones
 	@scripts/setup.sh build test
 	@$(call build_preset,release,all)
-	@python3 scripts/run_tests.py build/release -LE soak -j $(JOBS)
+	@python3 -B scripts/run_tests.py build/release -LE soak -j $(JOBS)
 
 test-sanitizers: ## unit tests under the address, undefined-behaviour and thread sanitizers
 	@scripts/setup.sh build test
 	@$(call build_preset,asan,unit_tests)
-	@python3 scripts/run_tests.py build/asan -L unit -j $(JOBS)
+	@python3 -B scripts/run_tests.py build/asan -L unit -j $(JOBS)
 	@$(call build_preset,tsan,unit_tests)
-	@python3 scripts/run_tests.py build/tsan -L unit -j $(JOBS)
+	@python3 -B scripts/run_tests.py build/tsan -L unit -j $(JOBS)
 
 soak: ## the long tests: 50 kills under load, and whatever else is marked soak
 	@scripts/setup.sh build test
 	@$(call build_preset,release,all)
-	@MILLRACE_SOAK=1 MILLRACE_CRASHES=50 python3 scripts/run_tests.py build/release -L "soak|crash" --timeout 7200
+	@MILLRACE_SOAK=1 MILLRACE_CRASHES=50 python3 -B scripts/run_tests.py build/release -L "soak|crash" --timeout 7200
 
-bench: ## every benchmark with its yardstick; writes bench/results
+bench: ## every benchmark with its yardstick, or those NAME=part of one; writes bench/results
 	@scripts/setup.sh build test bench
 	@$(call build_preset,release,all)
-	@bench/run build/release
+	@python3 -B bench/run.py build/release $(NAME)
 
 fuzz: ## the fuzzers of tests/fuzz, each for SECONDS=60
 	@scripts/setup.sh build fuzz

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Run the benchmarks of a release build; write bench/results/*.json and print a table.
+
+    bench/run.py BUILD_DIR [NAME…]        NAME: only those whose name contains it
+
+Two kinds are found: the *_bench programs of the layers (Google Benchmark), and bench/*.bench.mjs, which
+run the whole binary under load. The latter print one JSON object a line for each figure:
+  {"name", "value", "unit", "yardstick", "yardstick_value", "ratio", "wanted", "met"}
+of which all after `unit` may be absent. A missed figure is shown, not an error; a program that fails is.
+"""
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results"
+NODE = ROOT / "build" / "deps" / "node" / "bin" / "node"
+
+
+def find_programs(build, names):
+    """Return [(name, path)] of what is to be run, small ones first."""
+    found = sorted((path.name, path) for path in build.glob("src/**/*_bench") if os.access(path, os.X_OK) and path.is_file())
+    found += sorted((path.name.removesuffix(".bench.mjs"), path) for path in (ROOT / "bench").glob("*.bench.mjs"))
+    return [(name, path) for name, path in found if not names or any(wanted in name for wanted in names)]
+
+
+def rate(count):
+    """Return a count a second as people say it: 1.25 M/s."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.3g} {letter}"
+    return f"{count:.3g} "
+
+
+def figures_of_google(report):
+    """Turn Google Benchmark's JSON into figures: what passes through where it says so, else its time."""
+    for run in report["benchmarks"]:
+        if run.get("run_type") == "aggregate":
+            continue
+        figure = {"name": run["name"], "value": run["real_time"], "unit": run["time_unit"]}
+        if "items_per_second" in run:
+            figure |= {"value": run["items_per_second"], "unit": "items/s"}
+        elif "bytes_per_second" in run:
+            figure |= {"value": run["bytes_per_second"], "unit": "B/s"}
+        yield figure
+
+
+def run_program(name, path, build):
+    """Run one program; return its figures, or None when it failed."""
+    if path.suffix == ".mjs":
+        done = subprocess.run([NODE, path], stdout=subprocess.PIPE, text=True, check=False, cwd=ROOT,
+                              env=os.environ | {"MILLRACE_BIN": str(build / "millrace")})
+        figures = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    else:
+        out = RESULTS / f"{name}.google.json"
+        done = subprocess.run([path, f"--benchmark_out={out}", "--benchmark_out_format=json"],
+                              stdout=subprocess.DEVNULL, text=True, check=False, cwd=ROOT)
+        figures = list(figures_of_google(json.loads(out.read_text(encoding="utf-8")))) if done.returncode == 0 else []
+        out.unlink(missing_ok=True)
+    if done.returncode != 0:
+        print(f"  FAILED with exit code {done.returncode}")
+        return None
+    return figures
+
+
+def shown(value, unit):
+    return f"{rate(value)}{unit}" if unit.endswith("/s") else f"{value:.4g} {unit}"
+
+
+def print_figure(figure):
+    line = f"  {figure['name']:<58} {shown(figure['value'], figure['unit']):>16}"
+    if "ratio" in figure:
+        yardstick = shown(figure["yardstick_value"], figure["unit"])
+        line += f"  {figure['ratio']:.2f} of {figure['yardstick']} ({yardstick})"
+    if "wanted" in figure:
+        line += f"  wanted {figure['wanted']}{'' if figure.get('met', True) else '  MISSED'}"
+    print(line, flush=True)
+
+
+def machine():
+    model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+                  if line.startswith("model name")), platform.machine())
+    return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release()}
+
+
+def main(arguments):
+    if not arguments:
+        print(__doc__, file=sys.stderr)
+        return 2
+    build = Path(arguments[0]).resolve()
+    programs = find_programs(build, arguments[1:])
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for name, path in programs:
+        print(name, flush=True)
+        figures = run_program(name, path, build)
+        if figures is None:
+            failed += 1
+            continue
+        for figure in figures:
+            print_figure(figure)
+        result = {"name": name, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": machine(),
+                  "figures": figures}
+        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(f"{len(programs)} programs, {failed} failed; the figures are in bench/results")
+    return 1 if failed or not programs else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
