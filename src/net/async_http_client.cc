@@ -100,7 +100,7 @@ Status Pool::start() {
   opening_all_ = options_.open_all_first;
   auto opened = all_open_.get_future();
   thread_ = std::thread([this] { run(); });
-  return opening_all_ ? opened.get() : Status{};
+  return options_.open_all_first ? opened.get() : Status{};
 }
 
 void Pool::run() {
