@@ -41,6 +41,7 @@ bool category_within(std::string_view category, std::string_view path) {
 
 Result<ItemFilter> ItemFilter::parse(std::string_view text) {
   ItemFilter filter;
+  filter.text_ = text;
   if (trim(text).empty()) return filter;
   for (const std::string& part : split(text, ',')) {
     if (filter.clauses_.size() == kClausesMax) {

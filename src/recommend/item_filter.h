@@ -42,6 +42,8 @@ class ItemFilter {
 
   bool matches(const ItemFacts& item) const;
   bool empty() const { return clauses_.empty(); }
+  /// Return the expression as it was given.
+  const std::string& text() const { return text_; }
 
   /// Return the category a match must lie in, when the expression names exactly one; else "".
   std::string_view only_category() const;
@@ -61,6 +63,7 @@ class ItemFilter {
   static Result<Clause> parse_clause(std::string_view text);
   static bool clause_matches(const Clause& clause, const ItemFacts& item);
 
+  std::string text_;
   std::vector<Clause> clauses_;
 };
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,7 +45,7 @@ struct RecommenderOptions {
   ModelSettings model;
   RecommenderLimits limits;
 
-  /// Called before each stage of an answer ("profile", "candidates", "filter", "rank"); an error, or
+  /// Called before each stage of an answer ("context", "candidates", "rank"); an error, or
   /// an exception, fails the stage. For fault injection by tests; empty otherwise.
   std::function<Status(std::string_view stage)> before_stage;
 };
@@ -64,7 +65,9 @@ class Recommender {
   void apply(std::span<const Event> events);
   void apply(const Event& event) { apply(std::span(&event, 1)); }
 
-  void put_item(const ItemFacts& item);
+  /// Put or replace what the catalogue says of an item. `put_time` is when it was put, if known: its age
+  /// counts from then when `published_us` says nothing.
+  void put_item(const ItemFacts& item, std::optional<TimeUs> put_time = {});
   /// Never show the item again until it is put again.
   void delete_item(std::string_view id);
   void put_user(const UserFacts& user);
@@ -81,6 +84,9 @@ class Recommender {
   /// Make the popular lists anew if anything changed. Call it about once a second, from a thread that
   /// may take some ms (100,000 items: see bench); readers and writers go on meanwhile.
   void refresh();
+
+  /// Forget everything, as before a rebuild that starts over. The popular lists stay until `refresh`.
+  void clear();
 
   RecommenderStats stats() const;
   const ModelSettings& model() const;

@@ -1,0 +1,138 @@
+#include "recommend/profile_store.h"
+
+#include <algorithm>
+
+#include "base/hash.h"
+
+namespace millrace {
+namespace {
+
+/// Keys of the three kinds of id never meet: each is mixed with a number of its own.
+constexpr std::uint64_t kUserSalt = 0x9e3779b97f4a7c15;
+constexpr std::uint64_t kAnonymousSalt = 0xc2b2ae3d27d4eb4f;
+constexpr std::uint64_t kSessionSalt = 0x165667b19e3779f9;
+
+std::uint64_t key_of(std::string_view id, std::uint64_t salt) {
+  return id.empty() ? 0 : hash64(id) ^ salt;
+}
+
+}  // namespace
+
+std::uint64_t session_hash(std::string_view session_id) {
+  return session_id.empty() ? 0 : hash64(session_id);
+}
+
+void FingerprintList::add(std::uint32_t fingerprint, std::size_t limit) {
+  if (std::ranges::find(values_, fingerprint) != values_.end()) return;
+  if (values_.size() >= limit) values_.erase(values_.begin());
+  values_.push_back(fingerprint);
+}
+
+void FingerprintList::remove(std::uint32_t fingerprint) {
+  std::erase(values_, fingerprint);
+}
+
+Touch* Profile::find(ItemRef item) {
+  const auto found = std::ranges::find(history, item, &Touch::item);
+  return found == history.end() ? nullptr : &*found;
+}
+
+Touch& Profile::touch(ItemRef item, TimeUs time, std::size_t history_max) {
+  Touch entry{.time = time, .item = item};
+  if (const auto found = std::ranges::find(history, item, &Touch::item); found != history.end()) {
+    entry = *found;
+    entry.time = std::max(time, entry.time);
+    history.erase(found);
+  } else if (history.size() >= history_max) {
+    history.erase(history.begin());
+  }
+  const auto at = std::ranges::upper_bound(history, entry.time, {}, &Touch::time);
+  return *history.insert(at, entry);
+}
+
+void Profile::merge(const Profile& other, const RecommenderLimits& limits) {
+  if (country.empty()) country = other.country;
+  for (const Touch& theirs : other.history) {
+    Touch& mine = touch(theirs.item, theirs.time, limits.history);
+    if (mine.time == theirs.time) mine.session = theirs.session;
+    if (theirs.order != 0) mine.order = theirs.order;
+    mine.units += theirs.units;
+    mine.kind = std::max(mine.kind, theirs.kind);
+    mine.disliked |= theirs.disliked;
+  }
+  for (const std::uint32_t fingerprint : other.bought.values()) bought.add(fingerprint, limits.owned);
+  for (const std::uint32_t fingerprint : other.read.values()) read.add(fingerprint, limits.owned);
+}
+
+std::size_t Profile::heap_bytes() const {
+  return history.capacity() * sizeof(Touch) +
+         (bought.values().capacity() + read.values().capacity()) * sizeof(std::uint32_t);
+}
+
+ProfileStore::ProfileStore(const RecommenderLimits& limits)
+    : limits_(limits), profiles_(limits.profiles), owner_(limits.aliases) {}
+
+std::uint64_t ProfileStore::resolve(std::uint64_t key) const {
+  // A session leads to an anonymous id, that to a user: two steps at the most.
+  for (int step = 0; step < 2; ++step) {
+    const std::uint64_t* owner = owner_.find(key);
+    if (!owner) break;
+    key = *owner;
+  }
+  return key;
+}
+
+/// Let `from` lead to `to`, and move what is known under `from` there.
+void ProfileStore::lead(std::uint64_t from, std::uint64_t to) {
+  if (from == to) return;
+  owner_.touch(from) = to;
+  const Profile* theirs = profiles_.find(from);
+  if (!theirs) return;
+  const Profile moved = *theirs;
+  profiles_.erase(from);
+  profiles_.touch(to).merge(moved, limits_);
+}
+
+Profile* ProfileStore::of(const Event& event) {
+  const std::uint64_t user = key_of(event.user_id, kUserSalt);
+  const std::uint64_t anonymous = key_of(event.anonymous_id, kAnonymousSalt);
+  const std::uint64_t session = key_of(event.session_id, kSessionSalt);
+  std::uint64_t who = user;
+  if (anonymous != 0) {
+    if (who != 0)
+      lead(anonymous, who);
+    else
+      who = resolve(anonymous);
+  }
+  if (session != 0) {
+    if (who != 0)
+      lead(session, who);
+    else
+      who = resolve(session);
+  }
+  return who == 0 ? nullptr : &profiles_.touch(who);
+}
+
+Profile& ProfileStore::of_user(std::string_view user_id) {
+  return profiles_.touch(key_of(user_id, kUserSalt));
+}
+
+const Profile* ProfileStore::find(std::string_view user, std::string_view session) const {
+  if (!user.empty()) {
+    if (const Profile* known = profiles_.find(key_of(user, kUserSalt))) return known;
+    if (const Profile* known = profiles_.find(resolve(key_of(user, kAnonymousSalt)))) return known;
+  }
+  return session.empty() ? nullptr : profiles_.find(resolve(key_of(session, kSessionSalt)));
+}
+
+void ProfileStore::erase_user(std::string_view user_id) {
+  profiles_.erase(key_of(user_id, kUserSalt));
+}
+
+std::size_t ProfileStore::bytes() const {
+  std::size_t bytes = profiles_.bytes() + owner_.bytes();
+  profiles_.for_each([&](const Profile& profile) { bytes += profile.heap_bytes(); });
+  return bytes;
+}
+
+}  // namespace millrace

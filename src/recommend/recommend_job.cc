@@ -1,0 +1,254 @@
+#include "recommend/recommend_job.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include <pthread.h>
+
+#include "base/logging.h"
+#include "log/topics.h"
+#include "recommend/catalogue_json.h"
+#include "warehouse/interactions.h"
+
+namespace millrace {
+namespace {
+
+/// Calls `refresh` at intervals until it is destroyed.
+class Refresher {
+ public:
+  Refresher(Recommender& recommender, DurationUs interval)
+      : thread_([this, &recommender, interval](const std::stop_token& stop) {
+          std::unique_lock lock(mutex_);
+          while (!stop.stop_requested()) {
+            recommender.refresh();
+            wake_.wait_for(lock, stop, std::chrono::microseconds(interval), [] { return false; });
+          }
+        }) {
+    pthread_setname_np(thread_.native_handle(), "rec-lists");
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::jthread thread_;
+};
+
+Event event_of(const Interaction& row, EventItem& item, EventOrder& order) {
+  item = {.item_id = row.item_id,
+          .category = row.category,
+          .price = row.price,
+          .quantity = row.quantity,
+          .currency = row.currency,
+          .in_cart = row.in_cart};
+  Event event{.type = row.type,
+              .type_name = row.type_name,
+              .source = row.source,
+              .user_id = row.user_id,
+              .anonymous_id = row.anonymous_id,
+              .session_id = row.session_id,
+              .event_time = row.event_time,
+              .country = row.country,
+              .value = row.value,
+              .items = std::span(&item, 1)};
+  if (!row.order_id.empty()) {
+    order.order_id = row.order_id;
+    event.order = order;
+  }
+  return event;
+}
+
+class Following final : public RecommendJob {
+ public:
+  Following(EventLog& log, EventFeed& feed, Warehouse& warehouse, Recommender& recommender,
+            const RecommendJobOptions& options)
+      : log_(log), feed_(feed), warehouse_(warehouse), recommender_(recommender), options_(options) {}
+
+  std::string_view name() const override { return "recommend"; }
+  Status start() override;
+  Result<StepResult> step() override;
+  bool ready() const override { return ready_; }
+
+ private:
+  void put_items(std::span<const CatalogueItem> rows);
+  void apply(std::span<const Interaction> rows);
+  Status find_cursors(const SnapshotOffsets& offsets);
+  Status delete_again(const TopicPartition& partition, Offset end);
+  Result<bool> follow(const TopicPartition& partition, Offset& cursor);
+  void take_in(const FeedBatch& batch, Offset from);
+  void take_in_item(const Record& record);
+  void take_in_user(const Record& record);
+
+  EventLog& log_;
+  EventFeed& feed_;
+  Warehouse& warehouse_;
+  Recommender& recommender_;
+  const RecommendJobOptions options_;
+  std::map<TopicPartition, Offset> cursors_;
+  std::unique_ptr<Refresher> refresher_;
+  std::atomic<bool> ready_ = false;
+};
+
+void Following::put_items(std::span<const CatalogueItem> rows) {
+  for (const CatalogueItem& row : rows) {
+    ItemFacts facts{.id = std::string(row.item_id)};
+    if (const Status read = read_item_attributes(row.attributes, facts); !read) {
+      log_warning("recommend", "an item's attributes were left out",
+                  {field("item", row.item_id), field("error", read.error().text())});
+    }
+    if (!row.name.empty()) facts.name = row.name;
+    if (!row.category.empty()) facts.category = row.category;
+    if (row.price) facts.price = row.price;
+    if (!row.currency.empty()) facts.currency = row.currency;
+    facts.available = row.available;
+    recommender_.put_item(facts);
+  }
+}
+
+void Following::apply(std::span<const Interaction> rows) {
+  std::vector<EventItem> items(rows.size());
+  std::vector<EventOrder> orders(rows.size());
+  std::vector<Event> events;
+  events.reserve(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) events.push_back(event_of(rows[i], items[i], orders[i]));
+  recommender_.apply(events);
+}
+
+Status Following::start() {
+  const DurationUs begin = warehouse_.env().steady_now();
+  recommender_.clear();
+  InteractionScan scan{.since = options_.rebuild_since};
+  scan.on_items = [this](std::span<const CatalogueItem> rows) { put_items(rows); };
+  scan.on_interactions = [this](std::span<const Interaction> rows) { apply(rows); };
+  MILLRACE_ASSIGN(const SnapshotOffsets offsets, scan_interactions(warehouse_, scan));
+  MILLRACE_TRY(find_cursors(offsets));
+  recommender_.refresh();
+  refresher_ = std::make_unique<Refresher>(recommender_, options_.refresh_interval);
+  ready_ = true;
+  const RecommenderStats stats = recommender_.stats();
+  log_info("recommend", "memory rebuilt",
+           {field("interactions", stats.events_applied), field("items", stats.items),
+            field("people", stats.profiles),
+            field("ms", (warehouse_.env().steady_now() - begin) / kMillisecondUs)});
+  return {};
+}
+
+/// Begin where the snapshot ends. What is known of people is not in the snapshot: its topic is read whole.
+Status Following::find_cursors(const SnapshotOffsets& offsets) {
+  const std::map<std::string, TopicConfig> topics = log_.topics();
+  for (const std::string_view topic : {kEventsTopic, kItemsTopic, kUsersTopic}) {
+    const auto config = topics.find(std::string(topic));
+    if (config == topics.end()) continue;
+    for (std::uint32_t i = 0; i < config->second.partitions; ++i) {
+      const TopicPartition partition{std::string(topic), PartitionId(i)};
+      const auto known = offsets.find(partition);
+      if (known != offsets.end() && topic != kUsersTopic) {
+        cursors_[partition] = known->second;
+        if (topic == kItemsTopic) MILLRACE_TRY(delete_again(partition, known->second));
+      } else {
+        MILLRACE_ASSIGN(const PartitionStats stats, log_.stats(partition));
+        cursors_[partition] = stats.start;
+      }
+    }
+  }
+  return {};
+}
+
+/// The warehouse's catalogue does not name deleted items, but the events do, and would bring them back:
+/// delete again what the log's records before the snapshot deleted, as far as it still has them.
+Status Following::delete_again(const TopicPartition& partition, Offset end) {
+  MILLRACE_ASSIGN(const PartitionStats stats, log_.stats(partition));
+  std::set<std::string, std::less<>> deleted;
+  for (Offset at = stats.start; at < end;) {
+    MILLRACE_ASSIGN(const RecordBatch batch, log_.read(partition, at, {}));
+    if (batch.next <= at) break;
+    at = batch.next;
+    for (const Record& record : batch.records) {
+      if (record.offset >= end) break;
+      const auto change = parse_item_record(record.value);
+      if (!change) continue;
+      if (change->put)
+        deleted.erase(change->facts.id);
+      else
+        deleted.insert(change->facts.id);
+    }
+  }
+  for (const std::string& id : deleted) recommender_.delete_item(id);
+  return {};
+}
+
+Result<StepResult> Following::step() {
+  StepResult result;
+  for (auto& [partition, cursor] : cursors_) {
+    MILLRACE_ASSIGN(const bool more, follow(partition, cursor));
+    result.more |= more;
+  }
+  return result;
+}
+
+/// Take in the next batch of one partition; return whether there was one.
+Result<bool> Following::follow(const TopicPartition& partition, Offset& cursor) {
+  auto batch = feed_.read(partition, cursor);
+  if (!batch && batch.error().code == Code::kOutOfRange) {
+    MILLRACE_ASSIGN(const PartitionStats stats, log_.stats(partition));
+    log_warning("recommend", "retention overtook the recommender; it goes on at the start of the log",
+                {field("topic", partition.topic), field("partition", partition.partition.value()),
+                 field("offset", stats.start.value())});
+    cursor = stats.start;
+    return true;
+  }
+  if (!batch) return fail(std::move(batch).error());
+  if ((*batch)->next <= cursor) return false;
+  take_in(**batch, cursor);
+  cursor = (*batch)->next;
+  return true;
+}
+
+void Following::take_in(const FeedBatch& batch, Offset from) {
+  if (batch.partition.topic == kEventsTopic) {
+    recommender_.apply(batch.events_from(from));
+    return;
+  }
+  for (const Record& record : batch.records_from(from)) {
+    batch.partition.topic == kItemsTopic ? take_in_item(record) : take_in_user(record);
+  }
+}
+
+void Following::take_in_item(const Record& record) {
+  const auto change = parse_item_record(record.value);
+  if (!change) {
+    log_warning("recommend", "a change of an item was left out",
+                {field("offset", record.offset.value()), field("error", change.error().text())});
+  } else if (change->put) {
+    recommender_.put_item(change->facts, record.time);
+  } else {
+    recommender_.delete_item(change->facts.id);
+  }
+}
+
+void Following::take_in_user(const Record& record) {
+  const auto change = parse_user_record(record.value);
+  if (!change) {
+    log_warning("recommend", "a change of a user was left out",
+                {field("offset", record.offset.value()), field("error", change.error().text())});
+  } else if (change->put) {
+    recommender_.put_user(change->facts);
+  } else {
+    recommender_.delete_user(change->facts.id);
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<RecommendJob> RecommendJob::make(EventLog& log, EventFeed& feed, Warehouse& warehouse,
+                                                 Recommender& recommender,
+                                                 const RecommendJobOptions& options) {
+  return std::make_unique<Following>(log, feed, warehouse, recommender, options);
+}
+
+}  // namespace millrace

@@ -1,0 +1,346 @@
+#include "recommend/recommender.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <shared_mutex>
+
+#include <fmt/format.h>
+
+#include "base/logging.h"
+#include "base/metrics.h"
+#include "base/text.h"
+#include "recommend/memory.h"
+#include "recommend/popular_lists.h"
+#include "recommend/ranking.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::size_t kEventsPerLock = 64;  ///< applied before readers get their turn
+constexpr DurationUs kLockPause = 20;       ///< between two tries of a reader
+
+prometheus::Gauge& entries_gauge(const char* kind) {
+  return metrics::gauge("millrace_recommend_entries", "Entries the recommender holds, by kind",
+                        {{"kind", kind}});
+}
+
+prometheus::Gauge& limit_gauge(const char* kind) {
+  return metrics::gauge("millrace_recommend_entries_limit", "Most entries the recommender will hold, by kind",
+                        {{"kind", kind}});
+}
+
+prometheus::Gauge& evicted_gauge(const char* kind) {
+  return metrics::gauge("millrace_recommend_evicted", "Entries dropped because a limit was reached, by kind",
+                        {{"kind", kind}});
+}
+
+/// Only the want of memory can keep us from an answer with items.
+Recommendations answer_without_memory() noexcept {
+  Recommendations out;
+  out.fallback = "error";
+  return out;
+}
+
+}  // namespace
+
+class Recommender::Impl {
+ public:
+  Impl(Env& env, RecommenderOptions options) : env_(env), options_(std::move(options)) {
+    clear();
+    publish_limits();
+  }
+
+  void apply(std::span<const Event> events);
+  void put_item(const ItemFacts& item, std::optional<TimeUs> put_time);
+  void delete_item(std::string_view id);
+  void put_user(const UserFacts& user);
+  void delete_user(std::string_view id);
+  Recommendations recommend(RecommendRequest request, bool similar) const;
+  void clear();
+  void refresh();
+  RecommenderStats stats() const;
+  const ModelSettings& model() const { return options_.model; }
+
+ private:
+  Recommendations head_of(const RecommendRequest& request) const;
+  Status answer(const RecommendRequest& request, const Budget& budget, Exclusions& exclusions, bool similar,
+                Recommendations& out) const;
+  void turn_page(const RecommendRequest& request, Recommendations& out) const;
+  void fall_back(const RecommendRequest& request, const Exclusions& exclusions, Recommendations& out) const;
+  Status lock_in_time(std::shared_lock<std::shared_mutex>& lock, const Budget& budget) const;
+  std::shared_ptr<const PopularLists> lists() const;
+  void note(const Recommendations& answer) const;
+  void publish_limits() const;
+  void publish_sizes() const;
+
+  Env& env_;
+  const RecommenderOptions options_;
+
+  mutable std::shared_mutex mutex_;  ///< guards memory_
+  std::unique_ptr<RecommenderMemory> memory_;
+  std::atomic<std::uint64_t> version_{0};  ///< counts changes of memory_
+
+  std::mutex refresh_mutex_;  ///< one refresh at a time; guards listed_version_
+  std::uint64_t listed_version_ = 0;
+  mutable std::mutex lists_mutex_;  ///< guards the pointer; held for its copying only
+  std::shared_ptr<const PopularLists> lists_ = std::make_shared<PopularLists>();
+
+  prometheus::Histogram& latency_ =
+      metrics::latency_seconds("millrace_recommend_seconds", "Time to make an answer, without the network");
+  prometheus::Counter& answers_ = metrics::counter("millrace_recommend_answers_total", "Answers made");
+};
+
+void Recommender::Impl::apply(std::span<const Event> events) {
+  const TimeUs wall_now = env_.now();
+  for (std::size_t begin = 0; begin < events.size(); begin += kEventsPerLock) {
+    const std::unique_lock lock(mutex_);
+    const std::size_t end = std::min(begin + kEventsPerLock, events.size());
+    for (std::size_t i = begin; i < end; ++i) memory_->apply(events[i], wall_now);
+  }
+  ++version_;
+}
+
+void Recommender::Impl::put_item(const ItemFacts& item, std::optional<TimeUs> put_time) {
+  const std::unique_lock lock(mutex_);
+  memory_->items.put(item, put_time);
+  ++version_;
+}
+
+void Recommender::Impl::delete_item(std::string_view id) {
+  const std::unique_lock lock(mutex_);
+  memory_->items.erase(id);
+  ++version_;
+}
+
+void Recommender::Impl::put_user(const UserFacts& user) {
+  const std::unique_lock lock(mutex_);
+  Profile& profile = memory_->profiles.of_user(user.id);
+  if (!user.country.empty()) profile.country = user.country;
+}
+
+void Recommender::Impl::delete_user(std::string_view id) {
+  const std::unique_lock lock(mutex_);
+  memory_->profiles.erase_user(id);
+}
+
+void Recommender::Impl::clear() {
+  const std::lock_guard no_refresh(refresh_mutex_);
+  const std::unique_lock lock(mutex_);
+  memory_ = std::make_unique<RecommenderMemory>(options_.model, options_.limits);
+  ++version_;
+}
+
+std::shared_ptr<const PopularLists> Recommender::Impl::lists() const {
+  const std::lock_guard lock(lists_mutex_);
+  return lists_;
+}
+
+Recommendations Recommender::Impl::head_of(const RecommendRequest& request) const {
+  Recommendations out;
+  out.recommendation_id = new_uuid(env_);
+  out.time = env_.now();
+  out.user = request.user;
+  out.session = request.session;
+  out.placement = request.placement;
+  out.model = fmt::format("{}@{}", options_.model.name, options_.model.version);
+  if (request.explain) out.explanation.emplace();
+  return out;
+}
+
+/// Take the memory's lock as long as there is time; a writer holds it for less than a millisecond.
+Status Recommender::Impl::lock_in_time(std::shared_lock<std::shared_mutex>& lock,
+                                       const Budget& budget) const {
+  while (!lock.try_lock()) {
+    if (budget.over()) return fail(Code::kDeadline, "the deadline passed while the memory was being changed");
+    env_.sleep_for(kLockPause);
+  }
+  return {};
+}
+
+Status Recommender::Impl::answer(const RecommendRequest& request, const Budget& budget,
+                                 Exclusions& exclusions, bool similar, Recommendations& out) const {
+  const std::shared_ptr<const PopularLists> popular = lists();
+  try {
+    std::shared_lock lock(mutex_, std::defer_lock);
+    MILLRACE_TRY(lock_in_time(lock, budget));
+    Ranking ranking(*memory_, *popular, options_.model, request, budget, exclusions,
+                    out.explanation ? &*out.explanation : nullptr);
+    MILLRACE_TRY(ranking.run(options_.before_stage));
+    if (ranking.cold() && similar) return {};
+    out.items = ranking.take_items();
+    if (ranking.cold()) out.fallback = "cold";
+    if (ranking.has_more()) out.cursor.emplace();
+    return {};
+  } catch (const std::exception& error) {
+    return fail(Code::kInternal, error.what());
+  }
+}
+
+void Recommender::Impl::fall_back(const RecommendRequest& request, const Exclusions& exclusions,
+                                  Recommendations& out) const {
+  const std::shared_ptr<const PopularLists> popular = lists();
+  out.items.clear();
+  for (const StandbyItem& each : popular->standby) {
+    if (exclusions.find(each.fingerprint) != Dropped::kNot || !request.filter.matches(each.facts)) continue;
+    if (out.items.size() == request.n) {
+      out.cursor.emplace();
+      break;
+    }
+    const CandidateSource source =
+        each.sold_this_week ? CandidateSource::kPopularWeek : CandidateSource::kPopular;
+    out.items.push_back({each.facts.id, each.score, std::string(candidate_source_name(source)),
+                         make_reason(source, nullptr, nullptr, request.placement, {}, {})});
+  }
+}
+
+Recommendations Recommender::Impl::recommend(RecommendRequest request, bool similar) const {
+  const Budget budget(env_, options_.model.deadline);
+  request.n = std::clamp<std::size_t>(request.n, 1, options_.limits.page_items);
+  Recommendations out = head_of(request);
+  Exclusions exclusions;
+  for (const auto& id : request.items) exclusions.add(item_fingerprint(id), Dropped::kContext);
+  for (const auto& id : request.exclude) exclusions.add(item_fingerprint(id), Dropped::kExcluded);
+  for (const std::uint32_t shown : request.cursor.shown()) exclusions.add(shown, Dropped::kShown);
+
+  const Status done = answer(request, budget, exclusions, similar, out);
+  if (!done) {
+    out.fallback = done.error().code == Code::kDeadline ? "deadline" : "error";
+    if (out.explanation) out.explanation->error = done.error().text();
+    fall_back(request, exclusions, out);
+  }
+  turn_page(request, out);
+  out.latency_us = budget.spent();
+  note(out);
+  return out;
+}
+
+/// Write the cursor of the next page, if there is one.
+void Recommender::Impl::turn_page(const RecommendRequest& request, Recommendations& out) const {
+  if (!out.cursor) return;
+  out.cursor.reset();
+  if (request.cursor.size() + out.items.size() > options_.limits.cursor_items) return;
+  Cursor next = request.cursor;
+  for (const RecommendedItem& item : out.items) next.add(item.id);
+  out.cursor = next.text();
+}
+
+void Recommender::Impl::note(const Recommendations& answer) const {
+  answers_.Increment();
+  latency_.Observe(static_cast<double>(answer.latency_us) / 1e6);
+  if (!answer.fallback) return;
+  metrics::counter("millrace_recommend_fallbacks_total", "Answers of popular items only, by cause",
+                   {{"cause", *answer.fallback}})
+      .Increment();
+}
+
+void Recommender::Impl::refresh() {
+  const std::lock_guard one_at_a_time(refresh_mutex_);
+  const std::uint64_t version = version_;
+  if (version == listed_version_) return;
+  auto made = make_popular_lists(*memory_, mutex_, options_.model, options_.limits);
+  {
+    const std::lock_guard lock(lists_mutex_);
+    lists_.swap(made);
+  }
+  listed_version_ = version;
+  publish_sizes();
+}
+
+RecommenderStats Recommender::Impl::stats() const {
+  const std::shared_lock lock(mutex_);
+  RecommenderStats stats;
+  stats.events_applied = memory_->events_applied();
+  stats.events_duplicate = memory_->events_duplicate();
+  stats.items = memory_->items.size();
+  stats.catalogue_items = memory_->items.catalogued();
+  stats.profiles = memory_->profiles.size();
+  stats.aliases = memory_->profiles.aliases();
+  stats.sessions = memory_->sessions();
+  stats.orders = memory_->orders();
+  stats.neighbour_pairs = memory_->seen.pairs() + memory_->bought.pairs();
+  stats.sales = memory_->popularity.sales();
+  stats.items_evicted = memory_->items.evictions();
+  stats.profiles_evicted = memory_->profiles.evictions();
+  stats.now = memory_->popularity.nows();
+  stats.bytes = memory_->bytes();
+  return stats;
+}
+
+void Recommender::Impl::publish_limits() const {
+  const RecommenderLimits& limits = options_.limits;
+  limit_gauge("items").Set(static_cast<double>(limits.items));
+  limit_gauge("profiles").Set(static_cast<double>(limits.profiles));
+  limit_gauge("aliases").Set(static_cast<double>(limits.aliases));
+  limit_gauge("sessions").Set(static_cast<double>(limits.sessions));
+  limit_gauge("orders").Set(static_cast<double>(limits.orders));
+  limit_gauge("sales").Set(static_cast<double>(limits.sales));
+}
+
+void Recommender::Impl::publish_sizes() const {
+  const std::shared_lock lock(mutex_);
+  entries_gauge("items").Set(static_cast<double>(memory_->items.size()));
+  entries_gauge("profiles").Set(static_cast<double>(memory_->profiles.size()));
+  entries_gauge("aliases").Set(static_cast<double>(memory_->profiles.aliases()));
+  entries_gauge("sessions").Set(static_cast<double>(memory_->sessions()));
+  entries_gauge("orders").Set(static_cast<double>(memory_->orders()));
+  entries_gauge("sales").Set(static_cast<double>(memory_->popularity.sales()));
+  entries_gauge("neighbours").Set(static_cast<double>(memory_->seen.pairs() + memory_->bought.pairs()));
+  evicted_gauge("items").Set(static_cast<double>(memory_->items.evictions()));
+  evicted_gauge("profiles").Set(static_cast<double>(memory_->profiles.evictions()));
+  evicted_gauge("sales").Set(static_cast<double>(memory_->popularity.sales_dropped()));
+}
+
+Recommender::Recommender(Env& env, RecommenderOptions options)
+    : impl_(std::make_unique<Impl>(env, std::move(options))) {}
+Recommender::~Recommender() = default;
+
+void Recommender::apply(std::span<const Event> events) {
+  impl_->apply(events);
+}
+void Recommender::put_item(const ItemFacts& item, std::optional<TimeUs> put_time) {
+  impl_->put_item(item, put_time);
+}
+void Recommender::delete_item(std::string_view id) {
+  impl_->delete_item(id);
+}
+void Recommender::put_user(const UserFacts& user) {
+  impl_->put_user(user);
+}
+void Recommender::delete_user(std::string_view id) {
+  impl_->delete_user(id);
+}
+void Recommender::clear() {
+  impl_->clear();
+}
+void Recommender::refresh() {
+  impl_->refresh();
+}
+RecommenderStats Recommender::stats() const {
+  return impl_->stats();
+}
+const ModelSettings& Recommender::model() const {
+  return impl_->model();
+}
+
+Recommendations Recommender::recommend(const RecommendRequest& request) const noexcept {
+  try {
+    return impl_->recommend(request, false);
+  } catch (...) {
+    return answer_without_memory();
+  }
+}
+
+Recommendations Recommender::similar(std::string_view item_id, std::size_t n) const noexcept {
+  try {
+    RecommendRequest request;
+    request.placement = Placement::kItem;
+    request.items.emplace_back(item_id);
+    request.n = n;
+    return impl_->recommend(std::move(request), true);
+  } catch (...) {
+    return answer_without_memory();
+  }
+}
+
+}  // namespace millrace
