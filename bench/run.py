@@ -3,10 +3,11 @@
 
     bench/run.py BUILD_DIR [NAME…]        NAME: only those whose name contains it
 
-Two kinds are found: the *_bench programs of the layers (Google Benchmark), and bench/*.bench.mjs, which
-run the whole binary under load. The latter print one JSON object a line for each figure:
-  {"name", "value", "unit", "yardstick", "yardstick_value", "ratio", "wanted", "met"}
-of which all after `unit` may be absent. A missed figure is shown, not an error; a program that fails is.
+Three kinds are found: the *_bench programs of the layers (Google Benchmark), those of bench/*_bench.cc (against a
+yardstick), and bench/*.bench.mjs, which run the whole binary under load. The last two print one JSON object a line
+for each figure:
+  {"name", "value", "unit", "yardstick", "yardstick_value", "ratio", "target", "pass"}
+of which all after `unit` may be absent ("wanted" and "met" are read as "target" and "pass"). A missed figure is shown, not an error; a program that fails is.
 """
 import json
 import os
@@ -24,6 +25,7 @@ NODE = ROOT / "build" / "deps" / "node" / "bin" / "node"
 def find_programs(build, names):
     """Return [(name, path)] of what is to be run, small ones first."""
     found = sorted((path.name, path) for path in build.glob("src/**/*_bench") if os.access(path, os.X_OK) and path.is_file())
+    found += sorted((path.name, path) for path in (build / "bench").glob("*_bench") if os.access(path, os.X_OK))
     found += sorted((path.name.removesuffix(".bench.mjs"), path) for path in (ROOT / "bench").glob("*.bench.mjs"))
     return [(name, path) for name, path in found if not names or any(wanted in name for wanted in names)]
 
@@ -51,8 +53,9 @@ def figures_of_google(report):
 
 def run_program(name, path, build):
     """Run one program; return its figures, or None when it failed."""
-    if path.suffix == ".mjs":
-        done = subprocess.run([NODE, path], stdout=subprocess.PIPE, text=True, check=False, cwd=ROOT,
+    if path.suffix == ".mjs" or path.parent.name == "bench":
+        command = [NODE, path] if path.suffix == ".mjs" else [path]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, cwd=ROOT,
                               env=os.environ | {"MILLRACE_BIN": str(build / "millrace")})
         figures = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     else:
@@ -76,8 +79,9 @@ def print_figure(figure):
     if "ratio" in figure:
         yardstick = shown(figure["yardstick_value"], figure["unit"])
         line += f"  {figure['ratio']:.2f} of {figure['yardstick']} ({yardstick})"
-    if "wanted" in figure:
-        line += f"  wanted {figure['wanted']}{'' if figure.get('met', True) else '  MISSED'}"
+    wanted = figure.get("target", figure.get("wanted"))
+    if wanted is not None:
+        line += f"  wanted {wanted}{'' if figure.get('pass', figure.get('met', True)) else '  MISSED'}"
     print(line, flush=True)
 
 

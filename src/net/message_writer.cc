@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/env.h"
+
 namespace millrace {
 namespace {
 
@@ -13,7 +15,7 @@ namespace {
 const std::string& date_line() {
   thread_local std::time_t written_at = 0;
   thread_local std::string line;
-  const std::time_t now = std::time(nullptr);
+  const std::time_t now = Env::system().now() / kSecondUs;
   if (now != written_at) {
     char text[64];
     std::tm parts{};
