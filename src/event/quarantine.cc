@@ -4,7 +4,7 @@
 
 namespace millrace {
 
-std::string quarantine_header(std::string_view stage, CodecId codec, const Error& reason,
+std::string quarantine_header(std::string_view stage, std::string_view codec, const Error& reason,
                               const BodyFacts& facts) {
   std::string out;
   JsonWriter(out)
@@ -14,12 +14,17 @@ std::string quarantine_header(std::string_view stage, CodecId codec, const Error
       .member("message", reason.message)
       .member("where", reason.where)
       .member("source", facts.source)
-      .member("codec", codec_name(codec))
+      .member("codec", codec)
       .member("first_attempt_us", facts.received_time)
       .member("last_attempt_us", facts.received_time)
       .member("ip", facts.ip)
       .end_object();
   return out;
+}
+
+std::string quarantine_header(std::string_view stage, CodecId codec, const Error& reason,
+                              const BodyFacts& facts) {
+  return quarantine_header(stage, codec_name(codec), reason, facts);
 }
 
 }  // namespace millrace

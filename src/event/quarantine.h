@@ -12,6 +12,10 @@ namespace millrace {
 /// "where","source","codec","first_attempt_us","last_attempt_us","ip"}. It is the `attributes` of a record in
 /// topic `quarantine`; the record's value is the raw bytes. `stage` is where it was refused: "collect",
 /// "ingest", "decode".
+///
+/// `codec` is the name of the shape the bytes have: a codec's, or "csv", "jsonl".
+std::string quarantine_header(std::string_view stage, std::string_view codec, const Error& reason,
+                              const BodyFacts& facts);
 std::string quarantine_header(std::string_view stage, CodecId codec, const Error& reason,
                               const BodyFacts& facts);
 

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/hash.h"
+#include "source/ingest.h"
+#include "source/json_elements.h"
+#include "source/log_writer.h"
+#include "source/row_mapper.h"
+
+namespace millrace {
+
+/// Loads one file. A run of `Ingest` makes one for each. One thread; used once.
+class FileIngest {
+ public:
+  /// Gets the counts of this file and the bytes of it that were read.
+  using OnChunk = std::function<void(const IngestCounts&, std::uint64_t)>;
+
+  /// What it works with; all of it must outlive it.
+  struct Context {
+    EventLog& log;
+    Env& env;
+    IngestLedger& ledger;
+    const IngestLimits& limits;
+    std::stop_token stop;
+    const OnChunk& on_chunk;
+  };
+
+  FileIngest(const Context& context, const Path& path, std::string source);
+
+  /// Load JSON values that are events in one of the codecs' shapes. Errors: of the file and the log.
+  Status load_events(CodecId codec, bool again);
+
+  /// Load rows. Without `mapping`: items or users under their own names.
+  Status load_rows(const Mapping* mapping, Produce produce, bool again);
+
+  const IngestCounts& counts() const { return counts_; }
+  bool was_loaded_before() const { return was_loaded_before_; }
+  bool log_failed() const { return log_failed_; }  ///< the error was the log's, not the file's
+
+ private:
+  /// What is read next to each other from one file.
+  struct Opened {
+    std::unique_ptr<RowReader> rows;
+    Mapping mapping;
+  };
+
+  Result<bool> begin(bool again);
+  Status finish(Status read, const Hash128& content_read);
+  Status read_events(JsonElements& elements, CodecId codec);
+  Status add_element(const Row& row, CodecId codec);
+  Result<Opened> open_rows(const Mapping* mapping, Produce produce);
+  Status read_rows(const Opened& opened);
+  Status read_rows_on(const Opened& opened, RowMapper& mapper, MappedRecords& mapped);
+  Status add_mapped(Produce produce, MappedRecords& mapped);
+  Status add_mapped_events(MappedRecords& mapped);
+  Status add_mapped_changes(std::string_view topic, const MappedRecords& mapped);
+  Status add_split(const BodySplit& split);
+  Status add_record(std::string_view topic, const NewRecord& record);
+  Status quarantine(std::uint64_t line, std::string_view raw, std::string_view codec, Error reason);
+  BodyFacts facts() const;
+  void report(const FileReader& file) const;
+
+  const Context context_;
+  const Path path_;
+  const std::string source_;
+  Hash128 content_;
+  std::string content_hex_;
+  IngestCounts counts_;
+  bool was_loaded_before_ = false;
+  bool log_failed_ = false;
+  std::uint64_t spread_ = 0;
+  LogWriter writer_;
+};
+
+}  // namespace millrace

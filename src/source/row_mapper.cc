@@ -1,0 +1,235 @@
+#include "source/row_mapper.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "event/json_writer.h"
+
+namespace millrace {
+namespace {
+
+constexpr char kKeySeparator = '\x1F';
+
+/// Return |Σ price × quantity| of the items that have both, or nothing when none has or it is too large.
+std::optional<Decimal> sum_of(std::span<const EventItem> items) {
+  std::optional<std::int64_t> sum;
+  for (const auto& item : items) {
+    if (!item.price || !item.quantity) continue;
+    const auto amount = item.price->times(*item.quantity);
+    if (!amount) return std::nullopt;
+    sum = sum.value_or(0) + amount->units();
+    if (std::abs(*sum) > Decimal::kUnitsMax) return std::nullopt;
+  }
+  return sum ? std::optional(Decimal::from_units(std::abs(*sum))) : std::nullopt;
+}
+
+}  // namespace
+
+RowMapper::RowMapper(const Mapping& mapping, const Hash128& content, std::size_t group_bytes_max)
+    : mapping_(mapping), content_hex_(to_hex(content)), groups_(group_bytes_max) {}
+
+Result<std::size_t> RowMapper::use(const ColumnFinder& finder, const ValueRule& rule) {
+  MILLRACE_ASSIGN(const auto column, finder.find(rule.column, rule.where));
+  if (column != kNoColumn) is_used_[column] = true;
+  return column;
+}
+
+Status RowMapper::bind(const std::vector<std::string>& columns, bool complete) {
+  columns_ = columns;
+  is_used_.assign(columns.size(), false);
+  const ColumnFinder finder(columns_, complete);
+  group_columns_.clear();
+  for (const auto& name : mapping_.group_by) {
+    MILLRACE_ASSIGN(group_columns_.emplace_back(), finder.find(name, "group_by"));
+  }
+  for (const auto& name : mapping_.ignore) {
+    MILLRACE_ASSIGN(const auto column, finder.find(name, "ignore"));
+    if (column != kNoColumn) is_used_[column] = true;
+  }
+  return mapping_.produce == Produce::kEvents ? bind_events(finder) : bind_catalogue(finder);
+}
+
+Status RowMapper::bind_events(const ColumnFinder& finder) {
+  const auto bind_all = [&](const auto& rules, std::vector<std::size_t>& into) -> Status {
+    into.clear();
+    for (const auto& rule : rules) {
+      MILLRACE_ASSIGN(into.emplace_back(), use(finder, rule.value));
+    }
+    return {};
+  };
+  MILLRACE_TRY(bind_all(mapping_.event, event_columns_));
+  MILLRACE_TRY(bind_all(mapping_.order, order_columns_));
+  MILLRACE_TRY(bind_all(mapping_.item, item_columns_));
+  MILLRACE_ASSIGN(time_column_, use(finder, mapping_.time));
+  condition_columns_.clear();
+  for (const auto& type : mapping_.types) {
+    auto& columns = condition_columns_.emplace_back();
+    for (const auto& condition : type.when) {
+      MILLRACE_ASSIGN(columns.emplace_back(), finder.find(condition.column, condition.where));
+    }
+  }
+  return {};
+}
+
+Status RowMapper::bind_catalogue(const ColumnFinder& finder) {
+  MILLRACE_ASSIGN(id_column_, use(finder, mapping_.id));
+  attribute_columns_.clear();
+  for (const auto& rule : mapping_.attributes) {
+    MILLRACE_ASSIGN(attribute_columns_.emplace_back(), use(finder, rule.value));
+  }
+  return {};
+}
+
+Result<std::string_view> RowMapper::type_of_row() const {
+  for (std::size_t i = 0; i < mapping_.types.size(); ++i) {
+    const auto& rule = mapping_.types[i];
+    bool fits = true;
+    for (std::size_t j = 0; j < rule.when.size() && fits; ++j) {
+      fits = values_.meets(rule.when[j], condition_columns_[i][j]);
+    }
+    if (fits) return rule.type;
+  }
+  return fail(Code::kInvalid, "no rule under 'type' of the mapping fits this row");
+}
+
+Result<TimeUs> RowMapper::time_of_row() {
+  const auto text = values_.value(mapping_.time, time_column_);
+  if (last_time_ && text == last_time_text_) return *last_time_;
+  auto time = mapping_.time_format.read(text);
+  if (!time)
+    return fail(std::move(time).error().with_context(fmt::format("column '{}'", mapping_.time.column)));
+  last_time_text_ = text;
+  last_time_ = *time;
+  return *time;
+}
+
+/// Append the columns that go nowhere else as JSON members; return whether there are any.
+bool RowMapper::write_other_columns(const Row& row, std::string& out, bool needs_comma) const {
+  for (std::size_t i = 0; i < row.cells.size(); ++i) {
+    const auto& cell = row.cells[i];
+    if (is_used_[i] || cell.text.empty()) continue;
+    if (needs_comma) out += ',';
+    needs_comma = true;
+    append_json_string(columns_[i], out);
+    out += ':';
+    if (cell.is_json) {
+      out += cell.text;
+    } else {
+      append_json_string(cell.text, out);
+    }
+  }
+  return needs_comma;
+}
+
+Status RowMapper::read_event(Event& event) {
+  for (std::size_t i = 0; i < event_columns_.size(); ++i) {
+    MILLRACE_TRY(values_.fill(mapping_.event[i], event_columns_[i], event));
+  }
+  if (mapping_.order.empty() && mapping_.sums_of_items.empty()) return {};
+  EventOrder order;
+  for (std::size_t i = 0; i < order_columns_.size(); ++i) {
+    MILLRACE_TRY(values_.fill(mapping_.order[i], order_columns_[i], order));
+  }
+  event.order = order;
+  return {};
+}
+
+Result<std::optional<EventItem>> RowMapper::read_item() {
+  if (mapping_.item.empty()) return std::nullopt;
+  EventItem item;
+  for (std::size_t i = 0; i < item_columns_.size(); ++i) {
+    MILLRACE_TRY(values_.fill(mapping_.item[i], item_columns_[i], item));
+  }
+  return item;
+}
+
+void RowMapper::make_group_key(std::string_view type) {
+  group_key_ = type;
+  for (const auto column : group_columns_) {
+    group_key_ += kKeySeparator;
+    group_key_ += values_.cell(column);
+  }
+}
+
+Status RowMapper::map(const Row& row, MappedRecords& out) {
+  values_.begin(row);
+  return mapping_.produce == Produce::kEvents ? map_event(row, out) : map_change(row, out);
+}
+
+Status RowMapper::map_event(const Row& row, MappedRecords& out) {
+  Event event;
+  MILLRACE_ASSIGN(event.type_name, type_of_row());
+  event.type = event_type_of(event.type_name);
+  MILLRACE_ASSIGN(event.event_time, time_of_row());
+  MILLRACE_TRY(read_event(event));
+  MILLRACE_ASSIGN(const auto item, read_item());
+  properties_ = "{";
+  if (write_other_columns(row, properties_, false)) {
+    properties_ += '}';
+    event.properties = properties_;
+  }
+  if (!mapping_.group_by.empty()) {
+    make_group_key(event.type_name);
+    return groups_.add(group_key_, row.line, event, item);
+  }
+  if (item) event.items = std::span(&*item, 1);
+  write_event(event, row.line, out);
+  return {};
+}
+
+bool RowMapper::take_groups(MappedRecords& out, std::size_t bytes_enough) {
+  while (out.text.size() < bytes_enough) {
+    auto* group = groups_.take();
+    if (group == nullptr) return false;
+    group->event.items = group->items;
+    write_event(group->event, group->line, out);
+  }
+  return true;
+}
+
+void RowMapper::add_up(Event& event) const {
+  const auto sum = sum_of(event.items);
+  for (const auto amount : mapping_.sums_of_items) (*event.order).*amount = sum;
+}
+
+void RowMapper::write_event(Event& event, std::uint64_t line, MappedRecords& out) const {
+  fmt::memory_buffer id;
+  if (event.message_id.empty()) {
+    fmt::format_to(std::back_inserter(id), "{}:{}", content_hex_, line);
+    event.message_id = std::string_view(id.data(), id.size());
+  }
+  if (!mapping_.sums_of_items.empty()) add_up(event);
+  const auto begin = out.text.size();
+  append_native_event(event, out.text);
+  out.pieces.push_back({begin, out.text.size() - begin, line, ""});
+  out.text += '\n';
+}
+
+Status RowMapper::map_change(const Row& row, MappedRecords& out) {
+  const auto id = values_.value(mapping_.id, id_column_);
+  if (id.empty())
+    return fail(Code::kInvalid,
+                fmt::format("column '{}' is empty, so the row has no id", mapping_.id.column));
+  if (!mapping_.group_by.empty()) {
+    make_group_key("");
+    if (!ids_seen_.insert(group_key_).second) return {};
+  }
+  const auto begin = out.text.size();
+  JsonWriter json(out.text);
+  json.begin_object().member("op", "put").member("id", id).key("attributes").begin_object();
+  bool any = false;
+  for (std::size_t i = 0; i < attribute_columns_.size(); ++i) {
+    const auto text = values_.value(mapping_.attributes[i].value, attribute_columns_[i]);
+    if (text.empty()) continue;
+    json.member(mapping_.attributes[i].name, text);
+    any = true;
+  }
+  write_other_columns(row, out.text, any);
+  out.text += "}}";
+  out.pieces.push_back({begin, out.text.size() - begin, row.line, std::string(id)});
+  out.text += '\n';
+  return {};
+}
+
+}  // namespace millrace

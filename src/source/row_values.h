@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "source/mapping.h"
+#include "source/row_reader.h"
+
+namespace millrace {
+
+inline constexpr std::size_t kNoColumn = SIZE_MAX;
+
+/// Finds the columns that a mapping names among those of a file.
+class ColumnFinder {
+ public:
+  /// With `complete` (a CSV header) a column that is not there is an error; else it may come later.
+  ColumnFinder(const std::vector<std::string>& columns, bool complete)
+      : columns_(columns), complete_(complete) {}
+
+  /// Return the column's number; kNoColumn for an empty name, or one that has not been seen yet.
+  /// Errors: kInvalid, with the nearest name.
+  Result<std::size_t> find(const std::string& name, const std::string& where) const;
+
+ private:
+  const std::vector<std::string>& columns_;
+  const bool complete_;
+};
+
+/// Reads the values of a row by a mapping's rules. One thread.
+class RowValues {
+ public:
+  /// Begin with another row; what was returned for the last one is no longer valid.
+  void begin(const Row& row) {
+    row_ = &row;
+    made_.clear();
+  }
+
+  /// Return the text of a column without blanks around it; empty where there is none.
+  std::string_view cell(std::size_t column) const;
+
+  /// Return what `rule` says, `column` being where its column was found. Valid until the next row.
+  std::string_view value(const ValueRule& rule, std::size_t column);
+
+  /// Return whether the row meets `condition`.
+  bool meets(const Condition& condition, std::size_t column) const;
+
+  /// Set a member of an event, order or item. An empty value leaves it absent. Errors: kInvalid.
+  template <class Object>
+  Status fill(const MemberRule<Object>& rule, std::size_t column, Object& into);
+
+ private:
+  const Row* row_ = nullptr;
+  std::deque<std::string> made_;  ///< texts of this row that stand in no cell
+};
+
+}  // namespace millrace
