@@ -3,10 +3,14 @@
 //
 //   http_bench [--tiny]        --tiny: seconds instead of minutes, to see that it works
 
+#include <condition_variable>
 #include <cstdio>
 #include <fstream>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -55,6 +59,62 @@ Result<std::unique_ptr<HttpServer>> start_server() {
                           [body = std::string(kReplyBytes, 'x')](HttpRequest&&, const Responder& responder) {
                             responder.send(HttpResponse::text(200, body));
                           });
+}
+
+/// Answers from a thread of its own, all that wait at a time, as the log does after a group commit.
+class Committer {
+ public:
+  Committer() : thread_([this] { run(); }) {}
+  ~Committer() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    filled_.notify_one();
+    thread_.join();
+  }
+
+  void add(Responder responder) {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(std::move(responder));
+    if (waiting_.size() == 1) filled_.notify_one();
+  }
+
+ private:
+  void run() {
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+      filled_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
+      const auto batch = std::exchange(waiting_, {});
+      lock.unlock();
+      for (const auto& responder : batch)
+        responder.send(HttpResponse::text(200, std::string(kReplyBytes, 'x')));
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable filled_;
+  std::vector<Responder> waiting_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+Status measure_foreign_answers(const Plan& plan) {
+  Committer committer;
+  HttpServerOptions options;
+  options.listen = {"127.0.0.1:0"};
+  MILLRACE_ASSIGN(const auto server, HttpServer::open(options, [&](HttpRequest&&, Responder responder) {
+                    committer.add(std::move(responder));
+                  }));
+  Series series;
+  for (int round = 0; round < plan.rounds; ++round)
+    MILLRACE_TRY(
+        series.measure(fmt::format("http://{}/", server->addresses().front()), {.seconds = plan.seconds}));
+  print({.name = "http/answered_by_another_thread/64_connections",
+         .value = median(series.rate),
+         .unit = "requests/s"});
+  return {};
 }
 
 Status compare(const std::string& ours, const std::string& nginx, int connections, const Plan& plan) {
@@ -122,7 +182,7 @@ Status run(const Plan& plan) {
   MILLRACE_ASSIGN(const auto nginx, Nginx::start(std::string(kReplyBytes, 'x')));
   const auto ours = fmt::format("http://{}/", server->addresses().front());
   for (const int connections : plan.connections) MILLRACE_TRY(compare(ours, nginx->url(), connections, plan));
-  return {};
+  return measure_foreign_answers(plan);
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ TEST(Gzip, NeverGivesMoreThanTheLimit) {
 }
 
 TEST(Gzip, StopsABombAtTheLimit) {
-  const auto bomb = gzip(std::string(200'000'000, '\0'), 9);
+  const auto bomb = gzip(std::string(60'000'000, '\0'), 9);
   ASSERT_LT(bomb.size(), 250'000u);
   EXPECT_EQ(gunzip(bomb, 1'000'000).error().code, Code::kOutOfRange);
 }

@@ -15,10 +15,12 @@
 
 namespace millrace {
 
-/// How large a body may be, for one request.
+/// How large a body may be, for one request, and whether it is unzipped without being asked to.
 struct HttpBodyLimits {
   std::size_t wire_bytes_max = 1'000'000;       ///< as sent, without chunk headers; beyond it 413
   std::size_t unzipped_bytes_max = 16'000'000;  ///< after gunzip; beyond it 413
+  bool sniff_gzip =
+      true;  ///< also unzip what only looks like gzip; off where any bytes must be kept as they are
 };
 
 struct HttpServerOptions {

@@ -202,7 +202,7 @@ const HttpResponse& RequestParser::failure() const {
   return state_->failure;
 }
 bool RequestParser::expects_continue() const {
-  return state_->expects_continue && state_->body.empty();
+  return state_->expects_continue && state_->body.empty() && !is_http_1_0();
 }
 
 std::size_t RequestParser::body_bytes_left() const {
@@ -227,7 +227,7 @@ std::expected<HttpRequest, HttpResponse> RequestParser::take() {
   if (!named_gzip && !encoding.empty() && !beast::iequals(encoding, "identity"))
     return std::unexpected(
         HttpResponse::error(415, "unsupported_encoding", "Content-Encoding must be gzip or absent"));
-  if ((named_gzip && !s.body.empty()) || looks_gzipped(s.body)) {
+  if ((named_gzip && !s.body.empty()) || (s.body_limits.sniff_gzip && looks_gzipped(s.body))) {
     auto unzipped = gunzip(s.body, s.body_limits.unzipped_bytes_max);
     if (!unzipped) {
       const bool too_large = unzipped.error().code == Code::kOutOfRange;

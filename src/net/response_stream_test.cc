@@ -77,9 +77,10 @@ TEST_F(ResponseStreamTest, DroppingTheStreamEndsIt) {
 TEST_F(ResponseStreamTest, RunsUntilTheEndOfTheConnectionInHttp10) {
   open();
   RawConnection connection(server_->port());
-  connection.send("GET / HTTP/1.0\r\n\r\n");
+  connection.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
   stream()->write("plain");
   const auto answer = connection.read_to_end();
+  EXPECT_THAT(answer, HasSubstr("Connection: close\r\n"));
   EXPECT_THAT(answer, testing::EndsWith("\r\n\r\nplain"));
   EXPECT_TRUE(connection.ended());
 }

@@ -137,7 +137,7 @@ void Session::start_stream(const HttpResponse& head, std::shared_ptr<StreamState
   if (phase_ != Phase::kHandling) return stream->close();
   phase_ = Phase::kStreaming;
   stream_ = std::move(stream);
-  append_stream_head(outbox_.bytes(), head, form(may_keep_alive()));
+  append_stream_head(outbox_.bytes(), head, form(stream_keeps_alive()));
   if (io_.draining()) stream_->end();
   stream_ready();
   want_read();
@@ -162,7 +162,7 @@ void Session::stream_ready() {
 }
 
 void Session::finish_stream() {
-  const bool keep_alive = may_keep_alive() && !parser_.is_http_1_0();
+  const bool keep_alive = stream_keeps_alive();
   if (!parser_.is_http_1_0() && !parser_.is_head()) outbox_.bytes().append(kLastChunk);
   std::exchange(stream_, nullptr)->close();
   finish_answer(keep_alive);
@@ -323,6 +323,11 @@ AnswerForm Session::form(bool keep_alive) const {
 bool Session::may_keep_alive() const {
   const bool more_may_come = !input_ended_ || begin_ < end_;
   return more_may_come && parser_.keep_alive() && !io_.draining();
+}
+
+// HTTP/1.0 has no chunks: only the end of the connection shows the end of the stream.
+bool Session::stream_keeps_alive() const {
+  return may_keep_alive() && !parser_.is_http_1_0();
 }
 
 void Session::set_deadline(DurationUs from_now) {

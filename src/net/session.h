@@ -77,6 +77,7 @@ class Session {
   std::size_t buffer_bytes_wanted() const;
   AnswerForm form(bool keep_alive) const;
   bool may_keep_alive() const;
+  bool stream_keeps_alive() const;
   void set_deadline(DurationUs from_now);
   void clear_deadline() { deadline_ = TimePoint::max(); }
 
