@@ -39,15 +39,15 @@ export function run(args, { timeoutMs = 120_000, env = {} } = {}) {
 
 /** A running `millrace up`. */
 export class Server {
-  /** Start on a free port; `data` is kept when given, else made and removed at stop. */
-  static async start({ data, args = [], env = {}, readyMs = 20_000 } = {}) {
+  /** Start on a free port unless `listen` names one; `data` is kept when given, else made and removed at stop. */
+  static async start({ data, listen = '127.0.0.1:0', args = [], env = {}, readyMs = 20_000 } = {}) {
     const server = new Server();
     server.ownsData = !data;
     server.data = data ?? (await temporaryDir());
     server.stderr = '';
     server.process = spawn(
       binary,
-      ['up', '--data', server.data, '--listen', '127.0.0.1:0', ...args],
+      ['up', '--data', server.data, '--listen', listen, ...args],
       { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } },
     );
     server.process.stderr.on('data', (d) => (server.stderr += d));

@@ -1,4 +1,4 @@
-import { ActionIcon, MantineProvider, Menu, Tooltip, useMantineColorScheme } from '@mantine/core';
+import { ActionIcon, MantineProvider, Menu, useMantineColorScheme } from '@mantine/core';
 import { lazy, Suspense, useEffect } from 'react';
 import { Icon, type IconName } from './brand/icons.tsx';
 import Dashboard from './dashboard/dashboard.tsx';
@@ -35,6 +35,7 @@ export function App() {
           <a href="/openapi.json">API</a>
           <a href="/metrics">Metrics</a>
           <a href="/licenses.md">Licences</a>
+          <a href="/licenses-fonts.md">Fonts</a>
         </div>
       </footer>
     </MantineProvider>
@@ -76,31 +77,28 @@ function SchemeSwitch() {
   return (
     <Menu position="bottom-end" width={180}>
       <Menu.Target>
-        <Tooltip label="Light or dark" openDelay={400}>
-          <ActionIcon
-            variant="subtle"
-            color="gray"
-            size={38}
-            aria-label={`Light or dark: ${now.label}`}
-            className={styles.scheme}
-          >
-            <Icon name={now.icon} size={20} />
-          </ActionIcon>
-        </Tooltip>
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          size={38}
+          title="Light or dark"
+          aria-label={`Light or dark: ${now.label}`}
+          className={styles.scheme}
+        >
+          <Icon name={now.icon} size={20} />
+        </ActionIcon>
       </Menu.Target>
       <Menu.Dropdown>
-        {schemes.map(({ value, label, icon }) => (
-          <Menu.Item
-            key={value}
-            role="menuitemradio"
-            aria-checked={value === colorScheme}
-            leftSection={<Icon name={icon} />}
-            rightSection={value === colorScheme && <Icon name="check" size={16} />}
-            onClick={() => setColorScheme(value)}
-          >
-            {label}
-          </Menu.Item>
-        ))}
+        <Menu.RadioGroup
+          value={colorScheme}
+          onChange={(value) => setColorScheme(schemes.find((scheme) => scheme.value === value)!.value)}
+        >
+          {schemes.map(({ value, label, icon }) => (
+            <Menu.RadioItem key={value} value={value} rightSection={<Icon name={icon} />} closeMenuOnClick>
+              {label}
+            </Menu.RadioItem>
+          ))}
+        </Menu.RadioGroup>
       </Menu.Dropdown>
     </Menu>
   );

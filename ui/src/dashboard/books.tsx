@@ -1,5 +1,6 @@
 import { Popover, UnstyledButton } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
+import { type PointerEvent, useRef } from 'react';
 import { Icon } from '../brand/icons.tsx';
 import { DataTable } from '../components/data_table.tsx';
 import { Panel } from '../components/panel.tsx';
@@ -42,14 +43,22 @@ export function Books({ books }: { books: BooksType }) {
 function Balance({ books }: { books: BooksType }) {
   const [open, { toggle, open: show, close }] = useDisclosure(false);
   const missing = unaccounted(books);
+  // A mouse opens it by hovering, a finger or a key by pressing; a click while hovering changes nothing.
+  const hovering = useRef(false);
+  const hover = (inside: boolean, then: () => void) => (event: PointerEvent) => {
+    if (event.pointerType !== 'mouse') return;
+    hovering.current = inside;
+    then();
+  };
   return (
     <Popover opened={open} onDismiss={close} width={330} position="bottom-end" withArrow shadow="md">
       <Popover.Target>
         <UnstyledButton
           className={books.balanced ? styles.balanced : styles.unbalanced}
-          onClick={toggle}
-          onPointerEnter={(e) => e.pointerType === 'mouse' && show()}
-          onPointerLeave={(e) => e.pointerType === 'mouse' && close()}
+          onClick={() => (hovering.current ? show() : toggle())}
+          onPointerEnter={hover(true, show)}
+          onPointerLeave={hover(false, close)}
+          onKeyDown={(event) => event.key === 'Escape' && close()}
           data-testid="balance"
         >
           <Icon name={books.balanced ? 'scales' : 'warning'} size={17} />

@@ -4,7 +4,7 @@ import { milliseconds } from '../lib/format.ts';
 import { Link } from '../lib/router.tsx';
 import { Art } from './art.tsx';
 import { Price } from './price.tsx';
-import type { Suggestion, Suggestions } from './recommendations.ts';
+import type { Change, Suggestion, Suggestions } from './recommendations.ts';
 import { nameOf } from './types.ts';
 import type { Shop } from './use_shop.ts';
 import styles from './rail.module.css';
@@ -14,7 +14,7 @@ const retryMs = 5_000;
 /** What is recommended to this person at this moment, why, and how long the answer took. */
 export function Rail({ shop }: { shop: Shop }) {
   const { suggestions, follow, retry } = shop;
-  const { list, fresh, failed } = suggestions;
+  const { list, changed, failed } = suggestions;
   useEffect(() => {
     if (!failed) return;
     const timer = setInterval(retry, retryMs);
@@ -40,7 +40,7 @@ export function Rail({ shop }: { shop: Shop }) {
           <Entry
             key={suggestion.id}
             suggestion={suggestion}
-            isNew={fresh.has(suggestion.id)}
+            change={changed.get(suggestion.id)}
             onFollow={() => follow(suggestions.recommendationId)}
           />
         ))}
@@ -61,26 +61,31 @@ function Latency({ suggestions: { tookMs, failed } }: { suggestions: Suggestions
   );
 }
 
-function noteOf({ list, fresh, failed, fallback }: Suggestions): string {
+function noteOf({ list, changed, failed, fallback }: Suggestions): string {
   if (failed)
     return list.length > 0
       ? 'The recommender does not answer. This is the last list that came.'
       : 'The recommender does not answer, and there is no earlier list yet.';
   if (list.length === 0) return 'Nothing to recommend yet. Look at a few things.';
-  if (fresh.size > 0)
-    return fresh.size === 1
-      ? 'One is new, because of what you just did.'
-      : `${fresh.size} are new, because of what you just did.`;
+  if (changed.size > 0) return `${changed.size} changed, because of what you just did.`;
   if (fallback === 'cold') return 'Nothing is known of you yet, so these sell best.';
   if (fallback) return 'The answer was late, so these sell best.';
   if (list.some((s) => s.reason.because.length > 0)) return 'Chosen by what you looked at and bought.';
   return 'Look at something, and this list changes.';
 }
 
-function Entry({ suggestion, isNew, onFollow }: { suggestion: Suggestion; isNew: boolean; onFollow: () => void }) {
+function Entry({
+  suggestion,
+  change,
+  onFollow,
+}: {
+  suggestion: Suggestion;
+  change: Change | undefined;
+  onFollow: () => void;
+}) {
   const { id, item, reason } = suggestion;
   return (
-    <li className={styles.entry} data-new={isNew || undefined} data-item={id}>
+    <li className={styles.entry} data-change={change} data-item={id}>
       <Link href={`/shop/item/${encodeURIComponent(id)}`} onClick={onFollow}>
         <span className={styles.picture}>
           <Art id={id} name={nameOf(item)} />
@@ -88,7 +93,7 @@ function Entry({ suggestion, isNew, onFollow }: { suggestion: Suggestion; isNew:
         <span className={styles.words}>
           <span className={styles.name}>
             {nameOf(item)}
-            {isNew && <span className={styles.new}>new</span>}
+            {change && <span className={styles.new}>{change}</span>}
           </span>
           <span className={styles.reason}>{reason.text}</span>
           <Price item={item} />

@@ -9,13 +9,15 @@ export interface Suggestion extends RecommendedItem {
   item: Item;
 }
 
+export type Change = 'new' | 'new reason';
+
 export interface Suggestions {
   list: Suggestion[];
   recommendationId?: string;
   fallback: RecommendationList['fallback'];
   tookMs?: number;
-  /** Ids that were not in the list before. */
-  fresh: Set<string>;
+  /** What differs from the list before: items that came in, and items that stay for another reason. */
+  changed: Map<string, Change>;
   /** The call failed: `list` is the last one that came. */
   failed: boolean;
 }
@@ -28,12 +30,18 @@ export interface Context {
 }
 
 const shown = 6;
-const nothing: Suggestions = { list: [], fallback: null, fresh: new Set(), failed: false };
+const nothing: Suggestions = { list: [], fallback: null, changed: new Map(), failed: false };
 
-/** Ids of `next` that `before` did not have; none at the first time, when everything would be new. */
-export function freshIds(before: string[], next: string[]): Set<string> {
-  if (before.length === 0) return new Set();
-  return new Set(next.filter((id) => !before.includes(id)));
+/** Compare two lists. The first list of all has no changes: everything would be one. */
+export function changesOf(before: RecommendedItem[], next: RecommendedItem[]): Map<string, Change> {
+  const changes = new Map<string, Change>();
+  if (before.length === 0) return changes;
+  for (const { id, reason } of next) {
+    const old = before.find((b) => b.id === id);
+    if (!old) changes.set(id, 'new');
+    else if (old.reason.text !== reason.text) changes.set(id, 'new reason');
+  }
+  return changes;
 }
 
 /** The last list is kept in the browser, for the day the recommender cannot be reached. */
@@ -65,7 +73,7 @@ async function ask({
 const secondLookMs = 300;
 
 /**
- * What to show beside the page. `refresh` asks again, and resolves to the number of new items: an event
+ * What to show beside the page. `refresh` asks again, and resolves to what came: an event
  * is durable a moment before the recommender knows of it, so an unchanged list gets a second look.
  */
 export function useRecommendations(): Suggestions & {
@@ -81,11 +89,8 @@ export function useRecommendations(): Suggestions & {
     try {
       const { answer, list, tookMs } = await ask(context);
       if (isStale()) return undefined;
-      const before = now.who === idOf(context.person) ? now.list.map((s) => s.id) : [];
-      const fresh = freshIds(
-        before,
-        list.map((s) => s.id),
-      );
+      const before = now.who === idOf(context.person) ? now.list : [];
+      const changed = changesOf(before, list);
       now.list = list;
       now.who = idOf(context.person);
       remember(keptKey, JSON.stringify(list));
@@ -94,7 +99,7 @@ export function useRecommendations(): Suggestions & {
         recommendationId: answer.recommendation_id,
         fallback: answer.fallback,
         tookMs,
-        fresh,
+        changed,
         failed: false,
       };
     } catch {
@@ -107,11 +112,11 @@ export function useRecommendations(): Suggestions & {
       const turn = ++latest.current.turn;
       let next = await once(context, turn);
       if (next) setSuggestions(next);
-      if (next && !next.failed && next.fresh.size === 0) {
+      if (next && !next.failed && next.changed.size === 0) {
         await new Promise((resolve) => setTimeout(resolve, secondLookMs));
         if (latest.current.turn !== turn) return next;
         const second = await once(context, turn);
-        if (second && (second.failed || second.fresh.size > 0)) setSuggestions((next = second));
+        if (second && (second.failed || second.changed.size > 0)) setSuggestions((next = second));
       }
       return next;
     },

@@ -5,7 +5,7 @@ export interface Step {
   /** From sending it to the answer that it is safe on disk. */
   durableMs?: number;
   /** What it did to the recommendations. */
-  answer?: { tookMs: number; fresh: number };
+  answer?: { tookMs: number; changed: number };
   failed?: string;
 }
 

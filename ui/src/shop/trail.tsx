@@ -1,4 +1,4 @@
-import { milliseconds } from '../lib/format.ts';
+import { counted, milliseconds } from '../lib/format.ts';
 import type { Step } from './steps.ts';
 import styles from './trail.module.css';
 
@@ -24,11 +24,6 @@ function whatHappened({ durableMs, answer, failed }: Step): string {
   if (durableMs === undefined) return 'On its way…';
   const safe = `Safe on disk after ${milliseconds(durableMs)} ms`;
   if (!answer) return `${safe}.`;
-  const changed =
-    answer.fresh === 0
-      ? 'the same list'
-      : answer.fresh === 1
-        ? 'one new recommendation'
-        : `${answer.fresh} new recommendations`;
-  return `${safe}, ${changed} ${milliseconds(answer.tookMs)} ms later.`;
+  if (answer.changed === 0) return `${safe}, the same recommendations ${milliseconds(answer.tookMs)} ms later.`;
+  return `${safe}, ${counted(answer.changed, 'changed recommendation')} ${milliseconds(answer.tookMs)} ms later.`;
 }

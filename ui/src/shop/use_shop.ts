@@ -61,7 +61,7 @@ export function useShop() {
       }
       const after = await refresh(context(who));
       if (after?.tookMs !== undefined)
-        setSteps((old) => mendStep(old, key, { answer: { tookMs: after.tookMs!, fresh: after.fresh.size } }));
+        setSteps((old) => mendStep(old, key, { answer: { tookMs: after.tookMs!, changed: after.changed.size } }));
     },
     [context, refresh],
   );
