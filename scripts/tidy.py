@@ -26,11 +26,13 @@ FILE_LINES = 450
 BEAST_FILES_MAX = 4
 BEAST_LAYER = "net"
 TEXT = {".cc", ".h", ".py", ".sh", ".mjs", ".ts", ".tsx", ".css", ".sql", ".yaml", ".md", ".cmake", ".txt", ".json", ""}
+NAMED_KINDS = {".sql", ".yaml", ".sh", ".py", ".mjs", ".cmake", ".ts", ".tsx", ".css"}  # used when something names them
+FOUND_BY_NAME = (".test.mjs", ".bench.mjs", ".test.ts", ".test.tsx", ".d.ts", "_test.py")  # tools look for these
 SKIPPED_FOLDERS = {"build", "node_modules", ".git", "dist", "millrace-data"}
 
 # What, how it looks in code, where it is allowed (prefixes of paths), and what to use instead.
 BANNED = [
-    ("output from a library", r"\bstd::(cout|cerr|clog)\b|\b(?<!::)f?printf\s*\(|\bputs\s*\(", ("src/app/", "bench/", "tests/"),
+    ("output from a library", r"\bstd::(cout|cerr|clog)\b|\bfmt::print\w*\s*\(|\b(?<!::)f?printf\s*\(|\bputs\s*\(", ("src/app/", "bench/", "tests/"),
      "use base/logging.h, or return what is to be printed"),
     ("unbounded C string function", r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok)\s*\(", (), "use fmt or std::string"),
     ("C randomness", r"\b(?:std::)?s?rand\s*\(", (), "use Env's randomness, or a seeded generator"),
@@ -142,14 +144,13 @@ def check_headers(project):
 
 
 def check_unused_files(project):
-    """Scripts, statements and test helpers are named by another file, or their whole folder is."""
+    """Scripts, statements, pages and test helpers are named by another file, or their whole folder is."""
     for path in project.paths:
         name = PurePosixPath(path)
-        if path.startswith("examples/") or not path.endswith((".sql", ".yaml", ".sh", ".py", ".mjs", ".cmake")):
+        if path.startswith("examples/") or name.suffix not in NAMED_KINDS or path.endswith(FOUND_BY_NAME):
             continue
-        if path.endswith((".test.mjs", "_test.py", "CMakeLists.txt")):
-            continue
-        words = re.compile(rf"\b{re.escape(name.name)}|\b{re.escape(name.stem)}\b|{re.escape(name.parent.name)}/\*|\*{re.escape(name.suffix)}\b")
+        whole_folder = rf"{re.escape(name.parent.name)}/\*|\*{re.escape(name.suffix)}\b"
+        words = re.compile(rf"\b{re.escape(name.name)}|\b{re.escape(name.stem)}\b|{whole_folder}")
         if not any(words.search(text) for other, text in project.texts.items() if other != path):
             yield f"{path}: nothing names this file; is it still used?"
 
@@ -213,7 +214,7 @@ def check_documented_paths(project):
         folder = PurePosixPath(path).parent
         wanted += [(at, str((folder / link))) for at, link in links if not link.startswith("mailto:")]
         for at, one in wanted:
-            if not exists(project, one):
+            if not exists(project, one) and not exists(project, str(folder / one)):
                 yield f"{path}:{tidy_cpp.line_of(text, at)}: {one} does not exist"
 
 

@@ -171,6 +171,9 @@ class Documents(TidyCase):
             "README.md": "`src/base/{a,b}.h`, src/base/, tests/*.mjs, [more](docs/more.md#part), build/release/x",
             "src/base/a.h": "", "src/base/b.h": "", "tests/x.mjs": "", "docs/more.md": "[back](../README.md)"})
 
+    def test_a_path_may_be_seen_from_its_document(self):
+        self.assert_clean(tidy.check_documented_paths, {"ui/README.md": "`src/lib/a.ts`", "ui/src/lib/a.ts": ""})
+
     def test_a_link_that_is_broken(self):
         self.assert_finding(tidy.check_documented_paths, {"docs/a.md": "[more](more.md)"}, "docs/more.md")
 
