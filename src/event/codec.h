@@ -99,7 +99,7 @@ struct BodySplit {
 /// A piece that is not right is refused alone; a body of one piece that is not JSON fails whole. Pieces
 /// without an id of their own get `facts.message_id`, or a new UUID from `env`, with `:<index>` when
 /// there are several. `body` and `facts` must outlive the result. Threads: any.
-/// Errors (the whole body): kInvalid when it cannot be parsed at all; kOverloaded when it holds more
+/// Errors (the whole body): kInvalid when it cannot be parsed at all; kOutOfRange when it holds more
 /// than `events_max` events or is larger than `batch_bytes_max`.
 Result<BodySplit> split_body(CodecId codec, std::string_view body, const BodyFacts& facts,
                              const BodyLimits& limits, Env& env = Env::system());

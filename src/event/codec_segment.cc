@@ -143,7 +143,6 @@ Status read_texts(std::string_view name, value& from, EventDraft& draft,
     return {};
   }
   MILLRACE_ASSIGN(json::od::object object, json::object_of(from));
-  MILLRACE_ASSIGN(const std::string_view whole, json::raw_container(object));
   bool has_unknown = false;
   MILLRACE_TRY(json::each_member(object, draft.batch(), [&](std::string_view key, value& member) -> Status {
     for (const TextMember& known : members) {
@@ -152,7 +151,9 @@ Status read_texts(std::string_view name, value& from, EventDraft& draft,
     has_unknown = true;
     return json::check_value(member);
   }));
-  if (has_unknown) draft.context().put(name, whole);
+  if (!has_unknown) return {};
+  MILLRACE_ASSIGN(const std::string_view whole, json::raw_container(object));
+  draft.context().put(name, whole);
   return {};
 }
 

@@ -3,6 +3,10 @@
 #include <stdexcept>
 
 #include <fmt/format.h>
+#include <simdjson.h>
+
+#include "base/text.h"
+#include "event/json_writer.h"
 
 namespace millrace {
 
@@ -182,6 +186,71 @@ const std::vector<ExampleBody>& example_bodies() {
        "{\"type\":\"search\",\"user_id\":\"u1\",\"search_query\":\"rake\"}\n"},
   };
   return kExamples;
+}
+
+namespace {
+
+void require(bool holds, std::string_view what, std::string_view about) {
+  if (!holds) throw std::logic_error(fmt::format("{}: {}", what, about));
+}
+
+/// Ask another parser. It refuses numbers that do not fit its types, which are JSON all the same.
+bool is_json_elsewhere(std::string_view text) {
+  thread_local simdjson::dom::parser parser;
+  const auto code = parser.parse(text.data(), text.size(), true).error();
+  return !code || code == simdjson::NUMBER_ERROR;
+}
+
+void check_event_texts(const Event& event) {
+  const std::string everything = describe(event);
+  require(is_utf8(everything), "not UTF-8", everything);
+  require(everything.find('\0') == std::string::npos, "holds NUL", everything);
+  for (const auto id : {event.message_id, event.user_id, event.anonymous_id, event.session_id}) {
+    require(id.size() <= 512, "an id is too long", id);
+  }
+  require(!event.type_name.empty() && !event.message_id.empty(), "no type or id", everything);
+  require(
+      event.properties.empty() || (event.properties.front() == '{' && is_json_elsewhere(event.properties)),
+      "properties are not a JSON object", event.properties);
+  for (const EventItem& item : event.items) require(!item.item_id.empty(), "an item has no id", everything);
+}
+
+/// Write the event as a native one and read it back.
+void check_native_round_trip(const Event& event) {
+  std::string json;
+  append_native_event(event, json);
+  const PaddedText padded(json);
+  Envelope envelope;
+  envelope.source = event.source;
+  envelope.received_time = event.received_time;
+  EventBatch batch;
+  const auto status = decode_record(envelope, padded.view(), batch);
+  require(status.has_value(), "a written event cannot be read", status ? "" : status.error().text() + json);
+  Event same = event;
+  same.event_index = 0;
+  require(describe(batch.events.front()) == describe(same), "a written event reads differently", json);
+}
+
+}  // namespace
+
+void check_any_body(CodecId codec, std::string_view text) {
+  const DecodedBody decoded = decode_body(codec, text);
+  if (!decoded.split) return;
+  for (const BodyRecord& record : decoded.split->accepted) {
+    require(is_json_elsewhere(record.value), "accepted, but not JSON", record.value);
+  }
+  const auto& first = decoded.split->decoded;
+  std::size_t events = 0;
+  for (const auto& batch : first) {
+    for (const Event& event : batch->events) {
+      require(events < decoded.events().size(), "fewer events the second time", text);
+      require(describe(event) == describe(decoded.events()[events]), "decodes differently", text);
+      check_event_texts(event);
+      check_native_round_trip(event);
+      ++events;
+    }
+  }
+  require(events == decoded.events().size(), "more events the second time", text);
 }
 
 }  // namespace millrace

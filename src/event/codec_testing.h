@@ -54,4 +54,9 @@ struct ExampleBody {
 };
 const std::vector<ExampleBody>& example_bodies();
 
+/// Run one body through split_body and decode_record and check everything that must hold for any bytes
+/// whatever: what is accepted is JSON, decodes again to the same events, holds only UTF-8 without NUL and
+/// bounded ids, and survives being written as a native event. Throws std::logic_error otherwise.
+void check_any_body(CodecId codec, std::string_view body);
+
 }  // namespace millrace

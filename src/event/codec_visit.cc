@@ -106,6 +106,7 @@ Status read_detail(std::string_view key, value& from, EventDraft& draft) {
 Status read_details(value& from, EventDraft& draft, std::string_view& raw) {
   MILLRACE_ASSIGN(json::od::object details, json::object_of(from));
   MILLRACE_ASSIGN(raw, json::raw_container(details));
+  if (details.reset().error()) return fail(Code::kInternal, "a JSON object could not be read again");
   return json::each_member(details, draft.batch(), [&draft](std::string_view key, value& member) {
     return read_detail(key, member, draft);
   });

@@ -35,7 +35,10 @@ class Reader {
 
   TimeUs time() {
     std::uint64_t bits = 0;
-    for (int i = 0; i < 8; ++i) bits |= std::uint64_t{byte()} << (8 * i);
+    if (rest_.size() < sizeof bits) return ok_ = false, 0;
+    for (int i = 7; i >= 0; --i)
+      bits = bits << 8 | static_cast<std::uint8_t>(rest_[static_cast<std::size_t>(i)]);
+    rest_.remove_prefix(sizeof bits);
     return static_cast<TimeUs>(bits);
   }
 

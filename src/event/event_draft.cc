@@ -181,6 +181,19 @@ Status read_item_field(ItemField field, json::od::value& value, EventBatch& batc
   return {};
 }
 
+/// Append `"key":`. Keys come from checked JSON and hardly ever need escapes.
+void append_key(std::string_view key, std::string& out) {
+  const auto is_plain = [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\'; };
+  if (std::ranges::all_of(key, is_plain)) {
+    out += '"';
+    out += key;
+    out += '"';
+  } else {
+    append_json_string(key, out);
+  }
+  out += ':';
+}
+
 std::string_view inside_braces(std::string_view object) {
   return object.substr(1, object.size() - 2);
 }
@@ -206,8 +219,7 @@ void JsonMembers::put(std::string_view key, std::string_view raw) {
 void JsonMembers::append_to(std::string& out, bool& needs_comma) const {
   for (const auto& [key, raw] : members_) {
     if (needs_comma) out += ',';
-    append_json_string(key, out);
-    out += ':';
+    append_key(key, out);
     out += raw;
     needs_comma = true;
   }
@@ -319,12 +331,14 @@ Status read_item(json::od::value& value, EventBatch& batch, EventItem& into, boo
 
 namespace {
 
-Status read_array(json::od::array& array, std::string_view raw, std::string_view name, EventDraft& draft) {
+Status read_array(json::od::array& array, std::string_view name, EventDraft& draft) {
   bool has_unknown = false;
   MILLRACE_TRY(json::each_element(array, [&](std::size_t, json::od::value& element) {
     return read_item(element, draft.batch(), draft.items().emplace_back(), has_unknown);
   }));
-  if (has_unknown) draft.properties().put(name, raw);
+  if (!has_unknown) return {};
+  MILLRACE_ASSIGN(const std::string_view raw, json::raw_container(array));
+  draft.properties().put(name, raw);
   return {};
 }
 
@@ -336,8 +350,7 @@ Status read_items(json::od::value& value, std::string_view name, EventDraft& dra
     return json::is_null(token) ? Status{} : fail(Code::kInvalid, "must be an array");
   }
   MILLRACE_ASSIGN(json::od::array array, json::array_of(value));
-  MILLRACE_ASSIGN(const std::string_view raw, json::raw_container(array));
-  return read_array(array, raw, name, draft);
+  return read_array(array, name, draft);
 }
 
 Status read_item_array(std::string_view raw, std::string_view name, EventDraft& draft) {
@@ -345,7 +358,7 @@ Status read_item_array(std::string_view raw, std::string_view name, EventDraft& 
   MILLRACE_ASSIGN(json::od::document document, json::parse(raw));
   json::od::array array;
   if (const auto code = document.get_array().get(array)) return fail(json::syntax_error(code));
-  return read_array(array, raw, name, draft);
+  return read_array(array, name, draft);
 }
 
 }  // namespace millrace

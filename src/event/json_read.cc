@@ -97,16 +97,15 @@ Error syntax_error(simdjson::error_code code) {
 }
 
 Result<std::string_view> raw_value(od::value& value) {
-  const Kind kind = kind_of(value);
-  std::string_view raw;
-  if (kind == Kind::kObject) {
+  std::string_view raw = token_of(value);
+  if (raw.front() == '"') consume_string(value);
+  if (is_simple_string(raw)) return raw;
+  if (raw.front() == '{') {
     MILLRACE_ASSIGN(od::object object, object_of(value));
     if (const auto code = object.raw_json().get(raw)) return fail(syntax_error(code));
-  } else if (kind == Kind::kArray) {
+  } else if (raw.front() == '[') {
     MILLRACE_ASSIGN(od::array array, array_of(value));
     if (const auto code = array.raw_json().get(raw)) return fail(syntax_error(code));
-  } else {
-    raw = value.raw_json_token();
   }
   raw = trim(raw);
   if (auto status = check_json(raw); !status)
@@ -114,18 +113,11 @@ Result<std::string_view> raw_value(od::value& value) {
   return raw;
 }
 
-Result<std::string_view> key_text(od::field& field, EventBatch& batch) {
-  const char* start = field.key().raw();
+Result<std::string_view> escaped_key(const char* start, EventBatch& batch) {
   const char* end = start;
-  bool has_escape = false;
-  while (*end != '"') {  // simdjson has seen the closing quote
-    has_escape |= *end == '\\';
-    end += *end == '\\' ? 2 : 1;
-  }
-  const std::string_view raw(start, static_cast<std::size_t>(end - start));
-  if (!has_escape) return raw;
+  while (*end != '"') end += *end == '\\' ? 2 : 1;  // simdjson has seen the closing quote
   std::string key;
-  MILLRACE_TRY(append_unescaped(raw, key));
+  MILLRACE_TRY(append_unescaped({start, static_cast<std::size_t>(end - start)}, key));
   return batch.keep(key);
 }
 
@@ -146,9 +138,10 @@ Result<od::array> array_of(od::value& value) {
 }
 
 Result<std::string_view> scalar_token(od::value& value) {
-  const std::string_view token = trim(value.raw_json_token());
+  const std::string_view token = token_of(value);
   if (token.front() == '{') return fail(Code::kInvalid, "must not be an object");
   if (token.front() == '[') return fail(Code::kInvalid, "must not be an array");
+  if (token.front() == '"') consume_string(value);
   return token;
 }
 
@@ -217,12 +210,20 @@ Result<std::optional<TimeUs>> time_of(std::string_view token, DurationUs unit_us
 }
 
 Status read_text(od::value& value, EventBatch& batch, std::string_view& into) {
+  if (const auto simple = token_of(value); is_simple_string(simple)) {
+    consume_string(value);
+    return into = inside(simple), Status{};
+  }
   MILLRACE_ASSIGN(const std::string_view token, scalar_token(value));
   MILLRACE_ASSIGN(into, text_of(token, batch));
   return {};
 }
 
 Status read_id(od::value& value, EventBatch& batch, std::string_view& into) {
+  if (const auto simple = token_of(value); is_simple_string(simple) && simple.size() <= kIdBytesMax + 2) {
+    consume_string(value);
+    return into = inside(simple), Status{};
+  }
   MILLRACE_ASSIGN(const std::string_view token, scalar_token(value));
   MILLRACE_ASSIGN(into, id_of(token, batch));
   return {};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,17 +41,45 @@ inline Status check_value(od::value& value) {
   return {};
 }
 
-/// Return the raw text of an array or object, unchecked: for one that is walked afterwards.
+/// Return the raw text of an array or object, unchecked, whether it has been walked or not. Consumes it.
 template <class Container>
 Result<std::string_view> raw_container(Container& container) {
   std::string_view raw;
-  if (const auto code = container.raw_json().get(raw)) return fail(syntax_error(code));
   if (const auto code = container.reset().error()) return fail(syntax_error(code));
+  if (const auto code = container.raw_json().get(raw)) return fail(syntax_error(code));
   return trim(raw);
 }
 
+/// Return the raw token a value begins with. Does not consume it.
+inline std::string_view token_of(od::value& value) {
+  std::string_view token = value.raw_json_token();
+  while (token.size() > 1 && is_space(token.back())) token.remove_suffix(1);
+  return token;
+}
+
+/// Go past a string value. One that is only looked at would be skipped by simdjson later, which takes a
+/// string before a colon for a key and so would accept `{"a":"b":"c"}`.
+inline void consume_string(od::value& value) { static_cast<void>(value.get_raw_json_string().error()); }
+
+/// Return whether a token is a string without escapes: simdjson has checked all there is to it.
+inline bool is_simple_string(std::string_view token) {
+  return token.size() >= 2 && token.front() == '"' && token.back() == '"' &&
+         std::memchr(token.data(), '\\', token.size()) == nullptr;
+}
+
+/// Unescape a key that starts at `start` into memory of `batch`.
+Result<std::string_view> escaped_key(const char* start, EventBatch& batch);
+
 /// Return a key's text. One with escapes is unescaped into memory of `batch`.
-Result<std::string_view> key_text(od::field& field, EventBatch& batch);
+inline Status read_key(od::field& field, EventBatch& batch, std::string_view& key) {
+  const char* start = field.key().raw();
+  const char* end = start;
+  while (*end != '"' && *end != '\\') ++end;
+  key = {start, static_cast<std::size_t>(end - start)};
+  if (*end == '"') return {};
+  MILLRACE_ASSIGN(key, escaped_key(start, batch));
+  return {};
+}
 
 /// Call `on_member(key, value)` for each member; it returns a Status. Stops at the first error.
 template <class F>
@@ -58,7 +87,8 @@ Status each_member(od::object& object, EventBatch& batch, F&& on_member) {
   for (auto member : object) {
     od::field field;
     if (const auto code = std::move(member).get(field)) return fail(syntax_error(code));
-    MILLRACE_ASSIGN(const std::string_view key, key_text(field, batch));
+    std::string_view key;
+    MILLRACE_TRY(read_key(field, batch, key));
     if (auto status = on_member(key, field.value()); !status) {
       return fail(under(key, std::move(status).error()));
     }

@@ -8,9 +8,6 @@
 namespace millrace::json {
 namespace {
 
-bool is_space(char c) {
-  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }

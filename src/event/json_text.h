@@ -25,6 +25,10 @@ Status check_scalar(std::string_view token);
 /// Return whether `token` is a number as JSON writes it.
 bool is_number(std::string_view token);
 
+inline bool is_space(char c) {
+  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
 /// Remove JSON's white space from both ends.
 std::string_view trim(std::string_view text);
 

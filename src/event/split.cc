@@ -166,7 +166,7 @@ class Splitter {
 
  private:
   std::unexpected<Error> too_many(std::size_t events) const {
-    return fail(Code::kOverloaded,
+    return fail(Code::kOutOfRange,
                 fmt::format("the body holds {} events; send at most {} at once", events, limits_.events_max));
   }
 
@@ -282,7 +282,7 @@ Result<BodySplit> split_push(std::string_view body, const BodyFacts& facts, cons
 Result<BodySplit> split_body(CodecId codec, std::string_view body, const BodyFacts& facts,
                              const BodyLimits& limits, Env& env) {
   if (body.size() > limits.batch_bytes_max) {
-    return fail(Code::kOverloaded, fmt::format("the body is {} bytes; send at most {} at once", body.size(),
+    return fail(Code::kOutOfRange, fmt::format("the body is {} bytes; send at most {} at once", body.size(),
                                                limits.batch_bytes_max));
   }
   const std::string_view text = json::trim(body);
