@@ -54,7 +54,7 @@ enum class OpenMode : std::uint8_t {
 };
 
 /// Files, clocks and randomness: everything nondeterministic that tests want to control. The system's
-/// is `Env::system()`; `FaultEnv` (base/fault_env.h) is one that loses power on demand.
+/// is `Env::system()`; `FaultEnv` (base/fault_env_testing.h) is one that loses power on demand.
 /// Threads: any method from any thread.
 class Env {
  public:

@@ -54,7 +54,8 @@ Status Partition::load(const Options& options) {
     checkpoint_bytes_ = active_->summary.used_bytes;
   }
   check_end(options);
-  return segments_.empty() ? roll() : Status();
+  // A segment that is there may have got its name just before the process ended: make that durable.
+  return segments_.empty() ? roll() : env_.sync_dir(dir_);
 }
 
 void Partition::check_end(const Options& options) {

@@ -96,11 +96,20 @@ Result<std::unique_ptr<SegmentLog>> SegmentLog::open(Env& env, const Path& dir,
 Status SegmentLog::load() {
   MILLRACE_TRY(env_.sync_dir(dir_));
   if (dir_.has_parent_path()) MILLRACE_TRY(env_.sync_dir(dir_.parent_path()));
-  MILLRACE_TRY(log::remove_tree(env_, dir_ / "trash"));
+  MILLRACE_TRY(empty_trash());
   control_.restore_reserve();
   MILLRACE_ASSIGN(const auto names, env_.list_dir(dir_ / "topics"));
   for (const std::string& name : names) MILLRACE_TRY(load_topic(name));
   return {};
+}
+
+/// Remove what deleted topics left, after it is certain that they will not come back half removed.
+Status SegmentLog::empty_trash() {
+  const Path trash = dir_ / "trash";
+  if (!env_.exists(trash)) return {};
+  MILLRACE_TRY(env_.sync_dir(trash));
+  MILLRACE_TRY(env_.sync_dir(dir_ / "topics"));
+  return log::remove_tree(env_, trash);
 }
 
 Status SegmentLog::load_topic(const std::string& name) {
@@ -172,6 +181,7 @@ Status SegmentLog::create_topic(std::string_view topic, const TopicConfig& confi
 // The directory leaves the tree in one step, so that a crash leaves the whole topic or nothing of it.
 Status SegmentLog::delete_topic(std::string_view name) {
   const std::lock_guard admin(admin_mutex_);
+  MILLRACE_TRY(empty_trash());
   MILLRACE_ASSIGN(const std::shared_ptr<Topic> topic, find_topic(name));
   {
     const std::unique_lock lock(topics_mutex_);
@@ -184,9 +194,7 @@ Status SegmentLog::delete_topic(std::string_view name) {
   const Path trash = dir_ / "trash";
   MILLRACE_TRY(env_.make_dirs(trash));
   MILLRACE_TRY(env_.rename(dir_ / "topics" / name, trash / name));
-  MILLRACE_TRY(env_.sync_dir(trash));
-  MILLRACE_TRY(env_.sync_dir(dir_ / "topics"));
-  return log::remove_tree(env_, trash);
+  return empty_trash();
 }
 
 std::map<std::string, TopicConfig> SegmentLog::topics() const {

@@ -84,6 +84,7 @@ class SegmentLog final : public EventLog {
   SegmentLog(Env& env, Path dir, const SegmentLogOptions& options, std::unique_ptr<FileLock> lock);
 
   Status load();
+  Status empty_trash();
   Status load_topic(const std::string& name);
   void start_threads();
   void upkeep_loop();

@@ -32,6 +32,7 @@ Result<std::shared_ptr<Topic>> Topic::open(Env& env, ControlFiles& control, cons
     error.where = (dir / kConfigFile).string();
     return fail(std::move(error));
   }
+  MILLRACE_TRY(env.sync_dir(dir));  // what is read may have got its name just before the process ended
   std::shared_ptr<Topic> topic(new Topic(env, control, dir, *config));
   MILLRACE_TRY(topic->load_groups(problems));
   MILLRACE_TRY(topic->open_partitions(problems));
@@ -94,8 +95,10 @@ TopicConfig Topic::config() const {
 
 Status Topic::set_config(const TopicConfig& config) {
   const std::lock_guard writing(write_mutex_);
-  if (this->config() == config) return {};
+  if (this->config() == config && !config_unsure_) return {};
+  config_unsure_ = true;
   MILLRACE_TRY(control_.write(dir_ / kConfigFile, encode_config(config)));
+  config_unsure_ = false;
   for (const auto& partition : partitions_) partition->set_segment_bytes(config.segment_bytes);
   bytes_hard_ = config.bytes_hard;
   const std::lock_guard lock(mutex_);
@@ -142,7 +145,9 @@ Status Topic::check_room() const {
 // ---- Groups
 
 Status Topic::write_groups(GroupOffsets groups) {
+  groups_unsure_ = true;
   MILLRACE_TRY(control_.write(dir_ / kGroupsFile, encode_groups(groups)));
+  groups_unsure_ = false;
   const std::lock_guard lock(mutex_);
   groups_ = std::move(groups);
   return {};
@@ -162,7 +167,7 @@ Status Topic::commit(std::string_view group, PartitionId partition, Offset next)
     groups = groups_;
   }
   const auto [entry, is_new] = groups[std::string(group)].try_emplace(partition.value(), next.value());
-  if (!is_new && entry->second == next.value()) return {};
+  if (!is_new && entry->second == next.value() && !groups_unsure_) return {};
   entry->second = next.value();
   return write_groups(std::move(groups));
 }
@@ -183,7 +188,7 @@ Status Topic::delete_group(std::string_view group) {
     const std::lock_guard lock(mutex_);
     groups = groups_;
   }
-  if (groups.erase(std::string(group)) == 0) return {};
+  if (groups.erase(std::string(group)) == 0 && !groups_unsure_) return {};
   return write_groups(std::move(groups));
 }
 

@@ -71,9 +71,11 @@ class Topic {
   bool groups_lost_ = false;  ///< groups.json was damaged: nobody knows what may go
 
   mutable std::mutex mutex_;
-  TopicConfig config_;      ///< guarded by mutex_
-  GroupOffsets groups_;     ///< guarded by mutex_
-  std::mutex write_mutex_;  ///< one writer of the control files at a time; taken before mutex_
+  TopicConfig config_;          ///< guarded by mutex_
+  GroupOffsets groups_;         ///< guarded by mutex_
+  std::mutex write_mutex_;      ///< one writer of the control files at a time; taken before mutex_
+  bool config_unsure_ = false;  ///< a failed write may have replaced the file; guarded by write_mutex_
+  bool groups_unsure_ = false;  ///< likewise
   std::atomic<std::uint64_t> bytes_hard_;
 };
 
