@@ -19,7 +19,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
-NODE = ROOT / "build" / "deps" / "node" / "bin" / "node"
 
 
 def find_programs(build, names):
@@ -51,23 +50,21 @@ def figures_of_google(report):
         yield figure
 
 
-def run_program(name, path, build):
-    """Run one program; return its figures, or None when it failed."""
-    if path.suffix == ".mjs" or path.parent.name == "bench":
-        command = [NODE, path] if path.suffix == ".mjs" else [path]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, cwd=ROOT,
-                              env=os.environ | {"MILLRACE_BIN": str(build / "millrace")})
-        figures = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    else:
-        out = RESULTS / f"{name}.google.json"
-        done = subprocess.run([path, f"--benchmark_out={out}", "--benchmark_out_format=json"],
-                              stdout=subprocess.DEVNULL, text=True, check=False, cwd=ROOT)
-        figures = list(figures_of_google(json.loads(out.read_text(encoding="utf-8")))) if done.returncode == 0 else []
-        out.unlink(missing_ok=True)
-    if done.returncode != 0:
-        print(f"  FAILED with exit code {done.returncode}")
-        return None
-    return figures
+def run_loaded(path, build):
+    """Run a program of bench/; return its exit code and figures."""
+    done = subprocess.run([path], stdout=subprocess.PIPE, text=True, check=False, cwd=ROOT,
+                          env=os.environ | {"MILLRACE_BIN": str(build / "millrace")})
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def run_google(path):
+    """Run a program of Google Benchmark; return its exit code and figures."""
+    out = RESULTS / f"{path.name}.google.json"
+    done = subprocess.run([path, f"--benchmark_out={out}", "--benchmark_out_format=json"],
+                          stdout=subprocess.DEVNULL, check=False, cwd=ROOT)
+    figures = list(figures_of_google(json.loads(out.read_text(encoding="utf-8")))) if done.returncode == 0 else []
+    out.unlink(missing_ok=True)
+    return done.returncode, figures
 
 
 def shown(value, unit):
@@ -99,14 +96,15 @@ def main(arguments):
     programs = find_programs(build, arguments[1:])
     RESULTS.mkdir(parents=True, exist_ok=True)
     failed = 0
-    for name, path in programs:
+    for name, path, loaded in programs:
         print(name, flush=True)
-        figures = run_program(name, path, build)
-        if figures is None:
-            failed += 1
-            continue
+        code, figures = run_loaded(path, build) if loaded else run_google(path)
         for figure in figures:
             print_figure(figure)
+        if code != 0:
+            failed += 1
+            print(f"  FAILED with exit code {code}")
+            continue
         result = {"name": name, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": machine(),
                   "figures": figures}
         (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-// The dashboard in a real browser, fed by the real server.
+// The dashboard (C3) in a real browser, fed by the real server. The books of every event (promise 3).
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';

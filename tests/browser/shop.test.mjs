@@ -1,4 +1,5 @@
-// The example shop in a real browser: what a person does there changes what is recommended.
+// The example shop in a real browser: what a person does there changes what is recommended (E7), and a page
+// whose call fails shows its last list (E18).
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Server } from '../support/millrace.mjs';

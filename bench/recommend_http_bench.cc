@@ -1,0 +1,132 @@
+// Recommendations over HTTP, open loop: latency counts from when a request should have been sent.
+//
+//   recommend_http_bench [--tiny]
+
+#include <cstdio>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "bench/server_process.h"
+#include "bench/yardstick.h"
+#include "net/load_generator.h"
+
+namespace millrace::bench {
+namespace {
+
+struct Plan {
+  std::vector<std::size_t> items = {200, 100'000};
+  DurationUs duration = 8 * kSecondUs;
+  int rounds = 3;
+  std::size_t people = 20'000;
+  std::size_t open_connections = 10'000;
+};
+
+/// Put `count` items into the catalogue and let everybody look at a few of them.
+Status fill(const ServerProcess& server, std::size_t items, std::size_t people) {
+  MILLRACE_ASSIGN(auto client, server.client());
+  const auto send = [&](std::string_view method, std::string_view target,
+                        const nlohmann::json& body) -> Status {
+    MILLRACE_ASSIGN(const HttpResponse answer, client->request(method, target, body.dump()));
+    if (answer.status == 200) return {};
+    return fail(Code::kIo, fmt::format("{} {}: {}", method, target, answer.body));
+  };
+  constexpr std::size_t kItemsAtOnce = 5'000;
+  for (std::size_t from = 0; from < items; from += kItemsAtOnce) {
+    nlohmann::json body = nlohmann::json::array();
+    for (std::size_t i = from; i < std::min(items, from + kItemsAtOnce); ++i)
+      body.push_back({{"id", fmt::format("p{}", i)},
+                      {"name", fmt::format("Thing {}", i)},
+                      {"category", fmt::format("C{}/S{}", i % 20, i % 100)},
+                      {"price", "9.95"},
+                      {"currency", "EUR"}});
+    MILLRACE_TRY(send("PUT", "/v1/items", body));
+  }
+  constexpr std::size_t kPeopleAtOnce = 200;
+  for (std::size_t from = 0; from < people; from += kPeopleAtOnce) {
+    nlohmann::json batch = nlohmann::json::array();
+    for (std::size_t person = from; person < std::min(people, from + kPeopleAtOnce); ++person)
+      for (std::size_t view = 0; view < 5; ++view)
+        batch.push_back(
+            {{"type", "track"},
+             {"event", "Product Viewed"},
+             {"messageId", fmt::format("m{}-{}", person, view)},
+             {"userId", fmt::format("u{}", person)},
+             {"properties",
+              {{"product_id", fmt::format("p{}", (person * 7 + view * (person % 13 + 1)) % items)}}}});
+    MILLRACE_TRY(send("POST", "/v1/batch", {{"batch", batch}}));
+  }
+  return server.wait_loaded(2 * kMinuteUs);
+}
+
+Result<LoadResult> ask(const ServerProcess& server, const Plan& plan, double rate, std::size_t connections) {
+  LoadOptions load;
+  load.address = server.address();
+  load.rate_per_second = rate;
+  load.duration = plan.duration;
+  load.connections = connections;
+  MILLRACE_ASSIGN(LoadResult result, generate_load(load, [&](std::uint64_t i) {
+                    return ClientRequest{
+                        .target = fmt::format("/v1/recommendations?user=u{}&n=10", i * 7919 % plan.people)};
+                  }));
+  if (result.error_count() > 0)
+    return fail(Code::kIo, fmt::format("{} requests failed, such as {}", result.error_count(),
+                                       result.errors.begin()->first));
+  return result;
+}
+
+Status measure_rate(const ServerProcess& server, const Plan& plan, std::size_t items) {
+  std::vector<double> p50, p99;
+  for (int round = 0; round < plan.rounds; ++round) {
+    MILLRACE_ASSIGN(const LoadResult result, ask(server, plan, 1'000, 64));
+    p50.push_back(static_cast<double>(result.latency.quantile(.5)) / 1000);
+    p99.push_back(static_cast<double>(result.latency.quantile(.99)) / 1000);
+  }
+  print({.name = fmt::format("recommend p50, {} items, 1,000 requests/s", items),
+         .value = median(p50),
+         .unit = "ms"});
+  print({.name = fmt::format("recommend p99, {} items, 1,000 requests/s", items),
+         .value = median(p99),
+         .unit = "ms",
+         .target = 5});
+  return {};
+}
+
+Status measure_connections(const ServerProcess& server, const Plan& plan) {
+  std::vector<double> p99;
+  for (int round = 0; round < plan.rounds; ++round) {
+    MILLRACE_ASSIGN(const LoadResult result, ask(server, plan, 2'000, plan.open_connections));
+    p99.push_back(static_cast<double>(result.latency.quantile(.99)) / 1000);
+  }
+  print({.name = fmt::format("recommend p99, 2,000 requests/s over {} connections", plan.open_connections),
+         .value = median(p99),
+         .unit = "ms",
+         .target = 50});
+  return {};
+}
+
+Status run(const Plan& plan) {
+  for (const std::size_t items : plan.items) {
+    MILLRACE_ASSIGN(const auto server, ServerProcess::start());
+    MILLRACE_TRY(fill(*server, items, plan.people));
+    MILLRACE_TRY(measure_rate(*server, plan, items));
+    if (items == plan.items.back()) MILLRACE_TRY(measure_connections(*server, plan));
+  }
+  return {};
+}
+
+}  // namespace
+}  // namespace millrace::bench
+
+int main(int argc, char** argv) {
+  millrace::bench::Plan plan;
+  if (argc > 1 && std::string_view(argv[1]) == "--tiny")
+    plan = {
+        .items = {200}, .duration = millrace::kSecondUs, .rounds = 1, .people = 400, .open_connections = 500};
+  if (const auto done = millrace::bench::run(plan); !done) {
+    fmt::print(stderr, "{}\n", done.error().text());
+    return 1;
+  }
+  return 0;
+}
