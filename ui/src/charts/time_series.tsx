@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'react';
+import { useEffect, useMemo, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { compact, minuteTime } from '../lib/format.ts';
@@ -9,31 +9,46 @@ interface TimeSeriesProps {
   /** Seconds since 1970, and a value for each. */
   times: number[];
   values: number[];
+  /** What is not over yet: drawn dotted after the last value. */
+  running?: { time: number; value: number };
   height: number;
   /** Tells which point the pointer is at; undefined when it leaves. */
   onPoint: (index: number | undefined) => void;
 }
 
 /** A filled line over time. Decoration for screen readers: give them a table beside it. */
-export default function TimeSeries({ times, values, height, onPoint }: TimeSeriesProps) {
+export default function TimeSeries({ times, values, running, height, onPoint }: TimeSeriesProps) {
   const box = useRef<HTMLDivElement>(null);
   const width = useWidth(box);
   const colors = useChartColors();
   const plot = useRef<uPlot>(undefined);
-  const newest = useRef({ times, values, onPoint });
-  newest.current = { times, values, onPoint };
+  const data = useMemo(() => dataOf(times, values, running), [times, values, running]);
+  const newest = useRef({ data, onPoint });
+  newest.current = { data, onPoint };
 
   useEffect(() => {
     if (!box.current || width === 0) return;
     const options = optionsFor(colors, width, height, (index) => newest.current.onPoint(index));
-    const made = new uPlot(options, [newest.current.times, newest.current.values], box.current);
+    const made = new uPlot(options, newest.current.data, box.current);
     plot.current = made;
     return () => made.destroy();
   }, [box, width, height, colors]);
 
-  useEffect(() => plot.current?.setData([times, values]), [times, values]);
+  useEffect(() => plot.current?.setData(data), [data]);
 
   return <div ref={box} style={{ height, minWidth: 0 }} aria-hidden="true" />;
+}
+
+/** Two lines over the same times: what is over, and the step from its last value to what is running. */
+function dataOf(times: number[], values: number[], running: TimeSeriesProps['running']): uPlot.AlignedData {
+  if (!running) return [times, values, values.map(() => null)];
+  const last = values.length - 1;
+  const open = values.map((value, i) => (i === last ? value : null));
+  return [
+    [...times, running.time],
+    [...values, null],
+    [...open, running.value],
+  ];
 }
 
 function optionsFor(
@@ -80,8 +95,9 @@ function optionsFor(
         width: 2,
         fill: (u) => waterFill(u, colors),
         paths: uPlot.paths.spline!(),
-        points: { show: (u) => u.data[0].length < 2 },
+        points: { show: false },
       },
+      { stroke: colors.water, width: 2, dash: [2, 5], points: { show: false } },
     ],
     hooks: { setCursor: [(u) => onPoint(u.cursor.idx ?? undefined)] },
   };

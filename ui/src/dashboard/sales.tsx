@@ -77,6 +77,7 @@ function CurrencyChoice({
 
 function SalesBars({ rows, currency }: { rows: CategorySales[]; currency: string }) {
   const colors = useChartColors();
+  const wholeOnly = Number(rows[0]?.revenue) >= 1_000;
   const option = useMemo<EChartsCoreOption>(() => {
     const text = { color: colors.ink, fontFamily: 'Instrument Sans Variable, sans-serif', fontSize: 13 };
     return {
@@ -103,12 +104,12 @@ function SalesBars({ rows, currency }: { rows: CategorySales[]; currency: string
             ...text,
             show: true,
             position: 'right',
-            formatter: (p: { dataIndex: number }) => money(rows[p.dataIndex]!.revenue, currency, true),
+            formatter: (p: { dataIndex: number }) => money(rows[p.dataIndex]!.revenue, currency, wholeOnly),
           },
         },
       ],
     };
-  }, [rows, currency, colors]);
+  }, [rows, currency, colors, wholeOnly]);
   return <EChart option={option} height={Math.max(3, rows.length) * 36} />;
 }
 

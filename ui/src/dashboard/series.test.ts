@@ -13,6 +13,7 @@ describe('layOut', () => {
     const series = layOut(minutes, '2026-01-05T10:04:31Z');
     expect(series.views).toEqual([4, 0, 0, 2]);
     expect(series.running).toBe(9);
+    expect(series.runningTime).toBe(Date.parse(at(4)) / 1000);
     expect(series.stepMinutes).toBe(1);
     expect(series.times[3]! - series.times[0]!).toBe(180);
   });

@@ -6,8 +6,9 @@ export interface Series {
   times: number[];
   /** Views a minute over each whole step. */
   views: number[];
-  /** The views of the minute that is still running. */
+  /** The views of the minute that is still running, and its beginning. */
   running: number;
+  runningTime: number;
   stepMinutes: number;
 }
 
@@ -20,7 +21,7 @@ const niceSteps = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440];
  */
 export function layOut(minutes: MinuteViews[], asOf: string, givenStepS = 60): Series {
   const first = minutes[0];
-  if (!first) return { times: [], views: [], running: 0, stepMinutes: 1 };
+  if (!first) return { times: [], views: [], running: 0, runningTime: 0, stepMinutes: 1 };
   const givenMinutes = Math.max(1, Math.round(givenStepS / 60));
   const minuteOf = (iso: string) => Math.floor(Date.parse(iso) / 60_000);
   const runningMinute = minuteOf(asOf);
@@ -40,6 +41,7 @@ export function layOut(minutes: MinuteViews[], asOf: string, givenStepS = 60): S
     times: sums.map((_, i) => (start + i) * stepMinutes * 60),
     views: sums.map((sum) => sum / stepMinutes),
     running,
+    runningTime: runningMinute * 60,
     stepMinutes,
   };
 }

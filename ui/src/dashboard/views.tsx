@@ -13,13 +13,18 @@ const chartHeight = 232;
 export function PageViews({ snapshot }: { snapshot: Snapshot }) {
   const { page_views_per_minute: minutes, as_of: asOf, page_views_step_s: step } = snapshot;
   const series = useMemo(() => layOut(minutes, asOf, step), [minutes, asOf, step]);
+  // Only single minutes can be compared with the one that is running.
+  const running = useMemo(
+    () => (series.stepMinutes === 1 ? { time: series.runningTime, value: series.running } : undefined),
+    [series],
+  );
   const [point, setPoint] = useState<number>();
   const table = series.times.length > 0 ? <ViewsTable series={series} /> : undefined;
 
   return (
     <Panel
       title="Page views a minute"
-      note={<Note series={series} />}
+      note={<Note series={series} upTo={oldEnd(snapshot)} />}
       actions={<Readout series={series} point={point} />}
       table={table}
     >
@@ -27,18 +32,30 @@ export function PageViews({ snapshot }: { snapshot: Snapshot }) {
         <Nothing>No page was viewed in this time.</Nothing>
       ) : (
         <Suspense fallback={<div style={{ height: chartHeight }} />}>
-          <TimeSeries times={series.times} values={series.views} height={chartHeight} onPoint={setPoint} />
+          <TimeSeries
+            times={series.times}
+            values={series.views}
+            running={running}
+            height={chartHeight}
+            onPoint={setPoint}
+          />
         </Suspense>
       )}
     </Panel>
   );
 }
 
-function Note({ series }: { series: Series }) {
+function Note({ series, upTo }: { series: Series; upTo: string | undefined }) {
   const total = series.views.reduce((sum, v) => sum + v * series.stepMinutes, series.running);
   const minutes = series.times.length * series.stepMinutes;
   const averaged = series.stepMinutes > 1 ? `, averaged over ${stepWords(series.stepMinutes)}` : '';
-  return <>{`${counted(Math.round(total), 'view')} in ${spanWords(minutes)}${averaged}`}</>;
+  const end = upTo ? ` up to ${minuteTime(new Date(upTo), true)}` : '';
+  return <>{`${counted(Math.round(total), 'view')} in ${spanWords(minutes)}${end}${averaged}`}</>;
+}
+
+/** The newest event's time when it lies well back: old data is shown as of then. */
+function oldEnd({ as_of: asOf, time }: Snapshot): string | undefined {
+  return Date.parse(time) - Date.parse(asOf) > 600_000 ? asOf : undefined;
 }
 
 /** The point under the pointer, else the minute that is running. */

@@ -13,8 +13,8 @@ export interface Live {
 /** No byte for so long means the line is dead; the server sends one at least every 10 s. */
 const silenceMsMax = 25_000;
 
-/** Wait before the n-th attempt (from 0): doubles from half a second up to ten. */
-export const backoffMs = (attempt: number): number => Math.min(500 * 2 ** attempt, 10_000);
+/** Wait before the n-th attempt (from 0): doubles from half a second up to four. */
+export const backoffMs = (attempt: number): number => Math.min(500 * 2 ** attempt, 4_000);
 
 /**
  * Follow the server-sent events of `url` and connect again whenever the line is lost. While the

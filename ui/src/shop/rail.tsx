@@ -93,7 +93,7 @@ function Entry({
         <span className={styles.words}>
           <span className={styles.name}>
             {nameOf(item)}
-            {change && <span className={styles.new}>{change}</span>}
+            {change === 'new' && <span className={styles.new}>new</span>}
           </span>
           <span className={styles.reason}>{reason.text}</span>
           <Price item={item} />
