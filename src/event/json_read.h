@@ -59,7 +59,9 @@ inline std::string_view token_of(od::value& value) {
 
 /// Go past a string value. One that is only looked at would be skipped by simdjson later, which takes a
 /// string before a colon for a key and so would accept `{"a":"b":"c"}`.
-inline void consume_string(od::value& value) { static_cast<void>(value.get_raw_json_string().error()); }
+inline void consume_string(od::value& value) {
+  static_cast<void>(value.get_raw_json_string().error());
+}
 
 /// Return whether a token is a string without escapes: simdjson has checked all there is to it.
 inline bool is_simple_string(std::string_view token) {
