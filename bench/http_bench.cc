@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -39,11 +40,13 @@ Plan tiny_plan() {
 
 /// The measurements of one server at one number of connections.
 struct Series {
-  std::vector<double> rate, p50_us, p99_us;
+  std::vector<double> rate, per_cpu_second, p50_us, p99_us;
   std::uint64_t errors = 0;
 
-  Status measure(const std::string& url, const WrkLoad& load) {
+  Status measure(const std::string& url, const WrkLoad& load, const std::function<double()>& cpu_seconds) {
+    const double cpu_before = cpu_seconds();
     MILLRACE_ASSIGN(const auto result, run_wrk(url, load));
+    per_cpu_second.push_back(static_cast<double>(result.requests) / (cpu_seconds() - cpu_before));
     rate.push_back(result.requests_per_second);
     p50_us.push_back(result.p50_us);
     p99_us.push_back(result.p99_us);
@@ -109,27 +112,34 @@ Status measure_foreign_answers(const Plan& plan) {
                   }));
   Series series;
   for (int round = 0; round < plan.rounds; ++round)
-    MILLRACE_TRY(
-        series.measure(fmt::format("http://{}/", server->addresses().front()), {.seconds = plan.seconds}));
+    MILLRACE_TRY(series.measure(fmt::format("http://{}/", server->addresses().front()),
+                                {.seconds = plan.seconds}, own_cpu_seconds));
   print({.name = "http/answered_by_another_thread/64_connections",
          .value = median(series.rate),
          .unit = "requests/s"});
   return {};
 }
 
-Status compare(const std::string& ours, const std::string& nginx, int connections, const Plan& plan) {
+Status compare(const std::string& ours, const Nginx& nginx, int connections, const Plan& plan) {
   const WrkLoad load{.connections = connections,
                      .seconds = connections > 5'000 ? 2 * plan.seconds : plan.seconds};
   Series a, b;
   for (int round = 0; round < plan.rounds; ++round) {
-    MILLRACE_TRY(a.measure(ours, load));
-    MILLRACE_TRY(b.measure(nginx, load));
+    MILLRACE_TRY(a.measure(ours, load, own_cpu_seconds));
+    MILLRACE_TRY(b.measure(nginx.url(), load, [&] { return nginx.cpu_seconds(); }));
   }
   print({.name = fmt::format("http/static_200B/{}_connections", connections),
          .value = median(a.rate),
          .unit = "requests/s",
          .yardstick = "nginx",
          .yardstick_value = median(b.rate),
+         .target = 1.0});
+  // What a request costs the server hardly depends on what else the machine does.
+  print({.name = fmt::format("http/static_200B/{}_connections/per_cpu_second", connections),
+         .value = median(a.per_cpu_second),
+         .unit = "requests/s",
+         .yardstick = "nginx",
+         .yardstick_value = median(b.per_cpu_second),
          .target = 1.0});
   print({.name = fmt::format("http/static_200B/{}_connections/p99", connections),
          .value = median(a.p99_us),
@@ -181,7 +191,7 @@ Status run(const Plan& plan) {
   MILLRACE_TRY(measure_idle_memory(*server, plan.idle_connections));
   MILLRACE_ASSIGN(const auto nginx, Nginx::start(std::string(kReplyBytes, 'x')));
   const auto ours = fmt::format("http://{}/", server->addresses().front());
-  for (const int connections : plan.connections) MILLRACE_TRY(compare(ours, nginx->url(), connections, plan));
+  for (const int connections : plan.connections) MILLRACE_TRY(compare(ours, *nginx, connections, plan));
   return measure_foreign_answers(plan);
 }
 

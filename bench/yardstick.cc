@@ -7,11 +7,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -63,11 +65,31 @@ std::uint64_t count_after(std::string_view text, std::string_view label) {
   return found ? static_cast<std::uint64_t>(found->first) : 0;
 }
 
+/// Return the number that stands before `label`, alone in its line so far.
+std::uint64_t count_before(std::string_view text, std::string_view label) {
+  const auto before = text.substr(0, text.find(label));
+  return count_after(before.substr(before.rfind('\n') + 1), "");
+}
+
 /// Return a port that is free now. Another program might take it first; then nginx says so and the run fails.
 std::uint16_t free_port() {
   const auto address = resolve_address("127.0.0.1:0");
   const auto fd = listen_on(*address, "127.0.0.1:0");
   return fd ? local_address(fd->get()).port() : 0;
+}
+
+/// Return user and system time of a process in clock ticks (proc(5): fields 14 and 15; the name may hold
+/// spaces).
+double cpu_ticks(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string line;
+  std::getline(file, line);
+  std::istringstream fields(line.substr(line.rfind(')') + 1));
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) fields >> skipped;
+  double user = 0, system = 0;
+  fields >> user >> system;
+  return user + system;
 }
 
 constexpr std::string_view kNginxConfig = R"({user}worker_processes {workers};
@@ -105,7 +127,8 @@ Result<WrkResult> run_wrk(const std::string& url, const WrkLoad& load) {
   std::uint64_t errors = count_after(*report, "Non-2xx or 3xx responses:");
   for (const auto* kind : {"errors: connect", ", read", ", write", ", timeout"})
     errors += count_after(*report, kind);
-  return WrkResult{rate->first, *p50, *p99, errors};
+  const auto requests = count_before(*report, " requests in ");
+  return WrkResult{rate->first, requests, *p50, *p99, errors};
 }
 
 Result<std::unique_ptr<Nginx>> Nginx::start(std::string_view file_content, int workers) {
@@ -155,6 +178,21 @@ Nginx::~Nginx() {
   }
   std::error_code ignored;
   if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
+}
+
+double Nginx::cpu_seconds() const {
+  std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", pid_));
+  double ticks = 0;
+  for (pid_t worker = 0; children >> worker;) ticks += cpu_ticks(worker);
+  return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+double own_cpu_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto us = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * kSecondUs + usage.ru_utime.tv_usec +
+                  usage.ru_stime.tv_usec;
+  return static_cast<double>(us) / kSecondUs;
 }
 
 std::string Nginx::url() const {

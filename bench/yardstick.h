@@ -17,6 +17,7 @@ namespace millrace::bench {
 /// What wrk measured.
 struct WrkResult {
   double requests_per_second = 0;
+  std::uint64_t requests = 0;
   double p50_us = 0;
   double p99_us = 0;
   std::uint64_t errors = 0;  ///< socket errors and answers other than 2xx and 3xx
@@ -45,6 +46,9 @@ class Nginx {
   /// Return the URL of the file.
   std::string url() const;
 
+  /// Return the processor time its workers have taken.
+  double cpu_seconds() const;
+
  private:
   Nginx() = default;
   Status write_files(std::string_view file_content, int workers);
@@ -54,6 +58,9 @@ class Nginx {
   std::uint16_t port_ = 0;
   pid_t pid_ = -1;
 };
+
+/// Return the processor time this process has taken, without its children.
+double own_cpu_seconds();
 
 /// One figure of a benchmark; printed as one JSON object a line.
 struct Figure {
