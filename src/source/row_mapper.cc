@@ -11,17 +11,17 @@ namespace {
 
 constexpr char kKeySeparator = '\x1F';
 
-/// Return |Σ price × quantity| of the items that have both, or nothing when none has or it is too large.
+/// Return Σ price × quantity of the items that have both, or nothing when none has or it is too large.
 std::optional<Decimal> sum_of(std::span<const EventItem> items) {
-  std::optional<std::int64_t> sum;
+  std::optional<Decimal> sum;
   for (const auto& item : items) {
     if (!item.price || !item.quantity) continue;
     const auto amount = item.price->times(*item.quantity);
     if (!amount) return std::nullopt;
-    sum = sum.value_or(0) + amount->units();
-    if (std::abs(*sum) > Decimal::kUnitsMax) return std::nullopt;
+    sum = Decimal::from_units((sum ? sum->units() : 0) + amount->units());
+    if (sum->units() > Decimal::kUnitsMax || sum->units() < -Decimal::kUnitsMax) return std::nullopt;
   }
-  return sum ? std::optional(Decimal::from_units(std::abs(*sum))) : std::nullopt;
+  return sum;
 }
 
 }  // namespace
@@ -189,7 +189,9 @@ bool RowMapper::take_groups(MappedRecords& out, std::size_t bytes_enough) {
 }
 
 void RowMapper::add_up(Event& event) const {
-  const auto sum = sum_of(event.items);
+  auto sum = sum_of(event.items);
+  // What was given back is a positive amount of a refund, though its quantities are negative.
+  if (sum && event.type == EventType::kRefund) sum = Decimal::from_units(-sum->units());
   for (const auto amount : mapping_.sums_of_items) (*event.order).*amount = sum;
 }
 

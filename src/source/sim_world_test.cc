@@ -83,7 +83,9 @@ TEST(SimVisit, IsOneToFifteenEventsInTheReferenceProportions) {
       ++counts[action->type];
       EXPECT_GE(action->time, last);
       last = action->time;
-      if (action->type == EventType::kPurchase) EXPECT_FALSE(visit.cart().empty());
+      if (action->type == EventType::kPurchase) {
+        EXPECT_FALSE(visit.cart().empty());
+      }
       ++length;
     }
     EXPECT_GE(length, 1u);
