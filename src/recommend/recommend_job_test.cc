@@ -1,0 +1,170 @@
+// From the log, through the warehouse and a restart, to the recommender: nothing missed, nothing twice.
+#include "recommend/recommend_job.h"
+
+#include <filesystem>
+#include <future>
+
+#include <gtest/gtest.h>
+
+#include "event/codec.h"
+#include "event/json_writer.h"
+#include "log/segment_log.h"
+#include "log/topics.h"
+#include "recommend/recommend_testing.h"
+#include "stream/load_job.h"
+
+namespace millrace {
+namespace {
+
+class RecommendJobTest : public testing::Test {
+ protected:
+  RecommendJobTest() {
+    std::filesystem::remove_all(dir_);
+    log_ = SegmentLog::open(env_, dir_ / "log").value();
+    EXPECT_TRUE(log_->create_topic(kEventsTopic, {.partitions = 4}));
+    for (const auto topic : {kQuarantineTopic, kRecommendationsTopic, kItemsTopic, kUsersTopic}) {
+      EXPECT_TRUE(log_->create_topic(topic, {.partitions = 1}));
+    }
+    warehouse_ =
+        Warehouse::open(env_, {.path = dir_ / "warehouse.duckdb", .lake_dir = dir_ / "lake"}).value();
+    feed_ = std::make_unique<EventFeed>(*log_, EventFeedOptions{});
+  }
+  ~RecommendJobTest() override {
+    job_.reset();
+    feed_.reset();
+    warehouse_.reset();
+    log_.reset();
+    std::filesystem::remove_all(dir_);
+  }
+
+  void append(std::string_view topic, PartitionId partition, const NewRecord& record) {
+    std::promise<Result<Offset>> done;
+    log_->append({std::string(topic), partition}, {record},
+                 [&](Result<Offset> r) { done.set_value(std::move(r)); });
+    const auto appended = done.get_future().get();
+    ASSERT_TRUE(appended) << appended.error().text();
+  }
+
+  void log_event(Deed deed) {
+    deed.time = Scene::kStart + ++count_ * kSecondUs;
+    deed.message_id = "m" + std::to_string(count_);
+    as_event(deed, [&](const Event& event) {
+      std::string value;
+      append_native_event(event, value);
+      std::string attributes;
+      encode_envelope({.source = "web", .received_time = deed.time}, attributes);
+      const auto key = event.visitor();
+      append(kEventsTopic, EventLog::partition_for(key, 4, 0), {key, attributes, value, deed.time});
+    });
+  }
+
+  void log_item(std::string_view json) {
+    append(kItemsTopic, PartitionId(0), {.value = json, .time = Scene::kStart});
+  }
+
+  void everybody_views(const std::string& a, const std::string& b) {
+    for (int i = 0; i < 5; ++i) {
+      log_event({.user = "u" + std::to_string(i), .items = {a}, .session = a});
+      log_event({.user = "u" + std::to_string(i), .items = {b}, .session = a});
+    }
+  }
+
+  void load() {
+    const auto load = LoadJob::make(*log_, *feed_, *warehouse_);
+    run(*load);
+  }
+
+  void run(Job& job) {
+    const Status started = job.start();
+    ASSERT_TRUE(started) << started.error().text();
+    catch_up(job);
+  }
+
+  void catch_up(Job& job) {
+    for (bool more = true; more;) {
+      const auto step = job.step();
+      ASSERT_TRUE(step) << step.error().text();
+      more = step->more;
+    }
+  }
+
+  /// A new recommender, as after a restart.
+  void restart() {
+    job_.reset();
+    recommender_ = std::make_unique<Recommender>(env_, Scene::plain_options());
+    job_ = RecommendJob::make(*log_, *feed_, *warehouse_, *recommender_);
+    run(*job_);
+    recommender_->refresh();
+  }
+
+  Env& env_ = Env::system();
+  const Path dir_ = std::filesystem::temp_directory_path() / "millrace_recommend_job_test";
+  std::unique_ptr<SegmentLog> log_;
+  std::unique_ptr<Warehouse> warehouse_;
+  std::unique_ptr<EventFeed> feed_;
+  std::unique_ptr<Recommender> recommender_;
+  std::unique_ptr<Job> job_;
+  int count_ = 0;
+};
+
+TEST_F(RecommendJobTest, AnEventInTheLogChangesTheNextAnswer) {
+  everybody_views("pot", "lid");
+  restart();
+  EXPECT_EQ(recommender_->stats().events_applied, 10u);
+  EXPECT_EQ(recommender_->recommend({.user = "me"}).fallback, "cold");
+  log_event({.user = "me", .items = {"pot"}});
+  catch_up(*job_);
+  const Recommendations answer = recommender_->recommend({.user = "me"});
+  EXPECT_EQ(ids_of(answer), std::vector<std::string>{"lid"});
+  EXPECT_EQ(answer.items[0].reason.text, "Because you looked at pot");
+}
+
+TEST_F(RecommendJobTest, AfterARestartKnowsAllOfItOnce) {
+  everybody_views("pot", "lid");
+  log_event({.type = EventType::kPurchase, .user = "me", .items = {"pot"}, .order = "o1", .quantity = 2});
+  load();
+  everybody_views("bike", "bell");  // in the log only
+  restart();
+  EXPECT_EQ(recommender_->stats().events_applied, 21u);
+  const Recommendations first = recommender_->recommend({.user = "me", .items = {"bike"}});
+  load();
+  restart();
+  EXPECT_EQ(recommender_->stats().events_applied, 21u);
+  const Recommendations again = recommender_->recommend({.user = "me", .items = {"bike"}});
+  EXPECT_EQ(ids_of(first), (std::vector<std::string>{"bell", "lid"})) << "and never the pot: it was bought";
+  ASSERT_EQ(ids_of(again), ids_of(first));
+  for (std::size_t i = 0; i < first.items.size(); ++i) {
+    EXPECT_NEAR(again.items[i].score, first.items[i].score, 1e-6);
+  }
+}
+
+TEST_F(RecommendJobTest, FollowsTheCatalogueAndWhatIsDeletedStaysSo) {
+  everybody_views("pot", "lid");
+  log_item(R"({"op":"put","id":"lid","attributes":{"name":"Glass Lid","category":"Kitchen","price":"9.5"}})");
+  log_item(R"({"op":"put","id":"pot","attributes":{"name":"Pot"}})");
+  log_item(R"({"op":"delete","id":"pot"})");
+  for (const bool loaded : {false, true}) {
+    if (loaded) load();
+    restart();
+    const Recommendations answer = recommender_->recommend({.filter = ItemFilter::parse("price<10").value()});
+    EXPECT_EQ(ids_of(answer), std::vector<std::string>{"lid"});
+    EXPECT_EQ(ids_of(recommender_->recommend({})), std::vector<std::string>{"lid"}) << "loaded: " << loaded;
+    EXPECT_EQ(recommender_->recommend({.placement = Placement::kItem, .items = {"lid"}}).items.size(), 0u);
+  }
+  log_item(R"({"op":"put","id":"pot","attributes":{"name":"Pot"}})");
+  log_item("not a change");
+  catch_up(*job_);
+  EXPECT_EQ(recommender_->recommend({.items = {"lid"}}).items.at(0).reason.text,
+            "Because you looked at Glass Lid");
+}
+
+TEST_F(RecommendJobTest, FollowsWhatIsKnownOfPeople) {
+  log_event({.user = "a", .items = {"fondue"}, .country = "CH"});
+  log_event({.user = "b", .items = {"tea"}, .country = "GB"});
+  append(kUsersTopic, PartitionId(0), {.value = R"({"op":"put","id":"me","attributes":{"country":"CH"}})"});
+  restart();
+  EXPECT_EQ(recommender_->recommend({.user = "me"}).items.at(0).reason.text, "Popular in CH");
+}
+
+}  // namespace
+}  // namespace millrace
