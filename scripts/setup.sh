@@ -52,8 +52,10 @@ build npm fetches the pinned Node and DuckDB
 test python3 runs tidy and the summary of the tests
 test chromium shows the dashboard to its tests
 test fonts-dejavu-core letters for the browser's pictures
-bench wrk load on the collector
-bench nginx-light the yardstick of the collector
+test wrk load of the benchmarks, which the tests try for an instant
+test nginx-light their yardstick
+bench wrk load on the server
+bench nginx-light the yardstick of the server
 lint python3 runs tidy
 lint clang-format-19 formatting
 lint clang-tidy-19 static analysis
