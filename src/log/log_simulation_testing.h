@@ -54,6 +54,7 @@ class LogSimulation {
     std::optional<std::uint64_t> committed;   ///< by the group, acknowledged
     std::set<std::uint64_t> commits_unknown;  ///< tried and not acknowledged
     std::uint64_t passed_max = 0;             ///< the highest that the group ever tried to commit
+    bool is_guarded = false;  ///< the group is known to have committed, so that it holds back retention
   };
 
   bool open();

@@ -31,8 +31,9 @@ Partition::Partition(Env& env, Path dir, TopicPartition name, const Options& opt
 Status Partition::write(std::span<EncodedFrame* const> frames) {
   std::uint64_t bytes = 0;
   for (const EncodedFrame* frame : frames) bytes += frame->size;
-  const std::uint64_t used = active_->summary.used_bytes;
-  if (used > kSegmentHeaderBytes && used + bytes > segment_bytes_) MILLRACE_TRY(roll());
+  // By offsets, not bytes: a segment with nothing but seals has the name that the new one would get.
+  const bool has_records = active_->summary.end_offset > active_->summary.base_offset;
+  if (has_records && active_->summary.used_bytes + bytes > segment_bytes_) MILLRACE_TRY(roll());
   write_position_ = active_->summary.used_bytes;
   place(frames);
   if (frames.size() == 1) {

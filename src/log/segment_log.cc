@@ -193,6 +193,7 @@ Status SegmentLog::delete_topic(std::string_view name) {
   for (const auto& partition : topic->partitions()) partition->stop_waiting();
   const Path trash = dir_ / "trash";
   MILLRACE_TRY(env_.make_dirs(trash));
+  MILLRACE_TRY(env_.sync_dir(dir_));
   MILLRACE_TRY(env_.rename(dir_ / "topics" / name, trash / name));
   return empty_trash();
 }
