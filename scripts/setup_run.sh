@@ -201,15 +201,14 @@ install_duckdb() {
   put "$deps/tmp/VERSION" "$deps/duckdb/VERSION"
 }
 
-# The modules of a folder with a package-lock.json; its hash is kept inside node_modules.
+# The modules of a folder with a package-lock.json; npm writes its own note of them last. cmake/build_ui.cmake
+# judges by the same.
 install_modules() {
-  local project=$1 hash have=
+  local project=$1 note=$1/node_modules/.package-lock.json
   [ -f "$project/package-lock.json" ] || return 0
-  hash=$(sha256sum < "$project/package-lock.json")
-  [ -f "$project/node_modules/.millrace" ] && have=$(cat "$project/node_modules/.millrace")
-  [ "$have" != "$hash" ] || return 0
+  [ ! "$note" -nt "$project/package-lock.json" ] || return 0
   run "install the npm modules of $project" npm_here --prefix "$project" ci --ignore-scripts --no-audit --no-fund
-  printf '%s\n' "$hash" > "$project/node_modules/.millrace"
+  touch "$note"
 }
 
 # Everything that the given purposes need and that is not there.

@@ -298,7 +298,7 @@ def main(arguments):
     parser.add_argument("--report", action="store_true")
     options = parser.parse_args(arguments)
     project = Project(options.root)
-    findings = [(check.__name__, finding) for check in CHECKS for finding in check(project)]
+    findings = list(dict.fromkeys((check.__name__, finding) for check in CHECKS for finding in check(project)))
     for check, finding in findings:
         print(f"{finding}  [{check.removeprefix('check_')}]")
     if options.report:
