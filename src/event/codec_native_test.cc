@@ -107,6 +107,23 @@ TEST(Native, NonsenseInSkippedPartsIsRefused) {
   }
 }
 
+TEST(Native, ThePathComesFromTheAddressWhenItIsNotGiven) {
+  const std::pair<std::string_view, std::string_view> kCases[] = {{"https://example.com/a/b?q=1#top", "/a/b"},
+                                                                  {"https://example.com", "/"},
+                                                                  {"https://example.com?q=1", "/"},
+                                                                  {"/cart?x=https://e.com/y", "/cart"},
+                                                                  {"app", ""},
+                                                                  {"", ""}};
+  for (const auto& [url, path] : kCases) {
+    const DecodedBody decoded = native(R"({"type":"page_view","page_url":")" + std::string(url) + "\"}");
+    ASSERT_EQ(decoded.events().size(), 1u);
+    EXPECT_EQ(decoded.events()[0].page_path, path) << url;
+  }
+  EXPECT_EQ(
+      native(R"({"type":"page_view","page_url":"https://e.com/a","page_path":"/b"})").events()[0].page_path,
+      "/b");
+}
+
 TEST(Native, ReturnsMayBeNegativeInARefund) {
   const DecodedBody decoded = native(R"({"type":"refund","items":[{"item_id":"a","quantity":-2}]})");
   ASSERT_EQ(decoded.reason(), "");

@@ -194,6 +194,17 @@ void append_key(std::string_view key, std::string& out) {
   out += ':';
 }
 
+/// Return the path of an address, "/" for that of a bare host, "" when it has none.
+std::string_view path_of_url(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme != std::string_view::npos && scheme < url.find_first_of("/?#")) {
+    url.remove_prefix(scheme + 3);
+    url.remove_prefix(std::min(url.find_first_of("/?#"), url.size()));
+    if (!url.starts_with('/')) return "/";
+  }
+  return url.starts_with('/') ? url.substr(0, url.find_first_of("?#")) : std::string_view{};
+}
+
 std::string_view inside_braces(std::string_view object) {
   return object.substr(1, object.size() - 2);
 }
@@ -289,6 +300,7 @@ Status EventDraft::finish() {
   const auto items = out_.new_items(scratch_.items.size());
   std::ranges::copy(scratch_.items, items.begin());
   done.items = items;
+  if (done.page_path.empty()) done.page_path = path_of_url(done.page_url);
   write_properties();
   return check_event(done);
 }

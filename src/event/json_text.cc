@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -12,25 +13,37 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-/// Return the distance from `at` to the next quote, backslash or control character.
-std::size_t plain_run(std::string_view text, std::size_t at) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101;
-  constexpr std::uint64_t kHighs = 0x8080808080808080;
-  std::size_t end = at;
-  for (; end + 8 <= text.size(); end += 8) {
+constexpr std::uint64_t kOnes = 0x0101010101010101;
+constexpr std::uint64_t kHighs = 0x8080808080808080;
+
+/// Mark the bytes of `word` that are `c` by their highest bit. Bits above the lowest mark may be wrong.
+std::uint64_t marks_of(std::uint64_t word, char c) {
+  const std::uint64_t zeros = word ^ (kOnes * static_cast<unsigned char>(c));
+  return (zeros - kOnes) & ~zeros & kHighs;
+}
+
+/// Return the index of the marked byte that comes first in memory.
+std::size_t first_marked(std::uint64_t marks) {
+  static_assert(std::endian::native == std::endian::little);
+  return static_cast<std::size_t>(std::countr_zero(marks)) / 8;
+}
+
+/// Return the place of the next quote, backslash or (when `kControls`) control character from `at` on,
+/// or the text's size. Eight bytes a step.
+template <bool kControls>
+std::size_t next_special(std::string_view text, std::size_t at) {
+  for (; at + 8 <= text.size(); at += 8) {
     std::uint64_t word = 0;
-    std::memcpy(&word, text.data() + end, 8);
-    const std::uint64_t quotes = word ^ (kOnes * '"');
-    const std::uint64_t slashes = word ^ (kOnes * '\\');
-    const std::uint64_t found =
-        ((quotes - kOnes) & ~quotes) | ((slashes - kOnes) & ~slashes) | ((word - kOnes * 0x20) & ~word);
-    if ((found & kHighs) != 0) break;
+    std::memcpy(&word, text.data() + at, 8);
+    std::uint64_t marks = marks_of(word, '"') | marks_of(word, '\\');
+    if (kControls) marks |= (word - kOnes * 0x20) & ~word & kHighs;
+    if (marks != 0) return at + first_marked(marks);
   }
-  while (end < text.size() && text[end] != '"' && text[end] != '\\' &&
-         static_cast<unsigned char>(text[end]) >= 0x20) {
-    ++end;
-  }
-  return end - at;
+  const auto is_special = [](char c) {
+    return c == '"' || c == '\\' || (kControls && static_cast<unsigned char>(c) < 0x20);
+  };
+  while (at < text.size() && !is_special(text[at])) ++at;
+  return at;
 }
 
 /// Read four hexadecimal digits at the start of `text`.
@@ -171,7 +184,7 @@ class Checker {
   const char* string() {
     ++at_;
     while (true) {
-      at_ += plain_run(text_, at_);
+      at_ = next_special<true>(text_, at_);
       if (at_ >= text_.size()) return "a string does not end";
       if (text_[at_] == '"') return ++at_, nullptr;
       if (text_[at_] != '\\') return "a control character in a string must be escaped";
@@ -227,10 +240,10 @@ class Checker {
 std::optional<std::size_t> string_length(std::string_view text) {
   std::size_t at = 1;
   while (at < text.size()) {
-    at += plain_run(text, at);
+    at = next_special<false>(text, at);
     if (at >= text.size()) return std::nullopt;
     if (text[at] == '"') return at + 1;
-    at += text[at] == '\\' ? 2 : 1;
+    at += 2;
   }
   return std::nullopt;
 }
@@ -342,13 +355,17 @@ bool RawItems::read_key() {
   return take(':');
 }
 
-bool RawItems::next() {
+bool RawItems::next(std::string_view open_key) {
   if (broken_ || close_ == '\0') return false;
   if (take(close_)) return stop(false);
   if (!first_ && !take(',')) return stop(true);
   first_ = false;
   if (close_ == '}' && !read_key()) return stop(true);
   rest_ = rest_.substr(std::min(rest_.find_first_not_of(" \t\r\n"), rest_.size()));
+  if (!open_key.empty() && key_ == open_key && rest_.starts_with('[')) {
+    value_ = rest_;
+    return true;
+  }
   const auto length = value_length(rest_);
   if (!length) return stop(true);
   value_ = rest_.substr(0, *length);

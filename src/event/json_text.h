@@ -48,7 +48,10 @@ class RawItems {
   explicit RawItems(std::string_view container);
 
   /// Go to the next one; false at the end and when the text is broken, which `broken` tells apart.
-  bool next();
+  /// When the member `open_key` is an array, its end is not looked for: `value` runs on to the end of the
+  /// text, and the caller walks it and calls `resume` with what follows.
+  bool next(std::string_view open_key = {});
+  void resume(std::string_view rest) { rest_ = rest; }
 
   std::string_view key() const { return key_; }      ///< still escaped, without its quotes; objects only
   std::string_view value() const { return value_; }  ///< without white space around it

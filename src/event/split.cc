@@ -54,13 +54,19 @@ Pieces cut_lines(std::string_view body) {
   return cut;
 }
 
-/// Cut an array into its elements.
-Status cut_array(std::string_view array, Pieces& cut) {
-  json::RawItems elements(array);
+/// Cut the array that `text` begins with into its elements. Return what follows it.
+Result<std::string_view> cut_elements(std::string_view text, Pieces& cut) {
+  json::RawItems elements(text);
+  cut.pieces.clear();
   for (std::size_t i = 0; elements.next(); ++i) cut.pieces.push_back({elements.value(), i});
   if (elements.broken()) return unparsable("an array or an object in it does not end, or a comma is missing");
-  if (!json::trim(elements.rest()).empty()) return unparsable("text follows its end");
-  return {};
+  return elements.rest();
+}
+
+/// Cut a body that is an array.
+Status cut_array(std::string_view array, Pieces& cut) {
+  MILLRACE_ASSIGN(const std::string_view rest, cut_elements(array, cut));
+  return json::trim(rest).empty() ? Status{} : unparsable("text follows its end");
 }
 
 void add_shared(std::string_view key, std::string_view value, std::string& shared) {
@@ -70,14 +76,25 @@ void add_shared(std::string_view key, std::string_view value, std::string& share
   shared += value;
 }
 
+/// End what the pieces of a batch share, and check it: it is read with each of them.
+Status finish_shared(Pieces& cut) {
+  if (cut.shared.empty()) return {};
+  cut.shared += '}';
+  if (is_utf8(cut.shared) && json::check_json(cut.shared)) return {};
+  return unparsable(fmt::format("what stands beside '{}'", cut.container));
+}
+
 /// Cut a body that holds its events in the member `container`; what stands beside it is shared by all.
 /// Without that member the body is one piece.
 Status cut_batch(std::string_view body, std::string_view container, Pieces& cut) {
   json::RawItems members(body);
-  std::string_view events;
-  while (members.next()) {
+  while (members.next(container)) {
     if (members.key() == container) {
-      events = members.value();
+      if (!members.value().starts_with('['))
+        return fail(Code::kInvalid, "must be an array", std::string(container));
+      cut.container = container;
+      MILLRACE_ASSIGN(const std::string_view rest, cut_elements(members.value(), cut));
+      members.resume(rest);
     } else if (members.key() == "sentAt") {
       if (const auto time = json::time_of(members.value(), kMillisecondUs)) cut.sent_time = *time;
     } else if (members.key() != "writeKey") {
@@ -86,14 +103,7 @@ Status cut_batch(std::string_view body, std::string_view container, Pieces& cut)
   }
   if (members.broken()) return unparsable("an object in it does not end, or a comma is missing");
   if (!json::trim(members.rest()).empty()) return unparsable("text follows its end");
-  if (events.empty()) return {};
-  cut.container = container;
-  if (!cut.shared.empty()) cut.shared += '}';
-  if (!cut.shared.empty() && (!is_utf8(cut.shared) || !json::check_json(cut.shared))) {
-    return unparsable(fmt::format("what stands beside '{}'", container));
-  }
-  if (!events.starts_with('[')) return fail(Code::kInvalid, "must be an array", std::string(container));
-  return cut_array(events, cut);
+  return cut.container.empty() ? Status{} : finish_shared(cut);
 }
 
 bool has_member(std::string_view object, std::string_view key) {

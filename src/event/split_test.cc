@@ -61,6 +61,16 @@ TEST(SplitBody, OneBadEventNeverStopsTheRest) {
   EXPECT_EQ(decode_envelope(decoded.split->refused[0].attributes)->codec, CodecId::kSegment);
 }
 
+TEST(SplitBody, WhatStandsBesideABatchMustBeRight) {
+  for (const std::string_view body :
+       {R"({"batch":[],"context":01})", R"({"batch":[]}})", R"({"batch":[}})", R"({"batch":[{}],)",
+        R"({"batch":[{})", R"({"batch":{}})", R"({"batch":7})", R"({"batch":[] "a":1})"}) {
+    const DecodedBody decoded = decode_body(CodecId::kSegment, body);
+    ASSERT_FALSE(decoded.split.has_value()) << body;
+    EXPECT_EQ(decoded.split.error().code, Code::kInvalid) << body;
+  }
+}
+
 TEST(SplitBody, BadLinesAreNamedByTheirNumber) {
   const DecodedBody decoded =
       native("{\"type\":\"a\"}\nnot json\n\n{\"type\":\"b\"}\n{\"type\":7,\"user_id\":[]}\n");

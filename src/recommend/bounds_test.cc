@@ -1,5 +1,6 @@
 // Promise 7: every store of the recommender holds its limit, and answers stay right meanwhile.
 #include <atomic>
+#include <map>
 #include <random>
 #include <set>
 #include <thread>
@@ -123,6 +124,27 @@ TEST(LruMap, DropsWhatWasTouchedLongestAgo) {
   EXPECT_EQ(map.size(), 3u);
   EXPECT_EQ(map.evictions(), 1u);
   EXPECT_EQ(*map.find(3), 3);
+}
+
+TEST(SlotIndex, EqualsAPlainMapThroughInsertionsAndErasures) {
+  std::mt19937_64 random(3);
+  SlotIndex index;
+  std::map<std::uint64_t, std::uint32_t> plain;
+  for (std::uint32_t i = 0; i < 50'000; ++i) {
+    // Few different low bits, so that probes run into one another.
+    const std::uint64_t key = random() % 3'000 << 8;
+    if (plain.contains(key)) {
+      EXPECT_EQ(index.find(key), plain[key]);
+      index.erase(key);
+      plain.erase(key);
+    } else {
+      EXPECT_FALSE(index.find(key));
+      index.insert(key, i);
+      plain[key] = i;
+    }
+  }
+  EXPECT_EQ(index.size(), plain.size());
+  for (const auto& [key, slot] : plain) EXPECT_EQ(index.find(key), slot);
 }
 
 TEST(Concurrency, ReadersWritersAndRefreshersAtOnce) {

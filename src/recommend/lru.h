@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <unordered_map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -56,6 +56,73 @@ class LruList {
   std::size_t size_ = 0;
 };
 
+/// Slot numbers under keys that are hashes already: open addressing with linear probing, one or two cache
+/// lines a look. One writer at a time, readers beside one another.
+class SlotIndex {
+ public:
+  std::optional<std::uint32_t> find(std::uint64_t key) const {
+    for (std::size_t at = home(key);; at = next(at)) {
+      if (entries_[at].slot == kNone) return std::nullopt;
+      if (entries_[at].key == key) return entries_[at].slot;
+    }
+  }
+
+  /// Needs a key that is not there.
+  void insert(std::uint64_t key, std::uint32_t slot) {
+    if (++size_ * 2 > entries_.size()) grow();
+    std::size_t at = home(key);
+    while (entries_[at].slot != kNone) at = next(at);
+    entries_[at] = {key, slot};
+  }
+
+  /// Needs a key that is there. What probed past it moves up, so that no marks of the dead pile up.
+  void erase(std::uint64_t key) {
+    std::size_t hole = home(key);
+    while (entries_[hole].key != key || entries_[hole].slot == kNone) hole = next(hole);
+    for (std::size_t at = next(hole); entries_[at].slot != kNone; at = next(at)) {
+      const std::size_t from_home = (at - home(entries_[at].key)) & (entries_.size() - 1);
+      if (from_home < ((at - hole) & (entries_.size() - 1))) continue;
+      entries_[hole] = entries_[at];
+      hole = at;
+    }
+    entries_[hole].slot = kNone;
+    --size_;
+  }
+
+  template <class Use>
+  void for_each(Use use) const {
+    for (const Entry& entry : entries_) {
+      if (entry.slot != kNone) use(entry.slot);
+    }
+  }
+
+  std::size_t size() const { return size_; }
+  std::size_t bytes() const { return entries_.capacity() * sizeof(Entry); }
+
+ private:
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  struct Entry {
+    std::uint64_t key = 0;
+    std::uint32_t slot = kNone;
+  };
+
+  std::size_t home(std::uint64_t key) const { return (key ^ key >> 32) & (entries_.size() - 1); }
+  std::size_t next(std::size_t at) const { return (at + 1) & (entries_.size() - 1); }
+
+  void grow() {
+    const std::vector<Entry> old = std::exchange(entries_, std::vector<Entry>(entries_.size() * 2));
+    for (const Entry& entry : old) {
+      if (entry.slot == kNone) continue;
+      std::size_t at = home(entry.key);
+      while (entries_[at].slot != kNone) at = next(at);
+      entries_[at] = entry;
+    }
+  }
+
+  std::vector<Entry> entries_ = std::vector<Entry>(16);  ///< a power of two, at most half full
+  std::size_t size_ = 0;
+};
+
 /// A map of at most `limit` values under 64-bit keys (hashes) that drops the one not touched longest.
 /// References stay good until the value is dropped. One writer at a time; `find` const beside others.
 template <class Value>
@@ -65,15 +132,15 @@ class LruMap {
 
   Value* find(std::uint64_t key) { return const_cast<Value*>(std::as_const(*this).find(key)); }
   const Value* find(std::uint64_t key) const {
-    const auto found = slot_of_.find(key);
-    return found == slot_of_.end() ? nullptr : &slots_[found->second].value;
+    const auto slot = slot_of_.find(key);
+    return slot ? &slots_[*slot].value : nullptr;
   }
 
   /// Return the value, made when absent, now the last to be dropped.
   Value& touch(std::uint64_t key) {
-    if (const auto found = slot_of_.find(key); found != slot_of_.end()) {
-      order_.touch(found->second);
-      return slots_[found->second].value;
+    if (const auto known = slot_of_.find(key)) {
+      order_.touch(*known);
+      return slots_[*known].value;
     }
     if (slot_of_.size() == limit_) {
       erase(slots_[order_.back()].key);
@@ -81,29 +148,29 @@ class LruMap {
     }
     const std::uint32_t slot = free_slot();
     slots_[slot].key = key;
-    slot_of_.emplace(key, slot);
+    slot_of_.insert(key, slot);
     order_.push_front(slot);
     return slots_[slot].value;
   }
 
   /// Forget the value; fine when there is none.
   void erase(std::uint64_t key) {
-    const auto found = slot_of_.find(key);
-    if (found == slot_of_.end()) return;
-    order_.remove(found->second);
-    slots_[found->second].value = Value{};
-    free_.push_back(found->second);
-    slot_of_.erase(found);
+    const auto slot = slot_of_.find(key);
+    if (!slot) return;
+    order_.remove(*slot);
+    slots_[*slot].value = Value{};
+    free_.push_back(*slot);
+    slot_of_.erase(key);
   }
 
   /// Call `use(value)` for every value, in no order.
   template <class Use>
   void for_each(Use use) {
-    for (const auto& [key, slot] : slot_of_) use(slots_[slot].value);
+    slot_of_.for_each([&](std::uint32_t slot) { use(slots_[slot].value); });
   }
   template <class Use>
   void for_each(Use use) const {
-    for (const auto& [key, slot] : slot_of_) use(slots_[slot].value);
+    slot_of_.for_each([&](std::uint32_t slot) { use(slots_[slot].value); });
   }
 
   std::size_t size() const { return slot_of_.size(); }
@@ -111,7 +178,7 @@ class LruMap {
   std::uint64_t evictions() const { return evictions_; }
 
   /// Return the bytes of the map itself, without what the values point to.
-  std::size_t bytes() const { return slots_.size() * (sizeof(Slot) + 8) + slot_of_.size() * 40; }
+  std::size_t bytes() const { return slots_.size() * (sizeof(Slot) + 8) + slot_of_.bytes(); }
 
  private:
   struct Slot {
@@ -132,7 +199,7 @@ class LruMap {
   std::size_t limit_;
   std::deque<Slot> slots_;
   std::vector<std::uint32_t> free_;
-  std::unordered_map<std::uint64_t, std::uint32_t> slot_of_;
+  SlotIndex slot_of_;
   LruList order_;
   std::uint64_t evictions_ = 0;
 };

@@ -85,7 +85,9 @@ std::uint64_t ProfileStore::resolve(std::uint64_t key) const {
 /// Let `from` lead to `to`, and move what is known under `from` there.
 void ProfileStore::lead(std::uint64_t from, std::uint64_t to) {
   if (from == to) return;
-  owner_.touch(from) = to;
+  std::uint64_t& owner = owner_.touch(from);
+  if (owner == to) return;
+  owner = to;
   const Profile* theirs = profiles_.find(from);
   if (!theirs) return;
   const Profile moved = *theirs;

@@ -1,0 +1,129 @@
+#include "app/command.h"
+
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "app/platform.h"
+
+namespace millrace {
+namespace {
+
+constexpr DurationUs kCommandTimeout = 10 * kMinuteUs;
+constexpr DurationUs kStopGrace = 30 * kSecondUs;
+
+sigset_t stop_set() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  return set;
+}
+
+Result<std::unique_ptr<HttpClient>> connect(const std::string& socket, const std::string& token) {
+  HttpClientOptions options;
+  options.address = "unix:" + socket;
+  options.request_timeout = kCommandTimeout;
+  options.headers = {{"Authorization", "Bearer " + token}};
+  return HttpClient::connect(std::move(options));
+}
+
+/// Connect to the server that DATA/server.json speaks of, if it still runs.
+Result<std::unique_ptr<HttpClient>> connect_running(const Path& data) {
+  MILLRACE_ASSIGN(const std::string text, read_file(Env::system(), data / "server.json", 1 << 16));
+  const nlohmann::json file = nlohmann::json::parse(text, nullptr, false);
+  if (!file.is_object()) return fail(Code::kCorrupt, "is not JSON", (data / "server.json").string());
+  MILLRACE_ASSIGN(auto client, connect(file.value("socket", ""), file.value("token", "")));
+  MILLRACE_ASSIGN(const HttpResponse health, client->get("/healthz"));
+  MILLRACE_TRY(check_answer(health));
+  return client;
+}
+
+}  // namespace
+
+void add_data_options(CLI::App& command, CommonOptions& common) {
+  command.add_option("--data", common.data, "data directory (./millrace-data)");
+  command.add_option("--project", common.project, "folder with a millrace.yaml");
+}
+
+Result<Config> config_of(const CommonOptions& options) {
+  Config config;
+  if (!options.project.empty()) {
+    MILLRACE_ASSIGN(config, load_config(Env::system(), Path(options.project) / "millrace.yaml"));
+  }
+  if (!options.data.empty()) config.data = options.data;
+  config.data = std::filesystem::absolute(config.data).lexically_normal();
+  return config;
+}
+
+void StopSignals::block() {
+  const sigset_t set = stop_set();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+bool StopSignals::wait(DurationUs limit) {
+  const sigset_t set = stop_set();
+  const timespec time = {limit / kSecondUs, limit % kSecondUs * 1000};
+  if (sigtimedwait(&set, nullptr, &time) < 0) return false;
+  // Whoever asks twice does not want to wait for an orderly end.
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  return true;
+}
+
+ServerConnection::ServerConnection() = default;
+
+ServerConnection::~ServerConnection() {
+  client_.reset();
+  if (platform_) platform_->stop(kStopGrace);
+}
+
+Result<std::unique_ptr<ServerConnection>> ServerConnection::open(const CommonOptions& options) {
+  MILLRACE_ASSIGN(const Config config, config_of(options));
+  std::unique_ptr<ServerConnection> connection(new ServerConnection());
+  if (auto running = connect_running(config.data)) {
+    connection->client_ = *std::move(running);
+    return connection;
+  }
+  MILLRACE_ASSIGN(connection->platform_,
+                  Platform::open(Env::system(), config, Platform::Listen::kUnixSocket));
+  MILLRACE_ASSIGN(connection->client_,
+                  connect(connection->platform_->unix_socket(), connection->platform_->admin_token()));
+  return connection;
+}
+
+Status ServerConnection::wait_ready(DurationUs limit) {
+  Env& env = Env::system();
+  const DurationUs end = env.steady_now() + limit;
+  for (;;) {
+    MILLRACE_ASSIGN(const HttpResponse answer, client_->get("/readyz"));
+    if (answer.status == 200) return {};
+    if (env.steady_now() > end) return fail(Code::kDeadline, "the server is not ready yet: " + answer.body);
+    env.sleep_for(10 * kMillisecondUs);
+  }
+}
+
+int report_failure(const Error& error) {
+  fmt::print(stderr, "millrace: {}\n", error.text());
+  return kExitFailed;
+}
+
+Status check_answer(const HttpResponse& answer) {
+  if (answer.status >= 200 && answer.status < 300) return {};
+  const nlohmann::json body = nlohmann::json::parse(answer.body, nullptr, false);
+  if (body.is_object() && body.contains("message"))
+    return fail(Code::kIo, body["message"].get<std::string>());
+  return fail(Code::kIo,
+              fmt::format("the server answered {}: {}", answer.status, answer.body.substr(0, 200)));
+}
+
+bool on_terminal() {
+  return isatty(STDOUT_FILENO) == 1;
+}
+
+}  // namespace millrace

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "app/config.h"
+#include "base/env.h"
+#include "net/http_client.h"
+
+namespace millrace {
+
+class Platform;
+
+/// Exit codes of every command.
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+
+/// Options that most commands have.
+struct CommonOptions {
+  std::string data;     ///< --data; empty: the project's, else ./millrace-data
+  std::string project;  ///< --project; a folder with a millrace.yaml
+  bool json = false;    ///< --json
+};
+
+/// Add --data and --project to a command.
+void add_data_options(CLI::App& command, CommonOptions& common);
+
+/// Return the configuration that the options choose: that of PROJECT/millrace.yaml when a project is named,
+/// else the defaults. Errors: those of load_config.
+Result<Config> config_of(const CommonOptions& options);
+
+/// SIGINT and SIGTERM. `block` once at the start of main, before any thread begins.
+class StopSignals {
+ public:
+  static void block();
+
+  /// Wait for one, `limit` at most; return whether one came. A second one, after the first was taken, ends
+  /// the process at once.
+  static bool wait(DurationUs limit);
+};
+
+/// A connection to the server of a data directory. When none runs, the same server is started inside this
+/// process, on its Unix socket, and stopped, with everything loaded, when the connection is destroyed.
+class ServerConnection {
+ public:
+  static Result<std::unique_ptr<ServerConnection>> open(const CommonOptions& options);
+  ~ServerConnection();
+
+  HttpClient& client() { return *client_; }
+
+  /// Wait until the server is ready (GET /readyz). Errors: kDeadline, kIo.
+  Status wait_ready(DurationUs limit);
+
+ private:
+  ServerConnection();
+
+  std::unique_ptr<Platform> platform_;  ///< only when this process is the server
+  std::unique_ptr<HttpClient> client_;
+};
+
+/// Print a failure for people on standard error and return kExitFailed.
+int report_failure(const Error& error);
+
+/// Return an error for an answer that is not 2xx, with the server's own words.
+Status check_answer(const HttpResponse& answer);
+
+/// Return whether standard output is a terminal, so that progress may redraw its line.
+bool on_terminal();
+
+// Each adds one command to the program; `exit_code` is what main returns.
+void add_up_command(CLI::App& app, CommonOptions& common, int& exit_code);
+void add_demo_command(CLI::App& app, CommonOptions& common, int& exit_code);
+void add_ingest_command(CLI::App& app, CommonOptions& common, int& exit_code);
+void add_simulate_command(CLI::App& app, CommonOptions& common, int& exit_code);
+void add_recommend_command(CLI::App& app, CommonOptions& common, int& exit_code);
+void add_sql_command(CLI::App& app, CommonOptions& common, int& exit_code);
+
+}  // namespace millrace

@@ -1,0 +1,115 @@
+#include "app/config.h"
+
+#include "base/yaml.h"
+#include "server/access.h"
+
+namespace millrace {
+namespace {
+
+void read_server(const YamlMap& server, Config& config) {
+  server.optional("threads", config.http_threads, 1, 64);
+  server.optional("hosts", config.hosts);
+  server.optional("connections_max", config.connections_max, 16, 1'000'000);
+  server.optional_duration("request_timeout", config.request_timeout, kSecondUs);
+}
+
+void read_collect(const YamlMap& collect, Config& config) {
+  std::uint64_t bytes = config.collect_limits.event_bytes_max;
+  if (collect.optional_bytes("event_bytes_max", bytes, 256, 16 << 20))
+    config.collect_limits.event_bytes_max = bytes;
+  bytes = config.collect_limits.batch_bytes_max;
+  if (collect.optional_bytes("batch_bytes_max", bytes, 256, 64 << 20))
+    config.collect_limits.batch_bytes_max = bytes;
+  bytes = config.body_bytes_max;
+  if (collect.optional_bytes("body_bytes_max", bytes, 256, 64 << 20)) config.body_bytes_max = bytes;
+  for (const auto& [source, value] : collect.map("write_keys").entries()) {
+    std::string key;
+    value.read(key);
+    if (key.empty()) value.error("a write key must not be empty");
+    config.write_keys[key] = source;
+  }
+}
+
+void read_log(const YamlMap& log, Config& config) {
+  TopicConfig& topic = config.events_topic;
+  log.optional("partitions", topic.partitions, 1, 1024);
+  log.optional_duration("retention", topic.retention, kDayUs);
+  log.optional_bytes("bytes_soft", topic.bytes_soft, 1 << 20);
+  log.optional_bytes("bytes_hard", topic.bytes_hard, 1 << 20);
+  log.optional_bytes("segment_bytes", topic.segment_bytes, 1 << 20);
+  if (topic.bytes_hard < topic.bytes_soft) log.error("bytes_hard must not be below bytes_soft");
+}
+
+void read_weights(const YamlMap& map, SignalWeights& weights) {
+  map.optional("view", weights.view, 0.0, 1e6);
+  map.optional("read", weights.read, 0.0, 1e6);
+  map.optional("cart", weights.cart, 0.0, 1e6);
+  map.optional("rating", weights.rating, 0.0, 1e6);
+  map.optional("purchase", weights.purchase, 0.0, 1e6);
+}
+
+void read_recommend(const YamlMap& map, Config& config) {
+  ModelSettings& model = config.model;
+  map.optional("name", model.name);
+  map.optional("version", model.version);
+  map.optional_duration("deadline", model.deadline, kMillisecondUs);
+  map.optional_duration("popularity_half_life", model.popularity_half_life, kMinuteUs);
+  map.optional_duration("session_gap", model.session_gap, kMinuteUs);
+  map.optional_duration("item_age_max", model.item_age_max);
+  map.optional_duration("new_item_age", model.new_item_age);
+  map.optional("exclude_bought", model.exclude_bought);
+  map.optional("exclude_read", model.exclude_read);
+  map.optional("popularity_share", model.popularity_share, 0.0, 1.0);
+  map.optional("category_share_max", model.category_share_max, 0.05, 1.0);
+  map.optional_choice("sold_measure", model.sold_measure,
+                      {{"units", SoldMeasure::kUnits}, {"orders", SoldMeasure::kOrders}});
+  read_weights(map.map("weights"), model.weights);
+  const YamlMap limits = map.map("limits");
+  limits.optional("items", config.recommender.items, 100, 1 << 24);
+  limits.optional("profiles", config.recommender.profiles, 100, 100'000'000);
+  limits.optional("neighbours", config.recommender.neighbours, 5, 1'000);
+  limits.optional("history", config.recommender.history, 5, 10'000);
+  map.optional("answers_queue_max", config.answers_queue_max, 1, 10'000'000);
+}
+
+void read_logging(const YamlMap& map, Config& config) {
+  map.optional_choice("format", config.log_format, {{"text", LogFormat::kText}, {"json", LogFormat::kJson}});
+  map.optional_choice("level", config.log_level,
+                      {{"debug", LogLevel::kDebug},
+                       {"info", LogLevel::kInfo},
+                       {"warning", LogLevel::kWarning},
+                       {"error", LogLevel::kError}});
+}
+
+}  // namespace
+
+Result<Config> load_config(Env& env, const Path& file) {
+  MILLRACE_ASSIGN(const YamlDocument yaml, YamlDocument::load(env, file));
+  Config config;
+  const YamlMap root = yaml.root();
+  std::string data = config.data.string();
+  if (root.optional("data", data))
+    config.data = Path(data).is_absolute() ? Path(data) : file.parent_path() / data;
+  root.optional("listen", config.listen);
+  read_server(root.map("server"), config);
+  root.map("auth").optional("token", config.token);
+  read_collect(root.map("collect"), config);
+  read_log(root.map("log"), config);
+  const YamlMap warehouse = root.map("warehouse");
+  warehouse.optional_bytes("memory", config.warehouse_memory_bytes, 64 << 20);
+  warehouse.optional_duration("load_interval", config.load_interval, 10 * kMillisecondUs, kMinuteUs);
+  read_recommend(root.map("recommend"), config);
+  read_logging(root.map("logging"), config);
+  MILLRACE_TRY(yaml.finish());
+  return config;
+}
+
+Status check_config(const Config& config) {
+  if (!config.token.empty() || is_loopback_address(config.listen)) return {};
+  return fail(Code::kDenied,
+              "listening on " + config.listen +
+                  " would let other machines in without a token; set auth.token in millrace.yaml "
+                  "(for example to ${env:MILLRACE_TOKEN}), or listen on 127.0.0.1");
+}
+
+}  // namespace millrace

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/logging.h"
+#include "event/codec.h"
+#include "log/event_log.h"
+#include "recommend/settings.h"
+
+namespace millrace {
+
+/// Everything `millrace.yaml` can say, with what holds when it says nothing. docs/configuration.md lists the
+/// keys; the two change together.
+struct Config {
+  Path data = "millrace-data";
+  std::string listen = "127.0.0.1:8080";
+
+  int http_threads = 2;
+  std::vector<std::string> hosts;  ///< names that may stand in `Host`, beside loopback and IP addresses
+  std::size_t connections_max = 20'000;
+  DurationUs request_timeout = 30 * kSecondUs;
+
+  std::string token;                              ///< auth.token
+  std::map<std::string, std::string> write_keys;  ///< key → source
+  BodyLimits collect_limits;
+  std::size_t body_bytes_max = 1'000'000;
+
+  TopicConfig events_topic;
+  std::uint64_t warehouse_memory_bytes = 512ull << 20;
+  DurationUs load_interval = 250 * kMillisecondUs;
+
+  ModelSettings model;
+  RecommenderLimits recommender;
+  std::size_t answers_queue_max =
+      10'000;  ///< answers waiting to be logged; beyond it they are counted and dropped
+
+  LogFormat log_format = LogFormat::kText;
+  LogLevel log_level = LogLevel::kInfo;
+};
+
+/// Read `file` over the defaults. Errors: kNotFound; kInvalid, all mistakes at once, each with file and line.
+Result<Config> load_config(Env& env, const Path& file);
+
+/// Refuse what would be unsafe: listening beyond this machine without a token. Errors: kDenied with the
+/// remedy.
+Status check_config(const Config& config);
+
+}  // namespace millrace

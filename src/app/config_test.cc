@@ -1,0 +1,78 @@
+#include "app/config.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace millrace {
+namespace {
+
+using testing::HasSubstr;
+
+class ConfigTest : public testing::Test {
+ protected:
+  Result<Config> load(std::string_view text) {
+    EXPECT_TRUE(write_file_atomically(Env::system(), file_, text));
+    return load_config(Env::system(), file_);
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+
+  const Path dir_ = [] {
+    std::string name = testing::TempDir() + "config_test_XXXXXX";
+    return Path(mkdtemp(name.data()));
+  }();
+  const Path file_ = dir_ / "millrace.yaml";
+};
+
+TEST_F(ConfigTest, AnEmptyFileGivesTheDefaults) {
+  const auto config = load("{}\n");
+  ASSERT_TRUE(config) << config.error().text();
+  EXPECT_EQ(config->listen, "127.0.0.1:8080");
+  EXPECT_EQ(config->collect_limits.event_bytes_max, 32'000u);
+}
+
+TEST_F(ConfigTest, ReadsEverySection) {
+  const auto config = load(R"(
+data: my-data
+listen: 127.0.0.1:9000
+server: {threads: 3, hosts: [shop.example], request_timeout: 10s}
+collect:
+  event_bytes_max: 64KB
+  write_keys: {web: abc, app: def}
+log: {retention: 14d, partitions: 8}
+warehouse: {memory: 1GiB}
+recommend: {deadline: 20ms, exclude_bought: false, weights: {view: 0.5}, limits: {items: 1000}}
+logging: {format: json, level: warning}
+)");
+  ASSERT_TRUE(config) << config.error().text();
+  EXPECT_EQ(config->data, dir_ / "my-data");
+  EXPECT_EQ(config->hosts, std::vector<std::string>{"shop.example"});
+  EXPECT_EQ(config->write_keys.at("def"), "app");
+  EXPECT_EQ(config->events_topic.retention, 14 * kDayUs);
+  EXPECT_EQ(config->model.deadline, 20 * kMillisecondUs);
+  EXPECT_FALSE(config->model.exclude_bought);
+  EXPECT_DOUBLE_EQ(config->model.weights.view, 0.5);
+  EXPECT_EQ(config->recommender.items, 1000u);
+  EXPECT_EQ(config->log_format, LogFormat::kJson);
+}
+
+TEST_F(ConfigTest, ATypoIsRefusedWithItsLineAndTheNearestName) {
+  const auto config = load("listen: 127.0.0.1:1\nlog:\n  retenton: 7d\n");
+  ASSERT_FALSE(config);
+  EXPECT_THAT(config.error().text(), HasSubstr("millrace.yaml:3"));
+  EXPECT_THAT(config.error().text(), HasSubstr("retention"));
+}
+
+TEST_F(ConfigTest, ListeningBeyondThisMachineNeedsAToken) {
+  Config config;
+  EXPECT_TRUE(check_config(config));
+  config.listen = "0.0.0.0:8080";
+  EXPECT_EQ(check_config(config).error().code, Code::kDenied);
+  config.token = "secret";
+  EXPECT_TRUE(check_config(config));
+}
+
+}  // namespace
+}  // namespace millrace

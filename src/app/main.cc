@@ -1,0 +1,35 @@
+#include <csignal>
+#include <cstdio>
+
+#include "app/command.h"
+#include "app/version.h"
+
+int main(int argc, char** argv) {
+  // Commands wait for these with `StopSignals`; threads must not get them instead.
+  millrace::StopSignals::block();
+
+  CLI::App app(
+      "Millrace leads what people do on a shop or news site to what they are shown next: it collects "
+      "events,\n"
+      "keeps them safe, turns them into tables, and recommends in milliseconds.\n\n"
+      "Start with:  millrace demo          a simulated shop, to look around in\n"
+      "             millrace up            the server, with its data in ./millrace-data");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string(millrace::kVersion));
+  app.failure_message(CLI::FailureMessage::help);
+
+  millrace::CommonOptions common;
+  int exit_code = millrace::kExitDone;
+  millrace::add_up_command(app, common, exit_code);
+  millrace::add_demo_command(app, common, exit_code);
+  millrace::add_ingest_command(app, common, exit_code);
+  millrace::add_simulate_command(app, common, exit_code);
+  millrace::add_recommend_command(app, common, exit_code);
+  millrace::add_sql_command(app, common, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? millrace::kExitDone : millrace::kExitUsage;
+  }
+  return exit_code;
+}

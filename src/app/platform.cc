@@ -1,0 +1,205 @@
+#include "app/platform.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "app/version.h"
+#include "base/logging.h"
+#include "base/text.h"
+#include "log/topics.h"
+#include "net/file_limit.h"
+#include "server/catalogue_routes.h"
+#include "server/collect_routes.h"
+#include "server/dashboard_routes.h"
+#include "server/ingest_routes.h"
+#include "server/ops_routes.h"
+#include "server/query_routes.h"
+#include "server/recommend_routes.h"
+#include "server/topic_routes.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::size_t kWorkers = 4;
+constexpr std::size_t kWorkerQueueMax = 64;
+constexpr std::uint64_t kSmallTopicSegmentBytes = 16 << 20;
+
+std::string random_token(Env& env) {
+  std::array<std::byte, 24> bytes;
+  env.random_bytes(bytes);
+  std::string out;
+  for (const std::byte byte : bytes) out += fmt::format("{:02x}", static_cast<unsigned>(byte));
+  return out;
+}
+
+/// Refuse a data directory that a newer Millrace wrote; mark a new one.
+Status check_data_version(Env& env, const Path& data) {
+  const Path file = data / "VERSION";
+  if (!env.exists(file)) return write_file_atomically(env, file, std::string(kDataVersion) + "\n");
+  MILLRACE_ASSIGN(const std::string text, read_file(env, file, 64));
+  const std::string version = text.substr(0, text.find('\n'));
+  if (version == kDataVersion) return {};
+  return fail(
+      Code::kInvalid,
+      fmt::format(
+          "the data has version {}, this program knows version {}; use the newer program, or another --data",
+          version, kDataVersion),
+      data.string());
+}
+
+}  // namespace
+
+Platform::Platform(Env& env, const Config& config)
+    : env_(env),
+      config_(config),
+      admin_token_(random_token(env)),
+      unix_socket_((config.data / "socket").string()) {}
+
+Result<std::unique_ptr<Platform>> Platform::open(Env& env, const Config& config, Listen listen) {
+  MILLRACE_TRY(check_config(config));
+  raise_open_files_limit();
+  std::unique_ptr<Platform> platform(new Platform(env, config));
+  MILLRACE_TRY(platform->open_data());
+  MILLRACE_TRY(platform->open_stores());
+  platform->start_jobs();
+  MILLRACE_TRY(platform->open_server(listen));
+  MILLRACE_TRY(platform->write_server_file());
+  return platform;
+}
+
+Status Platform::open_data() {
+  MILLRACE_TRY(env_.make_dirs(config_.data));
+  // The log's lock decides who owns the directory, so it is opened before anything is written.
+  MILLRACE_ASSIGN(log_, SegmentLog::open(env_, config_.data / "log"));
+  MILLRACE_TRY(check_data_version(env_, config_.data));
+  return make_topics();
+}
+
+Status Platform::make_topics() {
+  TopicConfig events = config_.events_topic;
+  events.content_type = "application/json";
+  MILLRACE_TRY(log_->create_topic(kEventsTopic, events));
+  TopicConfig small = events;
+  small.partitions = 1;
+  small.segment_bytes = std::min(events.segment_bytes, kSmallTopicSegmentBytes);
+  for (const std::string_view topic : {kQuarantineTopic, kRecommendationsTopic, kItemsTopic, kUsersTopic})
+    MILLRACE_TRY(log_->create_topic(topic, small));
+  return {};
+}
+
+Status Platform::open_stores() {
+  WarehouseOptions warehouse;
+  warehouse.path = config_.data / "warehouse" / "warehouse.duckdb";
+  warehouse.lake_dir = config_.data / "lake";
+  warehouse.memory_bytes_max = config_.warehouse_memory_bytes;
+  MILLRACE_ASSIGN(warehouse_, Warehouse::open(env_, warehouse));
+  MILLRACE_ASSIGN(queries_, QueryService::open(*warehouse_, {}));
+  feed_ = std::make_unique<EventFeed>(*log_, EventFeedOptions{});
+  collector_ = std::make_unique<Collector>(*log_, env_, config_.collect_limits);
+  recommender_ =
+      std::make_unique<Recommender>(env_, RecommenderOptions{config_.model, config_.recommender, {}});
+  answers_ = std::make_unique<RecommendationLog>(
+      *log_, RecommendationLogOptions{.queue_max = config_.answers_queue_max});
+  return {};
+}
+
+void Platform::start_jobs() {
+  jobs_ = std::make_unique<JobRunner>(*log_, env_);
+  LoadJobOptions load;
+  load.transaction_interval = config_.load_interval;
+  auto load_job = LoadJob::make(*log_, *feed_, *warehouse_, load);
+  auto recommend_job = RecommendJob::make(*log_, *feed_, *warehouse_, *recommender_);
+  load_job_ = load_job.get();
+  recommend_job_ = recommend_job.get();
+  jobs_->start(std::move(load_job));
+  jobs_->start(std::move(recommend_job));
+}
+
+Status Platform::open_server(Listen listen) {
+  workers_ = std::make_unique<WorkerPool>(kWorkers, kWorkerQueueMax);
+  dashboard_ = std::make_unique<Dashboard>(
+      Dashboard::Sources{env_, *warehouse_, serving_, [this] { return books(); }, std::string(kVersion)});
+  router_ = std::make_unique<Router>(
+      AccessPolicy({config_.token, admin_token_, config_.write_keys, config_.hosts}));
+  add_collect_routes(*router_, *collector_, env_);
+  add_catalogue_routes(*router_, *log_, *queries_, *workers_, env_);
+  add_recommend_routes(*router_, *recommender_, *answers_, serving_);
+  add_query_routes(*router_, *queries_, *workers_);
+  add_topic_routes(*router_, *log_, env_);
+  add_ingest_routes(*router_, *ingest_, *workers_);
+  add_dashboard_routes(*router_, *dashboard_, *workers_);
+  add_ops_routes(*router_, [this] { return ready(); });
+
+  HttpServerOptions options;
+  options.listen.clear();
+  if (listen == Listen::kNetwork) options.listen.push_back(config_.listen);
+  options.unix_socket = unix_socket_;
+  options.threads = config_.http_threads;
+  options.connections_max = config_.connections_max;
+  options.request_timeout = config_.request_timeout;
+  options.body_limits.wire_bytes_max = config_.body_bytes_max;
+  MILLRACE_ASSIGN(server_,
+                  HttpServer::open(std::move(options), [this](HttpRequest&& request, Responder responder) {
+                    router_->handle(std::move(request), std::move(responder));
+                  }));
+  return {};
+}
+
+std::string Platform::url() const {
+  return server_->addresses().empty() ? "" : "http://" + server_->addresses().front();
+}
+
+Status Platform::write_server_file() {
+  const nlohmann::json file = {{"url", url()},
+                               {"socket", unix_socket_},
+                               {"token", admin_token_},
+                               {"pid", getpid()},
+                               {"version", kVersion}};
+  const Path path = config_.data / "server.json";
+  MILLRACE_TRY(write_file_atomically(env_, path, file.dump() + "\n"));
+  std::error_code error;
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
+                               error);
+  if (error) return fail(Code::kIo, "cannot restrict it to its owner: " + error.message(), path.string());
+  return {};
+}
+
+Status Platform::ready() const {
+  if (!recommend_job_->ready())
+    return fail(Code::kOverloaded, "the recommender is being rebuilt from the warehouse");
+  return {};
+}
+
+Status Platform::wait_ready(DurationUs limit) {
+  const DurationUs end = env_.steady_now() + limit;
+  while (!ready()) {
+    if (env_.steady_now() > end) return fail(Code::kDeadline, "the recommender was not ready in time");
+    env_.sleep_for(2 * kMillisecondUs);
+  }
+  return {};
+}
+
+Result<Books> Platform::books() const {
+  return draw_up_books(*log_, load_job_->position());
+}
+
+void Platform::stop(DurationUs grace) {
+  if (std::exchange(stopped_, true)) return;
+  std::error_code ignored;
+  std::filesystem::remove(config_.data / "server.json", ignored);
+  dashboard_.reset();
+  server_->stop(grace);
+  queries_->stop();
+  workers_.reset();
+  if (Status drained = answers_->stop(kSecondUs); !drained) log_warning("recommend", drained.error().message);
+  if (Status drained = jobs_->drain(grace); !drained)
+    log_warning("app", "stopped before all was loaded; the rest follows at the next start",
+                {field("why", drained.error().message)});
+}
+
+Platform::~Platform() {
+  if (server_) stop(0);
+}
+
+}  // namespace millrace

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "app/config.h"
+#include "base/env.h"
+#include "base/result.h"
+#include "log/segment_log.h"
+#include "net/http_server.h"
+#include "recommend/recommend_job.h"
+#include "recommend/recommendation_log.h"
+#include "recommend/recommender.h"
+#include "server/collector.h"
+#include "server/dashboard.h"
+#include "server/router.h"
+#include "server/serving_stats.h"
+#include "server/worker_pool.h"
+#include "source/ingest.h"
+#include "stream/event_feed.h"
+#include "stream/job.h"
+#include "stream/load_job.h"
+#include "warehouse/query_service.h"
+#include "warehouse/warehouse.h"
+
+namespace millrace {
+
+/// Everything that runs in one process, put together: log, warehouse, jobs, recommender, HTTP. It owns the
+/// data directory from `open` to its end:
+///
+///     DATA/VERSION               version of this layout
+///     DATA/server.json           address and token of the running server, for commands (only its owner can
+///     read) DATA/log/                  the event log DATA/warehouse/            the analysts' database
+///     DATA/ingested.sqlite       files that were loaded
+///
+/// Threads: one at a time.
+class Platform {
+ public:
+  enum class Listen {
+    kNetwork,     ///< on config.listen and the Unix socket: `millrace up`
+    kUnixSocket,  ///< on the Unix socket alone: a command that found no server running
+  };
+
+  /// Open the data directory, start the jobs and listen. Errors: kExists when another process owns the
+  /// directory or the address; kInvalid for data of a newer version; kDenied; kNoSpace; kIo.
+  static Result<std::unique_ptr<Platform>> open(Env& env, const Config& config, Listen listen);
+
+  /// Stops at once when `stop` was not called.
+  ~Platform();
+
+  /// Stop accepting, answer what has begun, let the jobs finish what is logged, close. Takes `grace` at most
+  /// for each of requests and jobs.
+  void stop(DurationUs grace);
+
+  /// "http://127.0.0.1:8080", or "" when listening on the Unix socket alone.
+  std::string url() const;
+  std::string unix_socket() const { return unix_socket_; }
+  const std::string& admin_token() const { return admin_token_; }
+
+  /// Wait until the recommender has been rebuilt. Errors: kDeadline.
+  Status wait_ready(DurationUs limit);
+
+  Result<Books> books() const;
+  const ServingStats& serving() const { return serving_; }
+  const Collector& collector() const { return *collector_; }
+
+ private:
+  Platform(Env& env, const Config& config);
+
+  Status open_data();
+  Status open_stores();
+  Status make_topics();
+  void start_jobs();
+  Status open_server(Listen listen);
+  Status write_server_file();
+  Status ready() const;
+
+  Env& env_;
+  const Config config_;
+  std::string admin_token_;
+  std::string unix_socket_;
+  ServingStats serving_;
+
+  // In the order in which they depend on one another.
+  std::unique_ptr<EventLog> log_;
+  std::unique_ptr<Warehouse> warehouse_;
+  std::unique_ptr<QueryService> queries_;
+  std::unique_ptr<EventFeed> feed_;
+  std::unique_ptr<Collector> collector_;
+  std::unique_ptr<Recommender> recommender_;
+  std::unique_ptr<RecommendationLog> answers_;
+  std::unique_ptr<Ingest> ingest_;
+  std::unique_ptr<JobRunner> jobs_;
+  LoadJob* load_job_ = nullptr;            ///< owned by jobs_
+  RecommendJob* recommend_job_ = nullptr;  ///< owned by jobs_
+  std::unique_ptr<WorkerPool> workers_;
+  std::unique_ptr<Dashboard> dashboard_;
+  std::unique_ptr<Router> router_;
+  std::unique_ptr<HttpServer> server_;
+  bool stopped_ = false;
+};
+
+}  // namespace millrace

@@ -1,0 +1,52 @@
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "app/command.h"
+#include "app/platform.h"
+#include "app/version.h"
+#include "base/logging.h"
+
+namespace millrace {
+namespace {
+
+constexpr DurationUs kStopGrace = 10 * kSecondUs;
+
+int run_up(const CommonOptions& common, const std::string& listen) {
+  Result<Config> config = config_of(common);
+  if (!config) return report_failure(config.error());
+  if (!listen.empty()) config->listen = listen;
+  configure_logging(config->log_format, config->log_level);
+  Result<std::unique_ptr<Platform>> platform =
+      Platform::open(Env::system(), *config, Platform::Listen::kNetwork);
+  if (!platform) return report_failure(platform.error());
+  if (Status ready = (*platform)->wait_ready(kMinuteUs); !ready) return report_failure(ready.error());
+  const std::string url = (*platform)->url();
+  fmt::print(
+      "Millrace {}\n  data          {}\n  dashboard     {}/\n  example shop  {}/shop\nlistening on {}\n",
+      kVersion, config->data.string(), url, url, url);
+  std::fflush(stdout);
+  while (!StopSignals::wait(kHourUs)) {
+  }
+  log_info("app", "stopping");
+  (*platform)->stop(kStopGrace);
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_up_command(CLI::App& app, CommonOptions& common, int& exit_code) {
+  CLI::App* up = app.add_subcommand("up", "Run the server until Ctrl-C");
+  add_data_options(*up, common);
+  auto listen = std::make_shared<std::string>();
+  up->add_option("--listen", *listen, "HOST:PORT (127.0.0.1:8080); port 0 takes a free one");
+  up->footer(
+      "Examples:\n"
+      "  millrace up                                   data in ./millrace-data\n"
+      "  millrace up --project my-shop                 settings from my-shop/millrace.yaml\n"
+      "  curl -d '{\"type\":\"track\",\"event\":\"Product Viewed\",\"anonymousId\":\"a1\",\n"
+      "           \"properties\":{\"product_id\":\"p1\"}}' http://127.0.0.1:8080/v1/track");
+  up->callback([&common, &exit_code, listen] { exit_code = run_up(common, *listen); });
+}
+
+}  // namespace millrace

@@ -1,0 +1,206 @@
+#include "server/catalogue_routes.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "log/topics.h"
+
+namespace millrace {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kIdBytesMax = 512;
+constexpr std::int64_t kPageItemsMax = 1'000;
+
+std::string sql_quoted(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) {
+    out += c;
+    if (c == '\'') out += c;
+  }
+  return out + "'";
+}
+
+Status check_id(const std::string& id) {
+  if (id.empty()) return fail(Code::kInvalid, "an id is missing");
+  if (id.size() > kIdBytesMax)
+    return fail(Code::kInvalid, fmt::format("an id has more than {} bytes", kIdBytesMax));
+  if (id.find('\0') != std::string::npos) return fail(Code::kInvalid, "an id holds a NUL byte");
+  return {};
+}
+
+/// Take the id out of an object; a number is as good as its text.
+Result<std::string> take_id(json& object) {
+  const auto found = object.find("id");
+  if (found == object.end()) return fail(Code::kInvalid, "each object needs an \"id\"");
+  if (!found->is_string() && !found->is_number_integer())
+    return fail(Code::kInvalid, "\"id\" must be a text");
+  std::string id = found->is_string() ? found->get<std::string>() : found->dump();
+  object.erase(found);
+  return id;
+}
+
+struct Change {
+  std::string id;
+  std::string value;
+};
+
+Change put_change(std::string id, json attributes) {
+  json record = {{"op", "put"}, {"id", id}, {"attributes", std::move(attributes)}};
+  return {std::move(id), record.dump()};
+}
+
+Change delete_change(std::string id) {
+  json record = {{"op", "delete"}, {"id", id}};
+  return {std::move(id), record.dump()};
+}
+
+Result<json> parse_body(std::string_view body) {
+  json parsed = json::parse(body, nullptr, false);
+  if (parsed.is_discarded()) return fail(Code::kInvalid, "the body is not valid JSON");
+  return parsed;
+}
+
+Result<std::vector<Change>> puts_of(const Exchange& exchange) {
+  MILLRACE_ASSIGN(json body, parse_body(exchange.request.body()));
+  std::vector<Change> changes;
+  if (!exchange.path_values.empty()) {
+    const std::string& id = exchange.path_values.front();
+    if (!body.is_object()) return fail(Code::kInvalid, "send one JSON object with the attributes");
+    body.erase("id");
+    MILLRACE_TRY(check_id(id));
+    changes.push_back(put_change(id, std::move(body)));
+    return changes;
+  }
+  if (body.is_object()) body = json::array({std::move(body)});
+  if (!body.is_array()) return fail(Code::kInvalid, "send a JSON array of objects, each with an \"id\"");
+  for (std::size_t i = 0; i < body.size(); ++i) {
+    if (!body[i].is_object()) return fail(Code::kInvalid, "not an object", fmt::format("[{}]", i));
+    Result<std::string> id = take_id(body[i]);
+    if (id)
+      if (Status good = check_id(*id); !good) id = fail(good.error());
+    if (!id) return fail(id.error().code, id.error().message, fmt::format("[{}]", i));
+    changes.push_back(put_change(*std::move(id), std::move(body[i])));
+  }
+  return changes;
+}
+
+Result<std::vector<Change>> deletes_of(const Exchange& exchange) {
+  std::vector<Change> changes;
+  if (!exchange.path_values.empty()) {
+    MILLRACE_TRY(check_id(exchange.path_values.front()));
+    changes.push_back(delete_change(exchange.path_values.front()));
+    return changes;
+  }
+  MILLRACE_ASSIGN(json body, parse_body(exchange.request.body()));
+  if (!body.is_object() || !body.contains("ids") || !body["ids"].is_array())
+    return fail(Code::kInvalid, "send {\"ids\":[…]}");
+  for (const json& id : body["ids"]) {
+    if (!id.is_string()) return fail(Code::kInvalid, "an id must be a text");
+    changes.push_back(delete_change(id.get<std::string>()));
+    MILLRACE_TRY(check_id(changes.back().id));
+  }
+  return changes;
+}
+
+class CatalogueRoutes : public std::enable_shared_from_this<CatalogueRoutes> {
+ public:
+  CatalogueRoutes(EventLog& log, QueryService& queries, WorkerPool& workers, Env& env)
+      : log_(log), queries_(queries), workers_(workers), env_(env) {}
+
+  using ChangesOf = Result<std::vector<Change>> (*)(const Exchange&);
+
+  RouteHandler changes(std::string_view topic, ChangesOf changes_of) {
+    return [self = shared_from_this(), topic, changes_of](const std::shared_ptr<Exchange>& exchange) {
+      const Result<std::vector<Change>> changes = changes_of(*exchange);
+      if (!changes) return exchange->send_error(changes.error());
+      self->append(topic, *changes, exchange);
+    };
+  }
+
+  void one_item(const std::shared_ptr<Exchange>& exchange) {
+    run("WHERE item_id = " + sql_quoted(exchange->path_values.front()), 1, exchange,
+        [](const json& items, Exchange& to) {
+          if (items.empty()) return to.send(HttpResponse::error(404, "not_found", "there is no such item"));
+          to.send(HttpResponse::json(200, items.front().dump()));
+        });
+  }
+
+  void items(const std::shared_ptr<Exchange>& exchange) {
+    const QueryParameters& query = exchange->request.query();
+    const Result<std::int64_t> n = query.integer("n", 100, 1, kPageItemsMax);
+    if (!n) return exchange->send_error(n.error());
+    std::string where = "WHERE item_id > " + sql_quoted(query.get("cursor"));
+    if (const std::string* category = query.find("category"))
+      where +=
+          fmt::format(" AND (category = {0} OR starts_with(category, {0} || '/'))", sql_quoted(*category));
+    run(where, *n, exchange, [n = *n](const json& items, Exchange& to) {
+      json answer = {{"items", items}, {"cursor", nullptr}};
+      if (std::cmp_equal(items.size(), n)) answer["cursor"] = items.back()["id"];
+      to.send(HttpResponse::json(200, answer.dump()));
+    });
+  }
+
+ private:
+  void append(std::string_view topic, const std::vector<Change>& changes,
+              const std::shared_ptr<Exchange>& exchange) {
+    const std::size_t count = changes.size();
+    if (count == 0 || count > EventLog::kBatchRecordsMax)
+      return exchange->send(HttpResponse::error(400, "invalid", "send between 1 and 65,535 objects"));
+    std::vector<NewRecord> records;
+    for (const Change& change : changes) records.push_back({change.id, {}, change.value, env_.now(), 1});
+    log_.append(
+        {std::string(topic), PartitionId(0)}, std::move(records),
+        [exchange, count](const Result<Offset>& offset) {
+          if (!offset) return exchange->send_error(offset.error());
+          exchange->send(HttpResponse::json(200, fmt::format(R"({{"success":true,"accepted":{}}})", count)));
+        });
+  }
+
+  /// Select items on a worker and hand them on as [{"id","attributes"}].
+  void run(const std::string& where, std::int64_t n, const std::shared_ptr<Exchange>& exchange,
+           std::function<void(const json&, Exchange&)> answer) {
+    std::string sql =
+        fmt::format("SELECT item_id, attributes FROM items {} ORDER BY item_id LIMIT {}", where, n);
+    Status queued = workers_.submit([this, sql = std::move(sql), exchange, answer = std::move(answer)] {
+      const Result<std::string> result = queries_.run(sql);
+      if (!result) return exchange->send_error(result.error());
+      json items = json::array();
+      for (const json& row : json::parse(*result)["rows"])
+        items.push_back({{"id", row[0]}, {"attributes", json::parse(row[1].get<std::string>())}});
+      answer(items, *exchange);
+    });
+    if (!queued) exchange->send_error(queued.error());
+  }
+
+  EventLog& log_;
+  QueryService& queries_;
+  WorkerPool& workers_;
+  Env& env_;
+};
+
+}  // namespace
+
+void add_catalogue_routes(Router& router, EventLog& log, QueryService& queries, WorkerPool& workers,
+                          Env& env) {
+  const auto routes = std::make_shared<CatalogueRoutes>(log, queries, workers, env);
+  for (const auto& [path, topic] :
+       {std::pair{"/v1/items", kItemsTopic}, std::pair{"/v1/users", kUsersTopic}}) {
+    const std::string one = std::string(path) + "/{id}";
+    router.add("PUT", path, {Access::kCollect, false}, routes->changes(topic, puts_of));
+    router.add("PUT", one, {Access::kCollect, false}, routes->changes(topic, puts_of));
+    router.add("DELETE", path, {Access::kCollect, false}, routes->changes(topic, deletes_of));
+    router.add("DELETE", one, {Access::kCollect, false}, routes->changes(topic, deletes_of));
+  }
+  router.add("GET", "/v1/items", {Access::kRead, false},
+             [routes](const auto& exchange) { routes->items(exchange); });
+  router.add("GET", "/v1/items/{id}", {Access::kRead, false},
+             [routes](const auto& exchange) { routes->one_item(exchange); });
+}
+
+}  // namespace millrace

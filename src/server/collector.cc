@@ -1,0 +1,90 @@
+#include "server/collector.h"
+
+#include <mutex>
+#include <vector>
+
+#include "event/quarantine.h"
+#include "log/topics.h"
+
+namespace millrace {
+
+/// What is left to do of one request. Shared by the callbacks of its appends.
+struct Collector::Request {
+  CollectCounts counts;
+  Done done;
+  std::atomic<int> appends_left{1};  ///< one more than were started, until all have been
+  std::mutex mutex;
+  std::optional<Error> error;  ///< the first one; guarded by mutex
+};
+
+Collector::Collector(EventLog& log, Env& env, BodyLimits limits)
+    : log_(log),
+      env_(env),
+      limits_(limits),
+      partitions_(log.topics().at(std::string(kEventsTopic)).partitions),
+      accepted_(metrics::counter("millrace_collect_events_total", "Events accepted over HTTP, durable")),
+      quarantined_(metrics::counter("millrace_collect_quarantined_total",
+                                    "Pieces refused over HTTP, kept in quarantine")),
+      turned_away_(metrics::counter("millrace_collect_failed_requests_total",
+                                    "Collect requests answered with an error")) {}
+
+void Collector::finish_one(Request& request) {
+  if (request.appends_left.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+  if (request.error) {
+    turned_away_.Increment();
+    return request.done(fail(std::move(*request.error)));
+  }
+  accepted_.Increment(static_cast<double>(request.counts.accepted));
+  quarantined_.Increment(static_cast<double>(request.counts.quarantined));
+  request.done(request.counts);
+}
+
+void Collector::append(const TopicPartition& to, std::vector<NewRecord> records,
+                       const std::shared_ptr<Request>& request) {
+  request->appends_left.fetch_add(1, std::memory_order_relaxed);
+  log_.append(to, std::move(records), [this, request](const Result<Offset>& offset) {
+    if (!offset) {
+      const std::lock_guard lock(request->mutex);
+      if (!request->error) request->error = offset.error();
+    }
+    finish_one(*request);
+  });
+}
+
+void Collector::collect(CodecId codec, std::string_view body, const BodyFacts& facts, Done done) {
+  Result<BodySplit> split = split_body(codec, body, facts, limits_);
+  if (!split) {
+    turned_away_.Increment();
+    return done(fail(std::move(split).error()));
+  }
+
+  auto request = std::make_shared<Request>();
+  request->done = std::move(done);
+  request->counts.quarantined = split->refused.size();
+
+  std::vector<std::vector<NewRecord>> by_partition(partitions_);
+  for (const BodyRecord& record : split->accepted) {
+    const std::uint64_t spread = record.key.empty() ? spread_.fetch_add(1, std::memory_order_relaxed) : 0;
+    const PartitionId partition = EventLog::partition_for(record.key, partitions_, spread);
+    by_partition[partition.value()].push_back(
+        {record.key, record.attributes, record.value, facts.received_time, record.count});
+    request->counts.accepted += record.count;
+  }
+  for (std::uint32_t i = 0; i < partitions_; ++i) {
+    if (by_partition[i].empty()) continue;
+    append({std::string(kEventsTopic), PartitionId(i)}, std::move(by_partition[i]), request);
+  }
+  if (!split->refused.empty()) {
+    std::vector<std::string> headers;
+    headers.reserve(split->refused.size());
+    std::vector<NewRecord> refused;
+    for (const RefusedRecord& record : split->refused) {
+      headers.push_back(quarantine_header("collect", codec, record.reason, facts));
+      refused.push_back({{}, headers.back(), record.value, facts.received_time, 1});
+    }
+    append({std::string(kQuarantineTopic), PartitionId(0)}, std::move(refused), request);
+  }
+  finish_one(*request);
+}
+
+}  // namespace millrace

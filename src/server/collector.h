@@ -1,0 +1,54 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "base/env.h"
+#include "base/metrics.h"
+#include "event/codec.h"
+#include "log/event_log.h"
+
+namespace millrace {
+
+struct CollectCounts {
+  std::uint64_t accepted = 0;     ///< events, durable in topic `events`
+  std::uint64_t quarantined = 0;  ///< refused records, durable in topic `quarantine`
+};
+
+/// From a request's body to durable records.
+/// Threads: any; `log` and `env` must outlive it and every outstanding call.
+class Collector {
+ public:
+  /// Gets the counts once everything is durable. Runs on the log's committer thread, or on the
+  /// caller's when nothing was to be written.
+  using Done = std::function<void(Result<CollectCounts>)>;
+
+  Collector(EventLog& log, Env& env, BodyLimits limits);
+
+  /// Cut `body` into records, append the sound ones to `events` and the others to `quarantine`, then call
+  /// `done`. Never blocks. When one partition refuses, its error is the answer although others may have
+  /// been written: the producer's retry is dropped there as duplicates.
+  /// Errors to `done`: kInvalid when the body cannot be parsed at all; those of EventLog::append.
+  void collect(CodecId codec, std::string_view body, const BodyFacts& facts, Done done);
+
+ private:
+  struct Request;
+
+  void append(const TopicPartition& to, std::vector<NewRecord> records,
+              const std::shared_ptr<Request>& request);
+  void finish_one(Request& request);
+
+  EventLog& log_;
+  Env& env_;
+  const BodyLimits limits_;
+  const std::uint32_t partitions_;
+  std::atomic<std::uint64_t> spread_{0};
+  prometheus::Counter& accepted_;
+  prometheus::Counter& quarantined_;
+  prometheus::Counter& turned_away_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,93 @@
+#include "server/ingest_routes.h"
+
+#include <stop_token>
+
+#include <nlohmann/json.hpp>
+
+namespace millrace {
+namespace {
+
+using nlohmann::json;
+
+Result<IngestRequest> parse_request(std::string_view body) {
+  const json parsed = json::parse(body, nullptr, false);
+  if (!parsed.is_object() || !parsed.contains("format") || !parsed.contains("files") ||
+      !parsed["files"].is_array())
+    return fail(Code::kInvalid, R"(send {"format":"csv","files":["/path"],"map":"/path"})");
+  IngestRequest request;
+  try {
+    request.format = parsed["format"].get<std::string>();
+    request.map = parsed.value("map", "");
+    request.source = parsed.value("source", "");
+    request.again = parsed.value("again", false);
+    for (const json& file : parsed["files"]) request.files.emplace_back(file.get<std::string>());
+  } catch (const json::exception&) {
+    return fail(Code::kInvalid, "a member has the wrong type");
+  }
+  return request;
+}
+
+json counts_json(const IngestCounts& counts) {
+  return {{"rows", counts.rows}, {"events", counts.events}, {"quarantined", counts.quarantined}};
+}
+
+json progress_json(const IngestProgress& progress) {
+  json out = counts_json(progress.counts);
+  out["file"] = progress.file;
+  out["bytes_done"] = progress.bytes_done;
+  out["bytes_total"] = progress.bytes_total;
+  out["rows_per_second"] = progress.rows_per_second;
+  return out;
+}
+
+json result_json(const IngestResult& result) {
+  json out = counts_json(result.counts);
+  out["skipped_files"] = result.skipped_files;
+  out["failed_files"] = result.failed_files;
+  out["files"] = json::array();
+  for (const IngestFileResult& file : result.files) {
+    json one = counts_json(file.counts);
+    one["file"] = file.file.string();
+    one["source"] = file.source;
+    one["skipped"] = file.skipped;
+    one["error"] = file.error ? json(file.error->text()) : json();
+    out["files"].push_back(std::move(one));
+  }
+  return out;
+}
+
+json error_json(const Error& error) {
+  return {{"code", code_name(error.code)}, {"message", error.text()}};
+}
+
+void run_ingest(Ingest& ingest, const IngestRequest& request, const std::shared_ptr<ResponseStream>& stream) {
+  const auto write = [&](const char* name, const json& value) {
+    stream->write(json{{name, value}}.dump() + "\n");
+  };
+  std::stop_source stop;
+  stream->on_close([stop]() mutable { stop.request_stop(); });
+  const Result<IngestResult> result = ingest.run(
+      request, [&](const IngestProgress& progress) { write("progress", progress_json(progress)); },
+      stop.get_token());
+  if (result) {
+    write("result", result_json(*result));
+  } else {
+    write("error", error_json(result.error()));
+  }
+  stream->end();
+}
+
+}  // namespace
+
+void add_ingest_routes(Router& router, Ingest& ingest, WorkerPool& workers) {
+  router.add("POST", "/v1/ingest", {Access::kAdmin, false}, [&](const std::shared_ptr<Exchange>& exchange) {
+    Result<IngestRequest> request = parse_request(exchange->request.body());
+    if (!request) return exchange->send_error(request.error());
+    Status queued = workers.submit([&ingest, exchange, request = *std::move(request)] {
+      run_ingest(ingest, request, exchange->start_stream("application/x-ndjson"));
+    });
+    if (!queued) exchange->send_error(queued.error());
+  });
+}
+
+}  // namespace millrace

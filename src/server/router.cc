@@ -1,0 +1,137 @@
+#include "server/router.h"
+
+#include <cassert>
+
+namespace millrace {
+namespace {
+
+constexpr std::string_view kMethodsHeader = "Allow";
+
+bool is_variable(std::string_view segment) {
+  return segment.starts_with('{');
+}
+bool is_rest(std::string_view segment) {
+  return segment.ends_with("...}");
+}
+
+bool matches(const std::vector<std::string>& pattern, const std::vector<std::string>& segments,
+             std::vector<std::string>& values) {
+  values.clear();
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (is_rest(pattern[i])) {
+      std::string rest;
+      for (std::size_t k = i; k < segments.size(); ++k) rest += (k == i ? "" : "/") + segments[k];
+      values.push_back(std::move(rest));
+      return segments.size() > i;
+    }
+    if (i >= segments.size()) return false;
+    if (is_variable(pattern[i])) {
+      if (segments[i].empty()) return false;
+      values.push_back(segments[i]);
+    } else if (pattern[i] != segments[i]) {
+      return false;
+    }
+  }
+  return pattern.size() == segments.size();
+}
+
+void allow_all_origins(HttpResponse& response) {
+  response.headers.push_back({"Access-Control-Allow-Origin", "*"});
+}
+
+}  // namespace
+
+void Exchange::send(HttpResponse response) const {
+  if (cors_) allow_all_origins(response);
+  responder_.send(std::move(response));
+}
+
+std::shared_ptr<ResponseStream> Exchange::start_stream(std::string content_type) const {
+  return responder_.start_stream(std::move(content_type), {{"Cache-Control", "no-store"}});
+}
+
+void Router::add(std::string_view method, std::string_view pattern, RouteRule rule, RouteHandler handler) {
+  const auto segments = split_path(pattern);
+  assert(segments);
+  std::size_t at = routes_.size();
+  for (std::size_t i = 0; i < routes_.size(); ++i)
+    if (routes_[i].pattern == *segments) at = i;
+  if (at == routes_.size()) routes_.push_back({*segments, {}});
+  routes_[at].methods[std::string(method)] = {rule, std::move(handler)};
+  if (pattern.find('{') == std::string_view::npos) exact_[std::string(pattern)] = at;
+}
+
+const Router::Route* Router::find(std::string_view path, std::vector<std::string>& values) const {
+  if (const auto found = exact_.find(std::string(path)); found != exact_.end())
+    return &routes_[found->second];
+  const auto segments = split_path(path);
+  if (!segments) return nullptr;
+  for (const Route& route : routes_)
+    if (matches(route.pattern, *segments, values)) return &route;
+  return nullptr;
+}
+
+void Router::answer_options(const Route& route, const HttpRequest& request,
+                            const Responder& responder) const {
+  HttpResponse response;
+  std::string methods = "OPTIONS";
+  bool cors = false;
+  for (const auto& [name, method] : route.methods) {
+    methods += ", " + name;
+    cors = cors || method.rule.cors;
+  }
+  response.headers.push_back({std::string(kMethodsHeader), methods});
+  if (cors) {
+    allow_all_origins(response);
+    response.headers.push_back({"Access-Control-Allow-Methods", methods});
+    const std::string_view wanted = request.header("Access-Control-Request-Headers");
+    if (!wanted.empty()) response.headers.push_back({"Access-Control-Allow-Headers", std::string(wanted)});
+    response.headers.push_back({"Access-Control-Max-Age", "86400"});
+    // CloudEvents' webhook handshake (HTTP 1.1 Web Hooks for Event Delivery, §4).
+    const std::string_view origin = request.header("WebHook-Request-Origin");
+    if (!origin.empty()) {
+      response.headers.push_back({"WebHook-Allowed-Origin", std::string(origin)});
+      response.headers.push_back({"WebHook-Allowed-Rate", "*"});
+    }
+  }
+  responder.send(std::move(response));
+}
+
+void Router::handle(HttpRequest&& request, Responder responder) const {
+  if (Status host = access_.check_host(request); !host) {
+    responder.send(HttpResponse::from_error(host.error()));
+    return;
+  }
+  std::vector<std::string> values;
+  const Route* route = find(request.path(), values);
+  if (!route) {
+    auto exchange = std::make_shared<Exchange>(std::move(request), std::move(responder), false);
+    if (fallback_) return fallback_(exchange);
+    return exchange->send(HttpResponse::error(404, "not_found", "there is nothing at this address"));
+  }
+  auto method = route->methods.find(request.method());
+  if (method == route->methods.end() && request.method() == "HEAD") method = route->methods.find("GET");
+  if (method == route->methods.end()) {
+    if (request.method() == "OPTIONS") return answer_options(*route, request, responder);
+    HttpResponse response =
+        HttpResponse::error(405, "invalid", "this address does not take " + std::string(request.method()));
+    std::string allowed = "OPTIONS";
+    for (const auto& entry : route->methods) allowed += ", " + entry.first;
+    response.headers.push_back({std::string(kMethodsHeader), allowed});
+    return responder.send(std::move(response));
+  }
+  const auto& [rule, handler] = method->second;
+  auto exchange = std::make_shared<Exchange>(std::move(request), std::move(responder), rule.cors);
+  exchange->path_values = std::move(values);
+  if (!rule.cors)
+    if (Status origin = access_.check_origin(exchange->request); !origin)
+      return exchange->send_error(origin.error());
+  if (Status allowed = access_.check_credentials(exchange->request, rule.access); !allowed) {
+    HttpResponse response = HttpResponse::error(401, "denied", allowed.error().message);
+    response.headers.push_back({"WWW-Authenticate", "Bearer"});
+    return exchange->send(std::move(response));
+  }
+  handler(exchange);
+}
+
+}  // namespace millrace

@@ -1,0 +1,49 @@
+#include "server/worker_pool.h"
+
+#include <string>
+
+#include <pthread.h>
+
+namespace millrace {
+
+WorkerPool::WorkerPool(std::size_t threads, std::size_t queue_max) : queue_max_(queue_max) {
+  for (std::size_t i = 0; i < threads; ++i) {
+    threads_.emplace_back([this] { run(); });
+    pthread_setname_np(threads_.back().native_handle(), ("worker-" + std::to_string(i)).c_str());
+  }
+}
+
+WorkerPool::~WorkerPool() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    queue_.clear();
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+Status WorkerPool::submit(std::function<void()> work) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (queue_.size() >= queue_max_)
+      return fail(Code::kOverloaded, "too many requests wait already; try again");
+    queue_.push_back(std::move(work));
+  }
+  wake_.notify_one();
+  return {};
+}
+
+void WorkerPool::run() {
+  for (;;) {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
+    if (stopping_) return;
+    std::function<void()> work = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    work();
+  }
+}
+
+}  // namespace millrace

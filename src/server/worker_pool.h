@@ -1,0 +1,40 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+
+namespace millrace {
+
+/// Threads for work that may block: SQL, ingest, files. Threads: `submit` from any.
+class WorkerPool {
+ public:
+  WorkerPool(std::size_t threads, std::size_t queue_max);
+
+  /// Finishes what has begun; what is still queued is dropped.
+  ~WorkerPool();
+
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  /// Run `work` soon. Errors: kOverloaded when `queue_max` pieces of work wait already.
+  Status submit(std::function<void()> work);
+
+ private:
+  void run();
+
+  const std::size_t queue_max_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> queue_;  ///< guarded by mutex_
+  bool stopping_ = false;                    ///< guarded by mutex_
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace millrace
