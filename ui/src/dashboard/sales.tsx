@@ -9,7 +9,8 @@ import { categoryPath, count, money } from '../lib/format.ts';
 import { type CategorySales, type Snapshot, windowWords } from './types.ts';
 
 const barsMax = 9;
-const nameOf = (row: CategorySales): string => (row.category ? categoryPath(row.category) : 'No category');
+const nameOf = (row: CategorySales): string =>
+  row.category && row.category !== '(none)' ? categoryPath(row.category) : 'No category';
 const inCurrency = (row: CategorySales): string => row.currency ?? '';
 
 /** Currencies with the most orders first. */

@@ -1,7 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { layOut } from './series.ts';
+import { endOf, layOut } from './series.ts';
 
 const at = (minute: number) => new Date(Date.UTC(2026, 0, 5, 10, minute)).toISOString();
+
+describe('endOf', () => {
+  it('is now for live data, also when nothing came for minutes', () => {
+    expect(endOf(at(4), at(20))).toEqual({ end: at(20), live: true });
+  });
+
+  it('is the end of the newest minute for old data, so that its views are all shown', () => {
+    const { end, live } = endOf('2011-12-09T12:50:00Z', at(0));
+    expect(live).toBe(false);
+    expect(layOut([{ minute: '2011-12-09T12:50:00Z', views: 3 }], end).views).toEqual([3]);
+  });
+});
 
 describe('layOut', () => {
   it('fills minutes without views with zero and keeps the running minute apart', () => {

@@ -12,6 +12,18 @@ export interface Series {
   stepMinutes: number;
 }
 
+const liveMs = 3_600_000;
+
+/**
+ * The end of the time shown. Live data runs on to now, even while nothing comes; of older data, such as
+ * a file of last year, the newest minute is the last one, and it is over.
+ */
+export function endOf(asOf: string, now: string): { end: string; live: boolean } {
+  const newest = Date.parse(asOf);
+  if (Date.parse(now) - newest < liveMs) return { end: now, live: true };
+  return { end: new Date((Math.floor(newest / 60_000) + 1) * 60_000).toISOString(), live: false };
+}
+
 const pointsMax = 400;
 const niceSteps = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440];
 

@@ -2,7 +2,7 @@ import { lazy, Suspense, useMemo, useState } from 'react';
 import { DataTable } from '../components/data_table.tsx';
 import { Nothing, Panel } from '../components/panel.tsx';
 import { count, counted, minuteTime, rate } from '../lib/format.ts';
-import { layOut, type Series } from './series.ts';
+import { endOf, layOut, type Series } from './series.ts';
 import type { Snapshot } from './types.ts';
 import styles from './dashboard.module.css';
 
@@ -11,12 +11,13 @@ const chartHeight = 232;
 
 /** Page views a minute: the running minute as a number, the minutes before as a line. */
 export function PageViews({ snapshot }: { snapshot: Snapshot }) {
-  const { page_views_per_minute: minutes, as_of: asOf, page_views_step_s: step } = snapshot;
-  const series = useMemo(() => layOut(minutes, asOf, step), [minutes, asOf, step]);
+  const { page_views_per_minute: minutes, page_views_step_s: step } = snapshot;
+  const { end, live } = endOf(snapshot.as_of, snapshot.time);
+  const series = useMemo(() => layOut(minutes, end, step), [minutes, end, step]);
   // Only single minutes can be compared with the one that is running.
   const running = useMemo(
-    () => (series.stepMinutes === 1 ? { time: series.runningTime, value: series.running } : undefined),
-    [series],
+    () => (live && series.stepMinutes === 1 ? { time: series.runningTime, value: series.running } : undefined),
+    [series, live],
   );
   const [point, setPoint] = useState<number>();
   const table = series.times.length > 0 ? <ViewsTable series={series} /> : undefined;
@@ -24,8 +25,8 @@ export function PageViews({ snapshot }: { snapshot: Snapshot }) {
   return (
     <Panel
       title="Page views a minute"
-      note={<Note series={series} upTo={oldEnd(snapshot)} />}
-      actions={<Readout series={series} point={point} />}
+      note={<Note series={series} upTo={live ? undefined : snapshot.as_of} />}
+      actions={<Readout series={series} point={point ?? (live ? undefined : series.times.length - 1)} />}
       table={table}
     >
       {series.times.length === 0 && series.running === 0 ? (
@@ -51,11 +52,6 @@ function Note({ series, upTo }: { series: Series; upTo: string | undefined }) {
   const averaged = series.stepMinutes > 1 ? `, averaged over ${stepWords(series.stepMinutes)}` : '';
   const end = upTo ? ` up to ${minuteTime(new Date(upTo), true)}` : '';
   return <>{`${counted(Math.round(total), 'view')} in ${spanWords(minutes)}${end}${averaged}`}</>;
-}
-
-/** The newest event's time when it lies well back: old data is shown as of then. */
-function oldEnd({ as_of: asOf, time }: Snapshot): string | undefined {
-  return Date.parse(time) - Date.parse(asOf) > 600_000 ? asOf : undefined;
 }
 
 /** The point under the pointer, else the minute that is running. */

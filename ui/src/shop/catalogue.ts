@@ -48,8 +48,17 @@ export async function itemPage(category: string | undefined, n: number, cursor: 
 const scanPages = 5;
 const scanItems = 100;
 
-/** The top categories among the first few hundred items, by name. */
-export async function topCategories(): Promise<string[]> {
+let scanned: Promise<string[]> | undefined;
+
+/** The top categories among the first few hundred items, by name. Asked for once, until there are some. */
+export function topCategories(): Promise<string[]> {
+  const forget = () => (scanned = undefined);
+  scanned ??= scan();
+  scanned.then((found) => found.length === 0 && forget(), forget);
+  return scanned;
+}
+
+async function scan(): Promise<string[]> {
   const found = new Set<string>();
   let cursor: string | null = null;
   for (let page = 0; page < scanPages; page++) {
