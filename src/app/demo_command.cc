@@ -65,6 +65,7 @@ class Demo {
  private:
   Status load_history();
   Status wait_loaded(DurationUs limit);
+  Status wait_recommendations(const SimPerson& person);
   Status show_person(const SimPerson& person);
   std::string status_line(DurationUs since_last_us);
 
@@ -144,7 +145,21 @@ Status Demo::show_person(const SimPerson& person) {
   return {};
 }
 
+/// Wait until the recommender, which follows the log on its own, has taken in the history.
+Status Demo::wait_recommendations(const SimPerson& person) {
+  const DurationUs end = env_.steady_now() + kMinuteUs;
+  for (;;) {
+    MILLRACE_ASSIGN(const HttpResponse answer,
+                    client_->get("/v1/recommendations?n=4&user=" + person.user_id));
+    const json body = json::parse(answer.body, nullptr, false);
+    if (body.is_object() && body["items"].size() == 4 && body["fallback"].is_null()) return {};
+    if (env_.steady_now() > end) return fail(Code::kDeadline, "no recommendations yet: " + answer.body);
+    env_.sleep_for(50 * kMillisecondUs);
+  }
+}
+
 Status Demo::show_people() {
+  MILLRACE_TRY(wait_recommendations(simulator_->world().people().back()));
   fmt::print("\nRecommended to three of them, and why:\n");
   for (std::size_t i = 0; i < kShownPeople; ++i)
     MILLRACE_TRY(

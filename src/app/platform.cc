@@ -97,6 +97,7 @@ Status Platform::open_stores() {
   MILLRACE_ASSIGN(queries_, QueryService::open(*warehouse_, {}));
   feed_ = std::make_unique<EventFeed>(*log_, EventFeedOptions{});
   collector_ = std::make_unique<Collector>(*log_, env_, config_.collect_limits);
+  MILLRACE_ASSIGN(ingest_, Ingest::open(*log_, env_, config_.data / "ingested.sqlite"));
   recommender_ =
       std::make_unique<Recommender>(env_, RecommenderOptions{config_.model, config_.recommender, {}});
   answers_ = std::make_unique<RecommendationLog>(
