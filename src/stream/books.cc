@@ -6,8 +6,8 @@
 namespace millrace {
 namespace {
 
-/// Add up the account of one topic. Since the log's counts are read after the loader's position, `logged` can only be
-/// ahead of it; what it is ahead by is pending.
+/// Add up the account of one topic. Since the log's counts are read after the loader's position, `logged` can
+/// only be ahead of it; what it is ahead by is pending.
 Result<BookLine> account_of(const EventLog& log, std::string_view topic, const LoadPosition& position,
                             bool& balanced) {
   BookLine line;

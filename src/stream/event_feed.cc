@@ -1,15 +1,16 @@
 #include "stream/event_feed.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "log/topics.h"
 
 namespace millrace {
 namespace {
 
-/// Decode one record into `batch`, all of its events or none, and check it against the count it was logged with.
+/// Decode one record into `batch`, all of its events or none, and check it against the count it was logged
+/// with.
 Status decode_one(FeedBatch& batch, const Record& record) {
   MILLRACE_ASSIGN(const auto envelope, decode_envelope(record.attributes));
   auto& events = batch.decoded.events;
@@ -18,7 +19,8 @@ Status decode_one(FeedBatch& batch, const Record& record) {
   if (events.size() - before != record.count) {
     const auto found = events.size() - before;
     events.resize(before);
-    return fail(Code::kCorrupt, fmt::format("holds {} events, but {} were counted when it came", found, record.count));
+    return fail(Code::kCorrupt,
+                fmt::format("holds {} events, but {} were counted when it came", found, record.count));
   }
   for (auto i = before; i < events.size(); ++i) {
     events[i].log_partition = batch.partition.partition;
@@ -46,7 +48,8 @@ std::size_t bytes_of(const FeedBatch& batch) {
   for (const auto& record : batch.records.records) {
     bytes += sizeof(Record) + record.key.size() + record.attributes.size() + record.value.size();
   }
-  for (const auto& event : batch.decoded.events) bytes += sizeof(Event) + event.items.size() * sizeof(EventItem);
+  for (const auto& event : batch.decoded.events)
+    bytes += sizeof(Event) + event.items.size() * sizeof(EventItem);
   return bytes;
 }
 
@@ -77,8 +80,9 @@ Result<std::shared_ptr<const FeedBatch>> EventFeed::read(const TopicPartition& p
   auto batch = std::make_shared<FeedBatch>();
   batch->partition = partition;
   batch->from = from;
-  MILLRACE_ASSIGN(batch->records,
-                  log_.read(partition, from, {.records_max = options_.records_max, .bytes_max = options_.bytes_max}));
+  MILLRACE_ASSIGN(
+      batch->records,
+      log_.read(partition, from, {.records_max = options_.records_max, .bytes_max = options_.bytes_max}));
   batch->next = batch->records.records.empty() ? from : batch->records.next;
   if (batch->records.records.empty()) return batch;
   if (partition.topic == kEventsTopic) decode_all(*batch);

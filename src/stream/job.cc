@@ -1,11 +1,11 @@
 #include "stream/job.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+
+#include <pthread.h>
 
 #include "base/logging.h"
 #include "base/metrics.h"
@@ -24,7 +24,8 @@ struct JobRunner::Running {
   /// Sleep, unless told to stop; true when told.
   bool sleep(const std::stop_token& stop, DurationUs duration) {
     std::unique_lock lock(mutex);
-    return woken.wait_for(lock, stop, std::chrono::microseconds(duration), [&] { return stop.stop_requested(); });
+    return woken.wait_for(lock, stop, std::chrono::microseconds(duration),
+                          [&] { return stop.stop_requested(); });
   }
 };
 
@@ -47,7 +48,9 @@ class JobRunner::BackOff {
 JobRunner::JobRunner(const EventLog& log, Env& env, const JobRunnerOptions& options)
     : log_(log), env_(env), options_(options) {}
 
-JobRunner::~JobRunner() { stop(); }
+JobRunner::~JobRunner() {
+  stop();
+}
 
 void JobRunner::start(std::unique_ptr<Job> job) {
   auto& running = *running_.emplace_back(std::make_unique<Running>());
@@ -91,7 +94,9 @@ bool JobRunner::take(Running& running, const Status& status, BackOff& back_off, 
 Status JobRunner::drain(DurationUs limit) {
   const auto until = env_.steady_now() + limit;
   for (auto& running : running_) running->draining = true;
-  const auto all_done = [&] { return std::ranges::all_of(running_, [](const auto& r) { return r->done.load(); }); };
+  const auto all_done = [&] {
+    return std::ranges::all_of(running_, [](const auto& r) { return r->done.load(); });
+  };
   while (!all_done() && env_.steady_now() < until) env_.sleep_for(kMillisecondUs);
   std::string late;
   for (const auto& running : running_) {

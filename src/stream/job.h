@@ -39,7 +39,7 @@ struct JobRunnerOptions {
   DurationUs back_off_min =
       50 * kMillisecondUs;  ///< after the first error in a row, doubled for each further …
   DurationUs back_off_max = 5 * kSecondUs;
-  DurationUs idle_wait = kSecondUs / 4;///< a step at least so often, even when nothing came
+  DurationUs idle_wait = kSecondUs / 4;  ///< a step at least so often, even when nothing came
 };
 
 /// Runs each job on a thread of its own, woken when anything is appended to the log.

@@ -1,10 +1,10 @@
 #include "warehouse/dashboard_queries.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "event/json_writer.h"
 #include "warehouse/duck.h"
@@ -25,8 +25,7 @@ struct Section {
   const char* key;
   const char* sql;
 };
-constexpr std::array kSections = {
-    Section{"page_views_per_minute", R"sql(
+constexpr std::array kSections = {Section{"page_views_per_minute", R"sql(
       SELECT minute, coalesce(views, 0) AS views
       FROM (SELECT unnest(generate_series(date_trunc('minute', {to}) - INTERVAL 59 MINUTE,
                                           date_trunc('minute', {to}), INTERVAL 1 MINUTE)) AS minute)
@@ -34,11 +33,11 @@ constexpr std::array kSections = {
                  WHERE type = 'page_view' AND event_time <= {to}
                    AND event_time >= date_trunc('minute', {to}) - INTERVAL 59 MINUTE GROUP BY ALL) USING (minute)
       ORDER BY minute)sql"},
-    Section{"pages", R"sql(
+                                  Section{"pages", R"sql(
       SELECT coalesce(page_path, page_url) AS path, count(*) AS views FROM events
       WHERE type = 'page_view' AND path IS NOT NULL AND event_time > {from} AND event_time <= {to}
       GROUP BY ALL ORDER BY views DESC, path LIMIT 10)sql"},
-    Section{"popular_items", R"sql(
+                                  Section{"popular_items", R"sql(
       WITH top AS (
         SELECT item_id, max(item_name) AS seen_name, max(category) AS seen_category,
                count(*) FILTER (type IN ('item_view', 'read') OR (type = 'activity' AND NOT in_cart)) AS views,
@@ -50,19 +49,21 @@ constexpr std::array kSections = {
       SELECT item_id, coalesce(items.name, seen_name) AS name, coalesce(items.category, seen_category) AS category,
              views, carts, purchases
       FROM top LEFT JOIN items USING (item_id) ORDER BY views + carts + purchases DESC, item_id)sql"},
-    Section{"sales_by_category", R"sql(
+                                  Section{"sales_by_category", R"sql(
       SELECT coalesce(order_lines.category_top, items.category_top, '(none)') AS category, order_lines.currency,
              count(DISTINCT order_id) FILTER (type = 'purchase') AS orders,
              coalesce(sum(quantity), 0) AS quantity, coalesce(sum(amount), 0) AS revenue
       FROM order_lines LEFT JOIN items USING (item_id) WHERE event_time > {from} AND event_time <= {to}
       GROUP BY ALL ORDER BY revenue DESC, category LIMIT 50)sql"},
-    Section{"visits_by_device", R"sql(
+                                  Section{"visits_by_device", R"sql(
       SELECT coalesce(device, 'unknown') AS device, count(*) AS visits
       FROM (SELECT arg_min(device_type, event_time) AS device FROM events
             WHERE visit_id IS NOT NULL AND event_time > {from} AND event_time <= {to} GROUP BY visit_id)
       GROUP BY ALL ORDER BY visits DESC, device)sql"}};
 
-std::string timestamp_sql(TimeUs time) { return fmt::format("make_timestamp({})", time); }
+std::string timestamp_sql(TimeUs time) {
+  return fmt::format("make_timestamp({})", time);
+}
 
 /// Append the rows of `sql` as an array of objects, the columns' names as their members'.
 Status append_rows(duck::Connection& connection, const std::string& sql, JsonWriter& json) {
@@ -95,7 +96,8 @@ Status append_rows(duck::Connection& connection, const std::string& sql, JsonWri
 Result<DurationUs> dashboard_window(std::string_view name) {
   const auto found = std::ranges::find(kWindows, name, &Window::name);
   if (found == kWindows.end()) {
-    return fail(Code::kInvalid, fmt::format("there is no window {}: use 1h, 24h, 7d, 30d or all", name), "window");
+    return fail(Code::kInvalid, fmt::format("there is no window {}: use 1h, 24h, 7d, 30d or all", name),
+                "window");
   }
   return found->length;
 }
@@ -113,10 +115,10 @@ Result<std::string> dashboard_snapshot(Warehouse& warehouse, std::string_view wi
   json.begin_object().member("window", window).key("as_of").time(as_of);
   for (const auto& section : kSections) {
     json.key(section.key);
-    MILLRACE_TRY(append_rows(connection,
-                             fmt::format(fmt::runtime(section.sql), fmt::arg("from", from),
-                                         fmt::arg("to", timestamp_sql(as_of))),
-                             json));
+    MILLRACE_TRY(append_rows(
+        connection,
+        fmt::format(fmt::runtime(section.sql), fmt::arg("from", from), fmt::arg("to", timestamp_sql(as_of))),
+        json));
   }
   json.end_object();
   return text;

@@ -13,17 +13,24 @@ Code code_of(duckdb_error_type type, std::string_view message) {
   if (says("No space left")) return Code::kNoSpace;
   if (says("Could not set lock") || says("Conflicting lock")) return Code::kExists;
   switch (type) {
-    case DUCKDB_ERROR_OUT_OF_MEMORY: return Code::kOverloaded;
-    case DUCKDB_ERROR_INTERRUPT: return Code::kCancelled;
-    case DUCKDB_ERROR_IO: return says("not a valid DuckDB") ? Code::kCorrupt : Code::kIo;
-    case DUCKDB_ERROR_SERIALIZATION: return Code::kCorrupt;
-    case DUCKDB_ERROR_PERMISSION: return Code::kDenied;
+    case DUCKDB_ERROR_OUT_OF_MEMORY:
+      return Code::kOverloaded;
+    case DUCKDB_ERROR_INTERRUPT:
+      return Code::kCancelled;
+    case DUCKDB_ERROR_IO:
+      return says("not a valid DuckDB") ? Code::kCorrupt : Code::kIo;
+    case DUCKDB_ERROR_SERIALIZATION:
+      return Code::kCorrupt;
+    case DUCKDB_ERROR_PERMISSION:
+      return Code::kDenied;
     case DUCKDB_ERROR_INTERNAL:
     case DUCKDB_ERROR_FATAL:
     case DUCKDB_ERROR_INVALID:
     case DUCKDB_ERROR_CONNECTION:
-    case DUCKDB_ERROR_TRANSACTION: return Code::kInternal;
-    default: return Code::kInvalid;
+    case DUCKDB_ERROR_TRANSACTION:
+      return Code::kInternal;
+    default:
+      return Code::kInvalid;
   }
 }
 
@@ -103,8 +110,12 @@ Result<bool> Rows::next_chunk() {
   return size_ > 0;
 }
 
-std::size_t Rows::column_count() { return duckdb_column_count(&result_); }
-std::string Rows::column_name(std::size_t column) { return duckdb_column_name(&result_, column); }
+std::size_t Rows::column_count() {
+  return duckdb_column_count(&result_);
+}
+std::string Rows::column_name(std::size_t column) {
+  return duckdb_column_name(&result_, column);
+}
 LogicalType Rows::column_type(std::size_t column) {
   return LogicalType(duckdb_column_logical_type(&result_, column));
 }
@@ -178,12 +189,15 @@ Transaction::~Transaction() {
   if (connection_ != nullptr) (void)connection_->execute("ROLLBACK");
 }
 
-Status Transaction::commit() { return std::exchange(connection_, nullptr)->execute("COMMIT"); }
+Status Transaction::commit() {
+  return std::exchange(connection_, nullptr)->execute("COMMIT");
+}
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& path,
                                                  const std::map<std::string, std::string>& settings) {
   Owned<duckdb_config, duckdb_destroy_config> config;
-  if (duckdb_create_config(config.out()) != DuckDBSuccess) return fail(Code::kInternal, "DuckDB gave no configuration");
+  if (duckdb_create_config(config.out()) != DuckDBSuccess)
+    return fail(Code::kInternal, "DuckDB gave no configuration");
   for (const auto& [name, value] : settings) {
     if (duckdb_set_config(config.get(), name.c_str(), value.c_str()) != DuckDBSuccess) {
       return fail(Code::kInvalid, "DuckDB has no setting " + name + " = " + value);

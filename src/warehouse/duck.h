@@ -1,7 +1,5 @@
 #pragma once
 
-#include <duckdb.h>
-
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -13,11 +11,14 @@
 #include <variant>
 #include <vector>
 
+#include <duckdb.h>
+
 #include "base/decimal.h"
 #include "base/result.h"
 #include "base/time.h"
 
-/// DuckDB's C API with owners and Results. Only src/warehouse/ includes this; other layers use what is built on it.
+/// DuckDB's C API with owners and Results. Only src/warehouse/ includes this; other layers use what is built
+/// on it.
 namespace millrace::duck {
 
 /// Owns a handle of the C API and gives it back.
@@ -49,8 +50,8 @@ using DataChunk = Owned<duckdb_data_chunk, duckdb_destroy_data_chunk>;
 using PreparedStatement = Owned<duckdb_prepared_statement, duckdb_destroy_prepare>;
 using ExtractedStatements = Owned<duckdb_extracted_statements, duckdb_destroy_extracted>;
 
-/// Turn DuckDB's failure into ours: out of memory is kOverloaded, a full disk kNoSpace, an interrupt kCancelled, what
-/// the query got wrong kInvalid.
+/// Turn DuckDB's failure into ours: out of memory is kOverloaded, a full disk kNoSpace, an interrupt
+/// kCancelled, what the query got wrong kInvalid.
 Error error_of(duckdb_error_type type, const char* message);
 
 /// What a statement's `?` stand for.
@@ -76,14 +77,16 @@ class Rows {
   LogicalType column_type(std::size_t column);
 
   bool is_null(std::size_t column, std::size_t row) const;
-  /// Read a cell whose SQL type has that form: BIGINT and TIMESTAMP (µs), UBIGINT, INTEGER, DOUBLE, BOOLEAN, VARCHAR or BLOB,
-  /// DECIMAL(18,4). Needs a cell that is not NULL; `text` gives "" for NULL.
+  /// Read a cell whose SQL type has that form: BIGINT and TIMESTAMP (µs), UBIGINT, INTEGER, DOUBLE, BOOLEAN,
+  /// VARCHAR or BLOB, DECIMAL(18,4). Needs a cell that is not NULL; `text` gives "" for NULL.
   std::int64_t int64(std::size_t column, std::size_t row) const { return cell<std::int64_t>(column, row); }
   std::uint64_t uint64(std::size_t column, std::size_t row) const { return cell<std::uint64_t>(column, row); }
   std::int32_t int32(std::size_t column, std::size_t row) const { return cell<std::int32_t>(column, row); }
   double real(std::size_t column, std::size_t row) const { return cell<double>(column, row); }
   bool boolean(std::size_t column, std::size_t row) const { return cell<bool>(column, row); }
-  Decimal decimal(std::size_t column, std::size_t row) const { return Decimal::from_units(int64(column, row)); }
+  Decimal decimal(std::size_t column, std::size_t row) const {
+    return Decimal::from_units(int64(column, row));
+  }
   std::string_view text(std::size_t column, std::size_t row) const;
 
  private:
@@ -159,8 +162,9 @@ class Database {
   Owned<duckdb_database, duckdb_close> database_;
 };
 
-/// Appends rows to a table, column after column, in the connection's transaction. Text that is not UTF-8 has its bad
-/// bytes replaced. Destroy it before the transaction ends: that is when what it holds is written or lost.
+/// Appends rows to a table, column after column, in the connection's transaction. Text that is not UTF-8 has
+/// its bad bytes replaced. Destroy it before the transaction ends: that is when what it holds is written or
+/// lost.
 ///   rows.text("a").time(t).null();  rows.end_row();
 class TableAppender {
  public:

@@ -12,7 +12,9 @@ namespace {
 constexpr std::size_t kSlotsMin = 1024;
 
 /// Return the slots that hold `ids` with a third of them free, a power of two.
-std::size_t slots_for(std::size_t ids) { return std::bit_ceil(std::max(kSlotsMin, ids + ids / 2)); }
+std::size_t slots_for(std::size_t ids) {
+  return std::bit_ceil(std::max(kSlotsMin, ids + ids / 2));
+}
 
 }  // namespace
 
@@ -23,7 +25,9 @@ Hash128 message_hash(std::string_view source, std::string_view message_id, std::
   return hash128(scratch);
 }
 
-DuplicateFilter::DuplicateFilter(std::size_t ids_max) : ids_max_(ids_max) { rebuild(kSlotsMin, 0); }
+DuplicateFilter::DuplicateFilter(std::size_t ids_max) : ids_max_(ids_max) {
+  rebuild(kSlotsMin, 0);
+}
 
 DuplicateFilter::Hour DuplicateFilter::hour_of(TimeUs time) {
   return static_cast<Hour>(std::max<TimeUs>(0, time) / kHourUs + 1);

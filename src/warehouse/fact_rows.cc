@@ -100,7 +100,8 @@ Result<FactRows> FactRows::open(duck::Connection& connection) {
   return rows;
 }
 
-Status FactRows::add(const TopicPartition& partition, const Event& event, std::optional<std::uint64_t> visit) {
+Status FactRows::add(const TopicPartition& partition, const Event& event,
+                     std::optional<std::uint64_t> visit) {
   const Fact fact{partition, event, visit};
   MILLRACE_TRY(add_event(fact));
   if (is_order(event) && event.items.empty()) return add_order_without_items(fact);

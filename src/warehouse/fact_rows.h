@@ -11,8 +11,8 @@
 
 namespace millrace {
 
-/// Turns events into rows of `events`, `order_lines` and `event_items`, as docs/schema.md says. Lives no longer than
-/// the transaction it writes to. Threads: one at a time.
+/// Turns events into rows of `events`, `order_lines` and `event_items`, as docs/schema.md says. Lives no
+/// longer than the transaction it writes to. Threads: one at a time.
 class FactRows {
  public:
   static Result<FactRows> open(duck::Connection& connection);
@@ -31,8 +31,8 @@ class FactRows {
   Status add_order_line(const Fact& fact, std::int32_t line, const EventItem& item);
   Status add_order_without_items(const Fact& fact);
   Status add_event_item(const Fact& fact, std::int32_t index, const EventItem& item);
-  Status write_line(const Fact& fact, std::int32_t line, const EventItem& item, std::optional<Decimal> quantity,
-                    std::optional<Decimal> amount);
+  Status write_line(const Fact& fact, std::int32_t line, const EventItem& item,
+                    std::optional<Decimal> quantity, std::optional<Decimal> amount);
 
   std::unique_ptr<duck::TableAppender> events_;
   std::unique_ptr<duck::TableAppender> lines_;

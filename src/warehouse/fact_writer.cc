@@ -1,8 +1,8 @@
 #include "warehouse/fact_writer.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "warehouse/duck.h"
 #include "warehouse/duplicate_filter.h"
@@ -73,7 +73,7 @@ class DuckFactWriter final : public FactWriter {
   ChangeSet items_{ChangeSet::Table::kItems};
   ChangeSet users_{ChangeSet::Table::kUsers};
   Progress committed_;
-  Progress pending_;                             ///< what it will be once the transaction commits
+  Progress pending_;                              ///< what it will be once the transaction commits
   std::map<TopicPartition, TimeUs> newest_time_;  ///< received, of the partitions in the transaction
   std::optional<duck::Transaction> transaction_;
   OpenRows open_;  ///< after the transaction: must go first
@@ -143,7 +143,8 @@ Status DuckFactWriter::restore_visits() {
       "ORDER BY max(b) DESC LIMIT {}",
       options_.open_visits_max);
   return each_row(connection_, sql, [&](const duck::Rows& rows, std::size_t i) {
-    visits_.restore(rows.text(0, i), rows.text(1, i), {rows.uint64(2, i), rows.int64(3, i), rows.int64(4, i)});
+    visits_.restore(rows.text(0, i), rows.text(1, i),
+                    {rows.uint64(2, i), rows.int64(3, i), rows.int64(4, i)});
   });
 }
 
@@ -251,7 +252,8 @@ Status DuckFactWriter::write_progress() {
   return connection_.execute("DELETE FROM _books; INSERT INTO _books VALUES " + books);
 }
 
-/// Return the received time before which no partition will bring a repeat: the slowest one's, less the window.
+/// Return the received time before which no partition will bring a repeat: the slowest one's, less the
+/// window.
 TimeUs DuckFactWriter::duplicate_horizon() const {
   TimeUs slowest = kTimeMax;
   for (const auto& [partition, time] : newest_time_) slowest = std::min(slowest, time);

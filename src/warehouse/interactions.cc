@@ -1,8 +1,8 @@
 #include "warehouse/interactions.h"
 
-#include <fmt/format.h>
-
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "warehouse/duck.h"
 
@@ -10,9 +10,11 @@ namespace millrace {
 namespace {
 
 constexpr const char* kOffsetsSql = "SELECT log_topic, log_partition, next_offset FROM _offsets";
-constexpr const char* kItemsSql = "SELECT item_id, name, category, price, currency, available, attributes FROM items";
+constexpr const char* kItemsSql =
+    "SELECT item_id, name, category, price, currency, available, attributes FROM items";
 constexpr const char* kInteractionsSql =
-    "SELECT event_time, type, source, user_id, anonymous_id, session_id, visit_id, item_id, category, country, "
+    "SELECT event_time, type, source, user_id, anonymous_id, session_id, visit_id, item_id, category, "
+    "country, "
     "price, quantity, currency, order_id, value, in_cart FROM item_interactions ";
 
 std::optional<Decimal> decimal_at(const duck::Rows& rows, std::size_t column, std::size_t row) {
@@ -53,7 +55,8 @@ CatalogueItem item_at(const duck::Rows& rows, std::size_t row) {
 
 /// Give the rows of `sql` to `on_block`, a chunk at a time.
 template <class Row>
-Status give_rows(duck::Connection& connection, const std::string& sql, Row (*row_at)(const duck::Rows&, std::size_t),
+Status give_rows(duck::Connection& connection, const std::string& sql,
+                 Row (*row_at)(const duck::Rows&, std::size_t),
                  const std::function<void(std::span<const Row>)>& on_block) {
   if (!on_block) return {};
   MILLRACE_ASSIGN(auto rows, connection.stream(sql));

@@ -1,9 +1,9 @@
 #include "warehouse/json_cells.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdlib>
+
+#include <fmt/format.h>
 
 #include "base/text.h"
 #include "base/time.h"
@@ -63,7 +63,8 @@ Result<std::string> struct_name(duckdb_logical_type type) {
     char* field = duckdb_struct_type_child_name(type, i);
     name += fmt::format("{}{} ", i == 0 ? "" : ", ", field);
     duckdb_free(field);
-    MILLRACE_ASSIGN(const auto child, sql_type_name(LogicalType(duckdb_struct_type_child_type(type, i)).get()));
+    MILLRACE_ASSIGN(const auto child,
+                    sql_type_name(LogicalType(duckdb_struct_type_child_type(type, i)).get()));
     name += child;
   }
   return name + ")";
@@ -100,7 +101,8 @@ void write_integer(JsonWriter& json, T value) {
 }
 
 Int128 wide(const duckdb_hugeint& value) {
-  return static_cast<Int128>((static_cast<UInt128>(static_cast<std::uint64_t>(value.upper)) << 64) | value.lower);
+  return static_cast<Int128>((static_cast<UInt128>(static_cast<std::uint64_t>(value.upper)) << 64) |
+                             value.lower);
 }
 
 std::string digits(UInt128 value) {
@@ -138,10 +140,17 @@ std::string decimal_text(Int128 units, unsigned scale) {
 void write_decimal(JsonWriter& json, duckdb_vector vector, duckdb_logical_type type, idx_t row) {
   Int128 units = 0;
   switch (duckdb_decimal_internal_type(type)) {
-    case DUCKDB_TYPE_SMALLINT: units = at<std::int16_t>(vector, row); break;
-    case DUCKDB_TYPE_INTEGER: units = at<std::int32_t>(vector, row); break;
-    case DUCKDB_TYPE_BIGINT: units = at<std::int64_t>(vector, row); break;
-    default: units = wide(at<duckdb_hugeint>(vector, row));
+    case DUCKDB_TYPE_SMALLINT:
+      units = at<std::int16_t>(vector, row);
+      break;
+    case DUCKDB_TYPE_INTEGER:
+      units = at<std::int32_t>(vector, row);
+      break;
+    case DUCKDB_TYPE_BIGINT:
+      units = at<std::int64_t>(vector, row);
+      break;
+    default:
+      units = wide(at<duckdb_hugeint>(vector, row));
   }
   json.text(decimal_text(units, duckdb_decimal_scale(type)));
 }
@@ -180,15 +189,15 @@ std::string time_of_day(std::int64_t us) {
 }
 
 std::string duration_text(const duckdb_interval& interval) {
-  return fmt::format("P{}M{}DT{}S", interval.months, interval.days,
-                     decimal_text(interval.micros, 6));
+  return fmt::format("P{}M{}DT{}S", interval.months, interval.days, decimal_text(interval.micros, 6));
 }
 
 std::string uuid_text(const duckdb_hugeint& value) {
-  const auto high = static_cast<std::uint64_t>(value.upper) ^ (1ull << 63);  // stored so that it sorts as signed
+  const auto high =
+      static_cast<std::uint64_t>(value.upper) ^ (1ull << 63);  // stored so that it sorts as signed
   const auto hex = fmt::format("{:016x}{:016x}", high, value.lower);
-  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4), hex.substr(16, 4),
-                     hex.substr(20));
+  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
+                     hex.substr(16, 4), hex.substr(20));
 }
 
 std::string_view string_at(duckdb_vector vector, idx_t row) {
@@ -200,16 +209,22 @@ std::string_view string_at(duckdb_vector vector, idx_t row) {
 void write_enum(JsonWriter& json, duckdb_vector vector, duckdb_logical_type type, idx_t row) {
   idx_t index = 0;
   switch (duckdb_enum_internal_type(type)) {
-    case DUCKDB_TYPE_UTINYINT: index = at<std::uint8_t>(vector, row); break;
-    case DUCKDB_TYPE_USMALLINT: index = at<std::uint16_t>(vector, row); break;
-    default: index = at<std::uint32_t>(vector, row);
+    case DUCKDB_TYPE_UTINYINT:
+      index = at<std::uint8_t>(vector, row);
+      break;
+    case DUCKDB_TYPE_USMALLINT:
+      index = at<std::uint16_t>(vector, row);
+      break;
+    default:
+      index = at<std::uint32_t>(vector, row);
   }
   char* name = duckdb_enum_dictionary_value(type, index);
   json.text(name);
   duckdb_free(name);
 }
 
-void write_elements(JsonWriter& json, duckdb_vector child, duckdb_logical_type type, duckdb_list_entry range) {
+void write_elements(JsonWriter& json, duckdb_vector child, duckdb_logical_type type,
+                    duckdb_list_entry range) {
   const auto child_type = child_of(type);
   json.begin_array();
   for (idx_t i = 0; i < range.length; ++i) write_cell(json, child, child_type.get(), range.offset + i);
@@ -235,36 +250,56 @@ void write_struct(JsonWriter& json, duckdb_vector vector, duckdb_logical_type ty
 
 void write_number(JsonWriter& json, duckdb_vector vector, duckdb_type id, idx_t row) {
   switch (id) {
-    case DUCKDB_TYPE_TINYINT: return write_integer(json, at<std::int8_t>(vector, row) + 0);
-    case DUCKDB_TYPE_SMALLINT: return write_integer(json, at<std::int16_t>(vector, row));
-    case DUCKDB_TYPE_INTEGER: return write_integer(json, at<std::int32_t>(vector, row));
-    case DUCKDB_TYPE_BIGINT: return write_integer(json, at<std::int64_t>(vector, row));
-    case DUCKDB_TYPE_UTINYINT: return write_integer(json, at<std::uint8_t>(vector, row) + 0);
-    case DUCKDB_TYPE_USMALLINT: return write_integer(json, at<std::uint16_t>(vector, row));
-    case DUCKDB_TYPE_UINTEGER: return write_integer(json, at<std::uint32_t>(vector, row));
-    case DUCKDB_TYPE_UBIGINT: return write_integer(json, at<std::uint64_t>(vector, row));
-    case DUCKDB_TYPE_HUGEINT: return write_huge(json, wide(at<duckdb_hugeint>(vector, row)));
+    case DUCKDB_TYPE_TINYINT:
+      return write_integer(json, at<std::int8_t>(vector, row) + 0);
+    case DUCKDB_TYPE_SMALLINT:
+      return write_integer(json, at<std::int16_t>(vector, row));
+    case DUCKDB_TYPE_INTEGER:
+      return write_integer(json, at<std::int32_t>(vector, row));
+    case DUCKDB_TYPE_BIGINT:
+      return write_integer(json, at<std::int64_t>(vector, row));
+    case DUCKDB_TYPE_UTINYINT:
+      return write_integer(json, at<std::uint8_t>(vector, row) + 0);
+    case DUCKDB_TYPE_USMALLINT:
+      return write_integer(json, at<std::uint16_t>(vector, row));
+    case DUCKDB_TYPE_UINTEGER:
+      return write_integer(json, at<std::uint32_t>(vector, row));
+    case DUCKDB_TYPE_UBIGINT:
+      return write_integer(json, at<std::uint64_t>(vector, row));
+    case DUCKDB_TYPE_HUGEINT:
+      return write_huge(json, wide(at<duckdb_hugeint>(vector, row)));
     case DUCKDB_TYPE_UHUGEINT: {
       const auto& value = at<duckdb_uhugeint>(vector, row);
       return write_huge(json, false, (static_cast<UInt128>(value.upper) << 64) | value.lower);
     }
-    case DUCKDB_TYPE_FLOAT: json.number(static_cast<double>(at<float>(vector, row))); return;
-    default: json.number(at<double>(vector, row));
+    case DUCKDB_TYPE_FLOAT:
+      json.number(static_cast<double>(at<float>(vector, row)));
+      return;
+    default:
+      json.number(at<double>(vector, row));
   }
 }
 
 void write_temporal(JsonWriter& json, duckdb_vector vector, duckdb_type id, idx_t row) {
   switch (id) {
-    case DUCKDB_TYPE_DATE: return write_date(json, at<std::int32_t>(vector, row));
-    case DUCKDB_TYPE_TIME: json.text(time_of_day(at<std::int64_t>(vector, row))); return;
-    case DUCKDB_TYPE_INTERVAL: json.text(duration_text(at<duckdb_interval>(vector, row))); return;
-    case DUCKDB_TYPE_TIMESTAMP_S: return write_scaled_time(json, at<std::int64_t>(vector, row), kSecondUs);
-    case DUCKDB_TYPE_TIMESTAMP_MS: return write_scaled_time(json, at<std::int64_t>(vector, row), kMillisecondUs);
+    case DUCKDB_TYPE_DATE:
+      return write_date(json, at<std::int32_t>(vector, row));
+    case DUCKDB_TYPE_TIME:
+      json.text(time_of_day(at<std::int64_t>(vector, row)));
+      return;
+    case DUCKDB_TYPE_INTERVAL:
+      json.text(duration_text(at<duckdb_interval>(vector, row)));
+      return;
+    case DUCKDB_TYPE_TIMESTAMP_S:
+      return write_scaled_time(json, at<std::int64_t>(vector, row), kSecondUs);
+    case DUCKDB_TYPE_TIMESTAMP_MS:
+      return write_scaled_time(json, at<std::int64_t>(vector, row), kMillisecondUs);
     case DUCKDB_TYPE_TIMESTAMP_NS: {
       const auto ns = at<std::int64_t>(vector, row);
       return write_time(json, duckdb_is_finite_timestamp({ns}) ? ns / 1000 : ns);
     }
-    default: return write_time(json, at<std::int64_t>(vector, row));
+    default:
+      return write_time(json, at<std::int64_t>(vector, row));
   }
 }
 
@@ -278,12 +313,17 @@ Result<std::string> sql_type_name(duckdb_logical_type type) {
   switch (id) {
     case DUCKDB_TYPE_DECIMAL:
       return fmt::format("DECIMAL({},{})", duckdb_decimal_width(type), duckdb_decimal_scale(type));
-    case DUCKDB_TYPE_LIST: return list_name(type, "");
-    case DUCKDB_TYPE_ARRAY: return list_name(type, std::to_string(duckdb_array_type_array_size(type)));
-    case DUCKDB_TYPE_STRUCT: return struct_name(type);
-    case DUCKDB_TYPE_MAP: return map_name(type);
+    case DUCKDB_TYPE_LIST:
+      return list_name(type, "");
+    case DUCKDB_TYPE_ARRAY:
+      return list_name(type, std::to_string(duckdb_array_type_array_size(type)));
+    case DUCKDB_TYPE_STRUCT:
+      return struct_name(type);
+    case DUCKDB_TYPE_MAP:
+      return map_name(type);
     default:
-      return fail(Code::kInvalid, "a column has a type that JSON cannot hold: cast it, as in CAST(x AS VARCHAR)");
+      return fail(Code::kInvalid,
+                  "a column has a type that JSON cannot hold: cast it, as in CAST(x AS VARCHAR)");
   }
 }
 
@@ -293,18 +333,33 @@ void write_cell(JsonWriter& json, duckdb_vector vector, duckdb_logical_type type
     return;
   }
   switch (const auto id = duckdb_get_type_id(type)) {
-    case DUCKDB_TYPE_SQLNULL: json.null(); return;
-    case DUCKDB_TYPE_BOOLEAN: json.boolean(at<bool>(vector, row)); return;
-    case DUCKDB_TYPE_VARCHAR: json.text(string_at(vector, row)); return;
-    case DUCKDB_TYPE_BLOB: json.text(base64_encode(string_at(vector, row))); return;
-    case DUCKDB_TYPE_UUID: json.text(uuid_text(at<duckdb_hugeint>(vector, row))); return;
-    case DUCKDB_TYPE_ENUM: return write_enum(json, vector, type, row);
-    case DUCKDB_TYPE_DECIMAL: return write_decimal(json, vector, type, row);
+    case DUCKDB_TYPE_SQLNULL:
+      json.null();
+      return;
+    case DUCKDB_TYPE_BOOLEAN:
+      json.boolean(at<bool>(vector, row));
+      return;
+    case DUCKDB_TYPE_VARCHAR:
+      json.text(string_at(vector, row));
+      return;
+    case DUCKDB_TYPE_BLOB:
+      json.text(base64_encode(string_at(vector, row)));
+      return;
+    case DUCKDB_TYPE_UUID:
+      json.text(uuid_text(at<duckdb_hugeint>(vector, row)));
+      return;
+    case DUCKDB_TYPE_ENUM:
+      return write_enum(json, vector, type, row);
+    case DUCKDB_TYPE_DECIMAL:
+      return write_decimal(json, vector, type, row);
     case DUCKDB_TYPE_LIST:
     case DUCKDB_TYPE_MAP:  // stored as a list of structs (key, value)
-      return write_elements(json, duckdb_list_vector_get_child(vector), type, at<duckdb_list_entry>(vector, row));
-    case DUCKDB_TYPE_ARRAY: return write_array(json, vector, type, row);
-    case DUCKDB_TYPE_STRUCT: return write_struct(json, vector, type, row);
+      return write_elements(json, duckdb_list_vector_get_child(vector), type,
+                            at<duckdb_list_entry>(vector, row));
+    case DUCKDB_TYPE_ARRAY:
+      return write_array(json, vector, type, row);
+    case DUCKDB_TYPE_STRUCT:
+      return write_struct(json, vector, type, row);
     case DUCKDB_TYPE_DATE:
     case DUCKDB_TYPE_TIME:
     case DUCKDB_TYPE_INTERVAL:
@@ -312,8 +367,10 @@ void write_cell(JsonWriter& json, duckdb_vector vector, duckdb_logical_type type
     case DUCKDB_TYPE_TIMESTAMP_S:
     case DUCKDB_TYPE_TIMESTAMP_MS:
     case DUCKDB_TYPE_TIMESTAMP_NS:
-    case DUCKDB_TYPE_TIMESTAMP_TZ: return write_temporal(json, vector, id, row);
-    default: return write_number(json, vector, id, row);
+    case DUCKDB_TYPE_TIMESTAMP_TZ:
+      return write_temporal(json, vector, id, row);
+    default:
+      return write_number(json, vector, id, row);
   }
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <duckdb.h>
-
 #include <string>
+
+#include <duckdb.h>
 
 #include "base/result.h"
 #include "event/json_writer.h"
@@ -13,8 +13,9 @@ namespace millrace {
 /// that have no form in our JSON (BIT, TIME WITH TIME ZONE, UNION …), with the remedy.
 Result<std::string> sql_type_name(duckdb_logical_type type);
 
-/// Write one cell as JSON: integers beyond 2^53 and DECIMALs as strings, times in ISO 8601 with Z, BLOBs in base64, lists
-/// as arrays, structs as objects, maps as arrays of {"key","value"}. Needs a type that `sql_type_name` accepts.
+/// Write one cell as JSON: integers beyond 2^53 and DECIMALs as strings, times in ISO 8601 with Z, BLOBs in
+/// base64, lists as arrays, structs as objects, maps as arrays of {"key","value"}. Needs a type that
+/// `sql_type_name` accepts.
 void write_cell(JsonWriter& json, duckdb_vector vector, duckdb_logical_type type, idx_t row);
 
 }  // namespace millrace

@@ -26,10 +26,11 @@ Status migrate(duck::Connection& connection, const std::vector<Migration>& migra
   MILLRACE_ASSIGN(const auto newest, connection.scalar("SELECT max(number)::BIGINT FROM _migrations"));
   const auto have = static_cast<std::size_t>(newest.value_or(0));
   if (have > migrations.size()) {
-    return fail(Code::kInvalid,
-                fmt::format("the warehouse was written by a newer Millrace (its tables have version {}, this program "
-                            "knows {}): use that version, or a copy of the data from before the upgrade",
-                            have, migrations.size()));
+    return fail(
+        Code::kInvalid,
+        fmt::format("the warehouse was written by a newer Millrace (its tables have version {}, this program "
+                    "knows {}): use that version, or a copy of the data from before the upgrade",
+                    have, migrations.size()));
   }
   for (std::size_t i = have; i < migrations.size(); ++i) {
     if (auto done = apply(connection, i + 1, migrations[i], now); !done) {

@@ -1,12 +1,12 @@
 #include "warehouse/query_service.h"
 
-#include <fmt/format.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <set>
 #include <thread>
+
+#include <fmt/format.h>
 
 #include "event/json_writer.h"
 #include "warehouse/duck.h"
@@ -16,8 +16,8 @@
 namespace millrace {
 namespace {
 
-/// Ends a connection's query when its time is up or the service stops. Interrupts again and again, since one that comes
-/// before the query has begun is lost.
+/// Ends a connection's query when its time is up or the service stops. Interrupts again and again, since one
+/// that comes before the query has begun is lost.
 class Watchdog {
  public:
   Watchdog(Env& env, duck::Connection& connection, DurationUs time_max, const std::atomic<bool>& stopping)
@@ -93,8 +93,9 @@ class Answer {
 };
 
 Result<std::set<std::string>> table_names(duck::Connection& connection) {
-  MILLRACE_ASSIGN(auto rows, connection.query("SELECT lower(table_name) FROM information_schema.tables "
-                                              "WHERE table_schema = 'main' AND table_catalog = current_database()"));
+  MILLRACE_ASSIGN(auto rows,
+                  connection.query("SELECT lower(table_name) FROM information_schema.tables "
+                                   "WHERE table_schema = 'main' AND table_catalog = current_database()"));
   std::set<std::string> names;
   for (;;) {
     MILLRACE_ASSIGN(const bool more, rows.next_chunk());
@@ -103,9 +104,11 @@ Result<std::set<std::string>> table_names(duck::Connection& connection) {
   }
 }
 
-Status check_syntax(duck::Connection& connection, std::string_view query, const QueryService::MayRead& may_read) {
+Status check_syntax(duck::Connection& connection, std::string_view query,
+                    const QueryService::MayRead& may_read) {
   MILLRACE_ASSIGN(auto tables, table_names(connection));
-  MILLRACE_ASSIGN(auto tree, connection.query("SELECT json_serialize_sql(?)", {without_explain(query)}));
+  MILLRACE_ASSIGN(auto tree,
+                  connection.query("SELECT json_serialize_sql(?::VARCHAR)", {without_explain(query)}));
   MILLRACE_TRY(tree.next_chunk());
   return check_query(tree.text(0, 0), {std::move(tables), may_read});
 }
@@ -120,7 +123,8 @@ Result<duck::PreparedStatement> prepare_one(duck::Connection& connection, const 
   }
   if (count > 1) return fail(Code::kInvalid, "give exactly one statement");
   duck::PreparedStatement statement;
-  if (duckdb_prepare_extracted_statement(connection.handle(), statements.get(), 0, statement.out()) != DuckDBSuccess) {
+  if (duckdb_prepare_extracted_statement(connection.handle(), statements.get(), 0, statement.out()) !=
+      DuckDBSuccess) {
     return fail(Code::kInvalid, duckdb_prepare_error(statement.get()));
   }
   return statement;
@@ -131,7 +135,8 @@ Status check_statement(duckdb_prepared_statement statement) {
   if (type != DUCKDB_STATEMENT_TYPE_SELECT && type != DUCKDB_STATEMENT_TYPE_EXPLAIN) {
     return fail(Code::kDenied, "only SELECT is allowed: this is read-only SQL");
   }
-  if (duckdb_nparams(statement) != 0) return fail(Code::kInvalid, "parameters such as ? or $1 have no value here");
+  if (duckdb_nparams(statement) != 0)
+    return fail(Code::kInvalid, "parameters such as ? or $1 have no value here");
   return {};
 }
 
@@ -149,14 +154,16 @@ Result<std::string> fetch_all(duck::Connection& connection, duckdb_prepared_stat
 /// Run a query that passed `check_syntax`, in a transaction that could not write if it tried.
 Result<std::string> execute(Env& env, duck::Connection& connection, const std::string& query,
                             const QueryLimits& limits, const std::atomic<bool>& stopping) {
-  MILLRACE_ASSIGN(const auto transaction, duck::Transaction::begin(connection, "BEGIN TRANSACTION READ ONLY"));
+  MILLRACE_ASSIGN(const auto transaction,
+                  duck::Transaction::begin(connection, "BEGIN TRANSACTION READ ONLY"));
   const Watchdog watchdog(env, connection, limits.time_max, stopping);  // gone before the transaction ends
   MILLRACE_ASSIGN(const auto statement, prepare_one(connection, query));
   MILLRACE_TRY(check_statement(statement.get()));
   auto answer = fetch_all(connection, statement.get(), limits);
   if (!answer && answer.error().code == Code::kCancelled && watchdog.expired()) {
-    return fail(Code::kDeadline, fmt::format("the query took longer than {} s: narrow it down, for example by dt",
-                                             static_cast<double>(limits.time_max) / kSecondUs));
+    return fail(Code::kDeadline,
+                fmt::format("the query took longer than {} s: narrow it down, for example by dt",
+                            static_cast<double>(limits.time_max) / kSecondUs));
   }
   return answer;
 }
@@ -185,9 +192,12 @@ struct QueryService::Impl {
 };
 
 QueryService::QueryService(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-QueryService::~QueryService() { stop(); }
+QueryService::~QueryService() {
+  stop();
+}
 
-Result<std::unique_ptr<QueryService>> QueryService::open(Warehouse& warehouse, const QueryServiceOptions& options) {
+Result<std::unique_ptr<QueryService>> QueryService::open(Warehouse& warehouse,
+                                                         const QueryServiceOptions& options) {
   std::unique_ptr<Impl> impl(new Impl{warehouse.env(), options});
   for (unsigned i = 0; i < options.at_once_max; ++i) {
     MILLRACE_ASSIGN(auto connection, warehouse.connect());
@@ -196,9 +206,11 @@ Result<std::unique_ptr<QueryService>> QueryService::open(Warehouse& warehouse, c
   return std::unique_ptr<QueryService>(new QueryService(std::move(impl)));
 }
 
-Result<std::string> QueryService::run(std::string_view query, const QueryLimits& limits, const MayRead& may_read) {
+Result<std::string> QueryService::run(std::string_view query, const QueryLimits& limits,
+                                      const MayRead& may_read) {
   if (query.size() > impl_->options.query_bytes_max) {
-    return fail(Code::kInvalid, fmt::format("the query is longer than {} bytes", impl_->options.query_bytes_max));
+    return fail(Code::kInvalid,
+                fmt::format("the query is longer than {} bytes", impl_->options.query_bytes_max));
   }
   if (query.find('\0') != std::string_view::npos) return fail(Code::kInvalid, "the query holds a NUL byte");
   if (impl_->stopping) return fail(Code::kCancelled, "shutting down");
@@ -221,6 +233,8 @@ Result<std::string> QueryService::run(std::string_view query, const QueryLimits&
   return run(query, limits, [](std::string_view) { return true; });
 }
 
-void QueryService::stop() { impl_->stopping = true; }
+void QueryService::stop() {
+  impl_->stopping = true;
+}
 
 }  // namespace millrace

@@ -28,53 +28,56 @@ struct ServedItem {
 
 Result<Answer> read_answer(std::string_view value, EventBatch& arena) {
   Answer answer;
-  MILLRACE_TRY(json::each_member_of(value, arena, [&](std::string_view key, json::od::value& member) -> Status {
-    MILLRACE_ASSIGN(const std::string_view raw, json::raw_value(member));
-    const auto text = [&] { return text_or_nothing(raw, arena); };
-    if (key == "recommendation_id") answer.id = text();
-    if (key == "kind") answer.kind = text();
-    if (key == "user") answer.user = text();
-    if (key == "session") answer.session = text();
-    if (key == "placement") answer.placement = text();
-    if (key == "model") answer.model = text();
-    if (key == "fallback") answer.fallback = text();
-    if (key == "items") answer.items = raw;
-    if (key == "request") answer.request = raw;
-    if (key == "latency_us") {
-      MILLRACE_ASSIGN(answer.latency_us, json::double_of(raw));
-    } else if (key == "served_us") {
-      MILLRACE_ASSIGN(const auto time, json::time_of(raw, 1));
-      answer.served = time.value_or(0);
-    }
-    return {};
-  }));
+  MILLRACE_TRY(
+      json::each_member_of(value, arena, [&](std::string_view key, json::od::value& member) -> Status {
+        MILLRACE_ASSIGN(const std::string_view raw, json::raw_value(member));
+        const auto text = [&] { return text_or_nothing(raw, arena); };
+        if (key == "recommendation_id") answer.id = text();
+        if (key == "kind") answer.kind = text();
+        if (key == "user") answer.user = text();
+        if (key == "session") answer.session = text();
+        if (key == "placement") answer.placement = text();
+        if (key == "model") answer.model = text();
+        if (key == "fallback") answer.fallback = text();
+        if (key == "items") answer.items = raw;
+        if (key == "request") answer.request = raw;
+        if (key == "latency_us") {
+          MILLRACE_ASSIGN(answer.latency_us, json::double_of(raw));
+        } else if (key == "served_us") {
+          MILLRACE_ASSIGN(const auto time, json::time_of(raw, 1));
+          answer.served = time.value_or(0);
+        }
+        return {};
+      }));
   if (answer.id.empty()) return fail(Code::kInvalid, "must be there", "recommendation_id");
   return answer;
 }
 
 Status read_reason(ServedItem& item, EventBatch& arena) {
   if (!item.reason.starts_with('{')) return {};
-  return json::each_member_of(item.reason, arena, [&](std::string_view key, json::od::value& member) -> Status {
-    MILLRACE_ASSIGN(const std::string_view raw, json::raw_value(member));
-    if (key == "code") item.reason_code = text_or_nothing(raw, arena);
-    if (key == "text") item.reason_text = text_or_nothing(raw, arena);
-    if (key == "because") item.because = raw;
-    return {};
-  });
+  return json::each_member_of(item.reason, arena,
+                              [&](std::string_view key, json::od::value& member) -> Status {
+                                MILLRACE_ASSIGN(const std::string_view raw, json::raw_value(member));
+                                if (key == "code") item.reason_code = text_or_nothing(raw, arena);
+                                if (key == "text") item.reason_text = text_or_nothing(raw, arena);
+                                if (key == "because") item.because = raw;
+                                return {};
+                              });
 }
 
 Result<ServedItem> read_served_item(std::string_view value, EventBatch& arena) {
   ServedItem item;
-  MILLRACE_TRY(json::each_member_of(value, arena, [&](std::string_view key, json::od::value& member) -> Status {
-    MILLRACE_ASSIGN(const std::string_view raw, json::raw_value(member));
-    if (key == "id") item.id = text_or_nothing(raw, arena);
-    if (key == "source") item.source = text_or_nothing(raw, arena);
-    if (key == "reason") item.reason = raw;
-    if (key == "score") {
-      MILLRACE_ASSIGN(item.score, json::double_of(raw));
-    }
-    return {};
-  }));
+  MILLRACE_TRY(
+      json::each_member_of(value, arena, [&](std::string_view key, json::od::value& member) -> Status {
+        MILLRACE_ASSIGN(const std::string_view raw, json::raw_value(member));
+        if (key == "id") item.id = text_or_nothing(raw, arena);
+        if (key == "source") item.source = text_or_nothing(raw, arena);
+        if (key == "reason") item.reason = raw;
+        if (key == "score") {
+          MILLRACE_ASSIGN(item.score, json::double_of(raw));
+        }
+        return {};
+      }));
   MILLRACE_TRY(read_reason(item, arena));
   return item;
 }
@@ -102,7 +105,9 @@ Status write_served_item(duck::TableAppender& row, const RecordPlace& place, con
   return row.end_row();
 }
 
-void write_time_or_null(duck::TableAppender& row, TimeUs time) { time == 0 ? row.null() : row.time(time); }
+void write_time_or_null(duck::TableAppender& row, TimeUs time) {
+  time == 0 ? row.null() : row.time(time);
+}
 
 }  // namespace
 
@@ -118,13 +123,14 @@ Status ChangeSet::add(const RecordPlace& place, std::string_view value) {
 
 Status ChangeSet::read(std::string_view value, Change& change) {
   std::string_view op;
-  MILLRACE_TRY(json::each_member_of(value, arena_, [&](std::string_view key, json::od::value& member) -> Status {
-    MILLRACE_ASSIGN(const std::string_view raw, json::raw_value(member));
-    if (key == "op") op = text_or_nothing(raw, arena_);
-    if (key == "id") change.id = text_or_nothing(raw, arena_);
-    if (key == "attributes") change.attributes = raw;
-    return {};
-  }));
+  MILLRACE_TRY(
+      json::each_member_of(value, arena_, [&](std::string_view key, json::od::value& member) -> Status {
+        MILLRACE_ASSIGN(const std::string_view raw, json::raw_value(member));
+        if (key == "op") op = text_or_nothing(raw, arena_);
+        if (key == "id") change.id = text_or_nothing(raw, arena_);
+        if (key == "attributes") change.attributes = raw;
+        return {};
+      }));
   if (op != "put" && op != "delete") return fail(Code::kInvalid, "must be \"put\" or \"delete\"", "op");
   if (change.id.empty()) return fail(Code::kInvalid, "must be there", "id");
   change.deleted = op == "delete";
@@ -132,19 +138,21 @@ Status ChangeSet::read(std::string_view value, Change& change) {
 }
 
 Status ChangeSet::read_attributes(std::string_view attributes, Change& change) {
-  return json::each_member_of(attributes, arena_, [&](std::string_view key, json::od::value& member) -> Status {
-    MILLRACE_ASSIGN(const std::string_view raw, json::raw_value(member));
-    const auto text = [&] { return text_or_nothing(raw, arena_); };
-    if (key == "name") change.name = text();
-    if (key == "category") change.category = text();
-    if (key == "currency") change.currency = text();
-    if (key == "country") change.country = text();
-    if (key == "region") change.region = text();
-    if (key == "city") change.city = text();
-    if (key == "price") change.price = json::decimal_of(raw).value_or(std::nullopt);
-    if (key == "available") change.available = raw != "false";
-    return {};
-  });
+  return json::each_member_of(attributes, arena_,
+                              [&](std::string_view key, json::od::value& member) -> Status {
+                                MILLRACE_ASSIGN(const std::string_view raw, json::raw_value(member));
+                                const auto text = [&] { return text_or_nothing(raw, arena_); };
+                                if (key == "name") change.name = text();
+                                if (key == "category") change.category = text();
+                                if (key == "currency") change.currency = text();
+                                if (key == "country") change.country = text();
+                                if (key == "region") change.region = text();
+                                if (key == "city") change.city = text();
+                                if (key == "price")
+                                  change.price = json::decimal_of(raw).value_or(std::nullopt);
+                                if (key == "available") change.available = raw != "false";
+                                return {};
+                              });
 }
 
 Status ChangeSet::write(duck::Connection& connection) {
@@ -208,7 +216,8 @@ Status append_recommendation(duck::TableAppender& row, const RecordPlace& place,
   return {};
 }
 
-Status append_quarantine(duck::TableAppender& row, const RecordPlace& place, const QuarantineRow& quarantined) {
+Status append_quarantine(duck::TableAppender& row, const RecordPlace& place,
+                         const QuarantineRow& quarantined) {
   row.date(quarantined.received_time).time(quarantined.received_time);
   row.text(quarantined.stage).text(quarantined.code).text(quarantined.message).text(quarantined.where);
   row.text(quarantined.source).text(quarantined.codec).text(quarantined.ip);

@@ -14,8 +14,8 @@
 
 namespace millrace {
 
-/// The changes of `items` or `users` in one transaction; of several changes of one id the last counts. Each keeps
-/// its text in memory of its own. Threads: one at a time.
+/// The changes of `items` or `users` in one transaction; of several changes of one id the last counts. Each
+/// keeps its text in memory of its own. Threads: one at a time.
 class ChangeSet {
  public:
   enum class Table : std::uint8_t { kItems, kUsers };
@@ -52,11 +52,12 @@ class ChangeSet {
   std::unordered_map<std::string_view, Change> changes_;
 };
 
-/// Append the rows of one served answer, a record of `recommendations`; `value` needs 64 readable bytes after its
-/// end. Errors: kInvalid when it is not one (nothing is then added); others as TableAppender's.
+/// Append the rows of one served answer, a record of `recommendations`; `value` needs 64 readable bytes after
+/// its end. Errors: kInvalid when it is not one (nothing is then added); others as TableAppender's.
 Status append_recommendation(duck::TableAppender& row, const RecordPlace& place, std::string_view value);
 
 /// Append one row of `quarantine`.
-Status append_quarantine(duck::TableAppender& row, const RecordPlace& place, const QuarantineRow& quarantined);
+Status append_quarantine(duck::TableAppender& row, const RecordPlace& place,
+                         const QuarantineRow& quarantined);
 
 }  // namespace millrace

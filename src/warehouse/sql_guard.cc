@@ -1,12 +1,12 @@
 #include "warehouse/sql_guard.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <nlohmann/json.hpp>
 #include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 
@@ -16,12 +16,22 @@ namespace {
 using nlohmann::json;
 
 /// Table functions that only compute. All others read something: files, settings, secrets, or SQL in a text.
-constexpr std::array kTableFunctions = {"range", "generate_series", "unnest", "json_each", "json_tree", "repeat"};
+constexpr std::array kTableFunctions = {"range",     "generate_series", "unnest",
+                                        "json_each", "json_tree",       "repeat"};
 
 /// Functions in expressions that tell about the process, change something, or run text as SQL.
-constexpr std::array kDeniedFunctions = {
-    "current_setting", "getenv",     "getvariable", "nextval",   "currval",  "setseed", "write_log",
-    "query",           "query_table", "json_execute_serialized_sql", "parse_duckdb_log_message", "pg_get_viewdef"};
+constexpr std::array kDeniedFunctions = {"current_setting",
+                                         "getenv",
+                                         "getvariable",
+                                         "nextval",
+                                         "currval",
+                                         "setseed",
+                                         "write_log",
+                                         "query",
+                                         "query_table",
+                                         "json_execute_serialized_sql",
+                                         "parse_duckdb_log_message",
+                                         "pg_get_viewdef"};
 
 /// Views of DuckDB's own that only tell which tables and columns there are.
 constexpr std::array kInformationViews = {"tables", "columns"};
@@ -35,7 +45,8 @@ bool contains(const Names& names, std::string_view name) {
 }
 
 std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(text, text.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
 }
 
@@ -65,7 +76,8 @@ class Checker {
   Status check_node(const json& node) {
     const auto type = text_of(node, "type");
     if (type == "base_table") {
-      tables_.push_back({text_of(node, "catalog_name"), text_of(node, "schema_name"), text_of(node, "table_name")});
+      tables_.push_back(
+          {text_of(node, "catalog_name"), text_of(node, "schema_name"), text_of(node, "table_name")});
     } else if (type == "table_function") {
       return check_table_function(node);
     } else if (type == "show_ref") {
@@ -77,7 +89,8 @@ class Checker {
     return {};
   }
 
-  /// Remember the names that WITH gives. One that hides a table is refused, since a name could then mean either.
+  /// Remember the names that WITH gives. One that hides a table is refused, since a name could then mean
+  /// either.
   void note_with_queries(const json& node) {
     const auto map = node.find("cte_map");
     if (map == node.end() || !map->is_object() || !map->contains("map")) return;
@@ -87,7 +100,8 @@ class Checker {
   Status check_table_function(const json& node) {
     const auto name = node.contains("function") ? text_of(node["function"], "function_name") : std::string();
     if (contains(kTableFunctions, name)) return {};
-    return fail(Code::kDenied, fmt::format("{}() is not allowed in FROM: name a table of the warehouse instead", name));
+    return fail(Code::kDenied,
+                fmt::format("{}() is not allowed in FROM: name a table of the warehouse instead", name));
   }
 
   Status check_function(const json& node) {
@@ -106,7 +120,8 @@ class Checker {
   Status check_tables() const {
     for (const auto& name : with_names_) {
       if (rules_.tables.contains(name)) {
-        return fail(Code::kDenied, fmt::format("WITH {} hides the table of that name: choose another name", name));
+        return fail(Code::kDenied,
+                    fmt::format("WITH {} hides the table of that name: choose another name", name));
       }
     }
     for (const auto& name : tables_) MILLRACE_TRY(check_table(name));
@@ -127,8 +142,9 @@ class Checker {
   Status no_such_table(const TableName& name) const {
     const auto nearest = nearest_name(name.table, {rules_.tables.begin(), rules_.tables.end()});
     return fail(Code::kInvalid,
-                fmt::format("there is no table {}{}{} in the warehouse{}", name.schema, name.schema.empty() ? "" : ".",
-                            name.table, nearest.empty() ? "; SHOW TABLES lists them" : "; did you mean " + nearest));
+                fmt::format("there is no table {}{}{} in the warehouse{}", name.schema,
+                            name.schema.empty() ? "" : ".", name.table,
+                            nearest.empty() ? "; SHOW TABLES lists them" : "; did you mean " + nearest));
   }
 
   const SqlRules& rules_;
@@ -163,7 +179,8 @@ Status check_query(std::string_view syntax_tree, const SqlRules& rules) {
   if (tree.value("error", true)) {
     const auto kind = tree.value("error_type", std::string());
     const auto message = tree.value("error_message", std::string());
-    if (kind == "not implemented") return fail(Code::kDenied, "only SELECT is allowed: this is read-only SQL");
+    if (kind == "not implemented")
+      return fail(Code::kDenied, "only SELECT is allowed: this is read-only SQL");
     return fail(Code::kInvalid, message);
   }
   const auto statements = tree.find("statements");

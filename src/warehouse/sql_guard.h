@@ -17,15 +17,15 @@ struct TableName {
 };
 
 struct SqlRules {
-  std::set<std::string> tables;                         ///< what exists: tables and views of the warehouse
+  std::set<std::string> tables;  ///< what exists: tables and views of the warehouse
   std::function<bool(std::string_view table)> may_read;
 };
 
 /// Return the query without a leading EXPLAIN [ANALYZE]; what follows is checked like any other.
 std::string_view without_explain(std::string_view sql);
 
-/// Check a query's syntax tree, the JSON that DuckDB's json_serialize_sql gives: one SELECT over tables that exist and
-/// may be read, with no function that reads files, settings or secrets, or runs text as SQL.
+/// Check a query's syntax tree, the JSON that DuckDB's json_serialize_sql gives: one SELECT over tables that
+/// exist and may be read, with no function that reads files, settings or secrets, or runs text as SQL.
 /// Errors: kInvalid when it is not one SELECT or names an unknown table; kDenied.
 Status check_query(std::string_view syntax_tree, const SqlRules& rules);
 

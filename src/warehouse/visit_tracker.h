@@ -12,9 +12,9 @@
 
 namespace millrace {
 
-/// Decides which visit an event belongs to, as docs/schema.md (*visits*) says: by the source's session id, else by the
-/// 30-minute rule, for which it follows each visitor's present visit. Like DuplicateFilter, what a transaction does
-/// lasts only when it commits. Threads: one at a time.
+/// Decides which visit an event belongs to, as docs/schema.md (*visits*) says: by the source's session id,
+/// else by the 30-minute rule, for which it follows each visitor's present visit. Like DuplicateFilter, what
+/// a transaction does lasts only when it commits. Threads: one at a time.
 class VisitTracker {
  public:
   static constexpr DurationUs kGap = 30 * kMinuteUs;

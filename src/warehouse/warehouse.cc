@@ -1,8 +1,8 @@
 #include "warehouse/warehouse.h"
 
-#include <fmt/format.h>
-
 #include <map>
+
+#include <fmt/format.h>
 
 #include "base/logging.h"
 #include "warehouse/duck.h"
@@ -17,8 +17,8 @@ std::string quoted(const std::string& text) {
   return out + "'";
 }
 
-/// What must be said before the file is opened. More memory for the write-ahead log than DuckDB's 16 MB means fewer
-/// checkpoints under load, yet a crash leaves no more than this to replay at the next open.
+/// What must be said before the file is opened. More memory for the write-ahead log than DuckDB's 16 MB means
+/// fewer checkpoints under load, yet a crash leaves no more than this to replay at the next open.
 std::map<std::string, std::string> settings_of(const WarehouseOptions& options) {
   return {{"threads", std::to_string(options.threads)},
           {"memory_limit", fmt::format("{}B", options.memory_bytes_max)},
@@ -31,10 +31,10 @@ std::map<std::string, std::string> settings_of(const WarehouseOptions& options) 
 
 /// Close the doors. Settings belong to the instance, so this holds for every connection for good.
 Status lock_down(duck::Connection& connection, const WarehouseOptions& options) {
-  return connection.execute(fmt::format(
-      "SET TimeZone = 'UTC'; SET allowed_directories = [{}]; SET enable_external_access = false; "
-      "SET lock_configuration = true",
-      quoted(options.lake_dir.string())));
+  return connection.execute(
+      fmt::format("SET TimeZone = 'UTC'; SET allowed_directories = [{}]; SET enable_external_access = false; "
+                  "SET lock_configuration = true",
+                  quoted(options.lake_dir.string())));
 }
 
 }  // namespace
@@ -60,8 +60,12 @@ Warehouse::~Warehouse() {
   }
 }
 
-Result<duck::Connection> Warehouse::connect() { return database_->connect(); }
+Result<duck::Connection> Warehouse::connect() {
+  return database_->connect();
+}
 
-Result<std::uint64_t> Warehouse::free_bytes() const { return env_.free_bytes(dir_); }
+Result<std::uint64_t> Warehouse::free_bytes() const {
+  return env_.free_bytes(dir_);
+}
 
 }  // namespace millrace

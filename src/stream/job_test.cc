@@ -1,0 +1,116 @@
+#include "stream/job.h"
+
+#include <array>
+#include <atomic>
+
+#include <gmock/gmock.h>
+#include <pthread.h>
+
+#include "stream/stream_testing.h"
+
+namespace millrace {
+namespace {
+
+using testing::HasSubstr;
+
+/// What a CountingJob did, which outlives it.
+struct Record {
+  std::atomic<int> starts = 0;
+  std::atomic<int> steps = 0;
+  std::atomic<int> failures_left = 0;
+  std::atomic<int> work_left = 0;
+  std::atomic<bool> endless = false;
+  std::string thread_name;
+};
+
+class CountingJob : public Job {
+ public:
+  explicit CountingJob(Record& record) : record_(record) {}
+  std::string_view name() const override { return "counting"; }
+  Status start() override {
+    ++record_.starts;
+    return take_failure();
+  }
+  Result<StepResult> step() override {
+    MILLRACE_TRY(take_failure());
+    std::array<char, 16> name{};
+    ::pthread_getname_np(::pthread_self(), name.data(), name.size());
+    record_.thread_name = name.data();
+    ++record_.steps;
+    if (record_.work_left > 0) --record_.work_left;
+    return StepResult{.more = record_.endless || record_.work_left > 0};
+  }
+
+ private:
+  Status take_failure() {
+    if (record_.failures_left == 0) return {};
+    --record_.failures_left;
+    return fail(Code::kIo, "for now");
+  }
+  Record& record_;
+};
+
+class JobRunnerTest : public StreamTest {
+ protected:
+  template <class Condition>
+  bool eventually(Condition condition) {
+    for (int i = 0; i < 2000 && !condition(); ++i) env_.sleep_for(kMillisecondUs);
+    return condition();
+  }
+  Record record_;
+};
+
+TEST_F(JobRunnerTest, StepsWhenSomethingIsAppended) {
+  JobRunner runner(*log_, env_, {.idle_wait = 100 * kSecondUs});
+  runner.start(std::make_unique<CountingJob>(record_));
+  ASSERT_TRUE(eventually([&] { return record_.steps > 0; }));
+  const int before = record_.steps;
+  append(make_event(EventType::kPageView, 1, 0));
+  EXPECT_TRUE(eventually([&] { return record_.steps > before; }));
+  append(make_event(EventType::kPageView, 2, 0));  // wakes it for the stop below
+  runner.stop();
+  EXPECT_EQ(record_.thread_name, "counting");
+}
+
+TEST_F(JobRunnerTest, TriesAgainAfterErrors) {
+  record_.failures_left = 5;
+  JobRunner runner(*log_, env_, {.back_off_min = kMillisecondUs, .back_off_max = 2 * kMillisecondUs});
+  runner.start(std::make_unique<CountingJob>(record_));
+  EXPECT_TRUE(eventually([&] { return record_.steps > 0; }));
+  EXPECT_EQ(record_.starts, 6);
+  record_.failures_left = 3;
+  EXPECT_TRUE(eventually([&] { return record_.failures_left == 0; }));
+}
+
+TEST_F(JobRunnerTest, DrainsWhatIsLeft) {
+  record_.work_left = 500;
+  JobRunner runner(*log_, env_);
+  runner.start(std::make_unique<CountingJob>(record_));
+  EXPECT_TRUE(runner.drain(10 * kSecondUs));
+  EXPECT_EQ(record_.work_left, 0);
+}
+
+TEST_F(JobRunnerTest, SaysWhatDidNotFinish) {
+  record_.endless = true;
+  JobRunner runner(*log_, env_);
+  runner.start(std::make_unique<CountingJob>(record_));
+  const auto drained = runner.drain(50 * kMillisecondUs);
+  ASSERT_FALSE(drained);
+  EXPECT_EQ(drained.error().code, Code::kDeadline);
+  EXPECT_THAT(drained.error().message, HasSubstr("counting"));
+}
+
+TEST_F(JobRunnerTest, LoadsLiveTrafficAndDrainsAtTheEnd) {
+  auto job = LoadJob::make(*log_, *feed_, *warehouse_, {.transaction_interval = 10 * kMillisecondUs});
+  auto& load = *job;
+  JobRunner runner(*log_, env_);
+  runner.start(std::move(job));
+  for (std::uint64_t i = 0; i < 50; ++i) append(make_event(EventType::kPageView, i, 0), i % 4);
+  EXPECT_TRUE(eventually([&] { return books(load) == "50 50 0 0 0"; }));
+  for (std::uint64_t i = 50; i < 90; ++i) append(make_event(EventType::kPageView, i, 0), i % 4);
+  EXPECT_TRUE(runner.drain(10 * kSecondUs));
+  EXPECT_EQ(cell("SELECT count(*) FROM events"), "90");
+}
+
+}  // namespace
+}  // namespace millrace

@@ -1,0 +1,307 @@
+#include "stream/load_job.h"
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/logging.h"
+#include "base/metrics.h"
+#include "stream/quarantine_record.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::array kTopics = {kEventsTopic, kItemsTopic, kUsersTopic, kQuarantineTopic,
+                                kRecommendationsTopic};
+
+/// How often the log is told how far we are; it only matters to retention.
+constexpr DurationUs kGroupCommitInterval = kSecondUs;
+
+/// Records of one batch for one transaction: those from `from` up to `to`.
+struct Slice {
+  std::shared_ptr<const FeedBatch> batch;
+  Offset from;
+  Offset to;
+};
+
+bool within(const Slice& slice, Offset offset) {
+  return slice.from <= offset && offset < slice.to;
+}
+
+/// The slices of a transaction as they are gathered.
+struct Load {
+  std::vector<Slice> slices;
+  std::size_t rows = 0;
+  std::size_t records = 0;
+  bool full = false;
+};
+
+/// Return whether a failure is the fault of what was written, not of the machine.
+bool blames_data(const Error& error) {
+  return error.code == Code::kInvalid || error.code == Code::kOutOfRange || error.code == Code::kCorrupt;
+}
+
+class Loader final : public LoadJob {
+ public:
+  Loader(EventLog& log, EventFeed& feed, Warehouse& warehouse, const LoadJobOptions& options)
+      : log_(log),
+        feed_(feed),
+        warehouse_(warehouse),
+        options_(options),
+        rows_max_(options.transaction_rows_max) {}
+
+  std::string_view name() const override { return "load"; }
+  Status start() override;
+  Result<StepResult> step() override;
+  LoadPosition position() const override;
+
+ private:
+  Result<Load> gather();
+  Status gather_from(const TopicPartition& partition, Offset& cursor, Load& load);
+  Slice cut(const std::shared_ptr<const FeedBatch>& batch, Offset from, Load& load) const;
+  Status write(const Load& load);
+  Status write_slice(const Slice& slice);
+  Status write_failures(const Slice& slice);
+  Status write_record(const TopicPartition& partition, const Record& record);
+  Status quarantine(const TopicPartition& partition, const Record& record, std::string_view stage,
+                    const Error& reason);
+  Status quarantine_alone(const Load& load, const Error& reason);
+  Status recover(const Load& load, const Error& error);
+  Status commit_group(bool now);
+  void publish();
+
+  EventLog& log_;
+  EventFeed& feed_;
+  Warehouse& warehouse_;
+  const LoadJobOptions options_;
+  std::unique_ptr<FactWriter> writer_;
+  std::vector<TopicPartition> partitions_;
+  std::map<TopicPartition, Offset> starts_;  ///< of partitions never loaded
+  std::map<TopicPartition, Offset> group_;   ///< what the log was told last
+  std::size_t first_ = 0;                    ///< whose turn it is to be gathered first
+  std::size_t rows_max_;                     ///< of the next transaction: fewer after a failure
+  DurationUs last_group_commit_ = 0;
+
+  mutable std::mutex mutex_;  ///< guards position_
+  LoadPosition position_;
+
+  prometheus::Counter& rows_total_ =
+      metrics::counter("millrace_load_rows_total", "Rows written to the warehouse");
+  prometheus::Histogram& transaction_seconds_ =
+      metrics::latency_seconds("millrace_load_transaction_seconds", "Time of one warehouse transaction");
+};
+
+Status Loader::start() {
+  MILLRACE_ASSIGN(writer_, FactWriter::open(warehouse_, options_.writer));
+  partitions_.clear();
+  const auto topics = log_.topics();
+  for (const auto topic : kTopics) {
+    const auto found = topics.find(std::string(topic));
+    if (found == topics.end()) continue;
+    for (std::uint32_t i = 0; i < found->second.partitions; ++i) {
+      partitions_.push_back({found->first, PartitionId(i)});
+    }
+  }
+  for (const auto& partition : partitions_) {
+    if (writer_->next_offset(partition)) continue;
+    MILLRACE_ASSIGN(const auto stats, log_.stats(partition));
+    starts_[partition] = stats.start;
+    MILLRACE_TRY(log_.commit(kGroup, partition, stats.start));  // from now on retention waits for us
+  }
+  publish();
+  return {};
+}
+
+Result<StepResult> Loader::step() {
+  const auto begun = warehouse_.env().steady_now();
+  MILLRACE_ASSIGN(const auto load, gather());
+  if (load.slices.empty()) {
+    MILLRACE_TRY(commit_group(/*now=*/true));
+    return StepResult{};
+  }
+  if (auto written = write(load); !written) {
+    writer_->rollback();
+    MILLRACE_TRY(recover(load, written.error()));
+    return StepResult{.more = true};
+  }
+  rows_max_ = std::min(options_.transaction_rows_max, rows_max_ * 2);
+  publish();
+  MILLRACE_TRY(commit_group(/*now=*/false));
+  const auto taken = warehouse_.env().steady_now() - begun;
+  rows_total_.Increment(static_cast<double>(load.rows));
+  transaction_seconds_.Observe(static_cast<double>(taken) / kSecondUs);
+  return StepResult{.more = load.full,
+                    .rest = std::max<DurationUs>(0, options_.transaction_interval - taken)};
+}
+
+/// Take records of all partitions in turn until the transaction is full or nothing is left. The partition to
+/// begin with changes, so that none starves.
+Result<Load> Loader::gather() {
+  Load load;
+  std::vector<Offset> cursors;
+  for (const auto& partition : partitions_) {
+    cursors.push_back(writer_->next_offset(partition).value_or(starts_[partition]));
+  }
+  first_ = partitions_.empty() ? 0 : (first_ + 1) % partitions_.size();
+  for (bool any = true; any && !load.full;) {
+    any = false;
+    for (std::size_t i = 0; i < partitions_.size() && !load.full; ++i) {
+      const auto at = (first_ + i) % partitions_.size();
+      const auto before = cursors[at];
+      MILLRACE_TRY(gather_from(partitions_[at], cursors[at], load));
+      any |= cursors[at] != before;
+    }
+  }
+  return load;
+}
+
+Status Loader::gather_from(const TopicPartition& partition, Offset& cursor, Load& load) {
+  auto batch = feed_.read(partition, cursor);
+  if (!batch) {
+    return fail(std::move(batch).error().with_context(
+        fmt::format("the warehouse wants to go on at {}/{}:{}", partition.topic, partition.partition.value(),
+                    cursor.value())));
+  }
+  if ((*batch)->next <= cursor) return {};
+  load.slices.push_back(cut(*batch, cursor, load));
+  cursor = load.slices.back().to;
+  return {};
+}
+
+/// Take from a batch what still fits into the transaction, at least one record when it holds nothing yet.
+Slice Loader::cut(const std::shared_ptr<const FeedBatch>& batch, Offset from, Load& load) const {
+  const auto events = batch->events_from(from);
+  auto event = events.begin();
+  for (const auto& record : batch->records_from(from)) {
+    std::size_t rows = 0;
+    for (; event != events.end() && event->log_offset == record.offset; ++event)
+      rows += 1 + event->items.size();
+    rows = std::max<std::size_t>(1, rows);
+    if (load.rows + rows > rows_max_ && load.records > 0) {
+      load.full = true;
+      return {batch, from, record.offset};
+    }
+    load.rows += rows;
+    ++load.records;
+  }
+  return {batch, from, batch->next};
+}
+
+Status Loader::write(const Load& load) {
+  MILLRACE_TRY(writer_->begin());
+  for (const auto& slice : load.slices) MILLRACE_TRY(write_slice(slice));
+  return writer_->commit();
+}
+
+Status Loader::write_slice(const Slice& slice) {
+  const auto& partition = slice.batch->partition;
+  if (partition.topic == kEventsTopic) {
+    const auto events = slice.batch->events_from(slice.from);
+    const auto end = std::ranges::lower_bound(events, slice.to, {}, &Event::log_offset);
+    MILLRACE_TRY(writer_->add_events(partition, {events.begin(), end}));
+    MILLRACE_TRY(write_failures(slice));
+  } else {
+    for (const auto& record : slice.batch->records_from(slice.from)) {
+      if (within(slice, record.offset)) MILLRACE_TRY(write_record(partition, record));
+    }
+  }
+  writer_->set_next(partition, slice.to);
+  return {};
+}
+
+/// Put the records that could not be decoded aside.
+Status Loader::write_failures(const Slice& slice) {
+  for (const auto& failure : slice.batch->failures) {
+    const auto& record = slice.batch->records.records[failure.record];
+    if (!within(slice, record.offset)) continue;
+    MILLRACE_TRY(quarantine(slice.batch->partition, record, "decode", failure.error));
+  }
+  return {};
+}
+
+/// Write a record that is not an event; one that cannot be read goes aside.
+Status Loader::write_record(const TopicPartition& partition, const Record& record) {
+  const RecordPlace place{partition, record.offset, record.time};
+  if (partition.topic == kQuarantineTopic) {
+    return writer_->add_quarantine(place, QuarantineRecord::of_refused(record).row());
+  }
+  const auto written = partition.topic == kItemsTopic   ? writer_->add_item_change(place, record.value)
+                       : partition.topic == kUsersTopic ? writer_->add_user_change(place, record.value)
+                                                        : writer_->add_recommendation(place, record.value);
+  if (written || !blames_data(written.error())) return written;
+  return quarantine(partition, record, "decode", written.error());
+}
+
+Status Loader::quarantine(const TopicPartition& partition, const Record& record, std::string_view stage,
+                          const Error& reason) {
+  log_warning("load", "put a record aside",
+              {field("topic", partition.topic), field("partition", partition.partition.value()),
+               field("offset", record.offset.value()), field("stage", stage), field("error", reason.text())});
+  return writer_->add_quarantine({partition, record.offset, record.time},
+                                 QuarantineRecord::of_unfit(record, stage, reason).row());
+}
+
+/// Decide what to do after a transaction failed. One that blames its data is tried again with half as much
+/// until the record at fault is alone; that one goes aside. Short memory is answered the same way, but
+/// nothing is ever put aside for it. Any other failure is for the runner to wait out.
+Status Loader::recover(const Load& load, const Error& error) {
+  const bool memory = error.code == Code::kOverloaded;
+  if (!memory && !blames_data(error)) return fail(error);
+  if (load.records > 1) {
+    rows_max_ = std::max<std::size_t>(1, std::min(rows_max_, load.rows) / 2);
+    return memory ? fail(error) : Status{};
+  }
+  return memory ? fail(error) : quarantine_alone(load, error);
+}
+
+Status Loader::quarantine_alone(const Load& load, const Error& reason) {
+  const auto& slice = load.slices.front();
+  const auto& partition = slice.batch->partition;
+  MILLRACE_TRY(writer_->begin());
+  MILLRACE_TRY(quarantine(partition, slice.batch->records_from(slice.from).front(), "load", reason));
+  writer_->set_next(partition, slice.to);
+  MILLRACE_TRY(writer_->commit());
+  publish();
+  return {};
+}
+
+/// Tell the log how far we are, now and then, or `now`. The truth stays in `_offsets`.
+Status Loader::commit_group(bool now) {
+  const auto clock = warehouse_.env().steady_now();
+  if (!now && clock - last_group_commit_ < kGroupCommitInterval) return {};
+  last_group_commit_ = clock;
+  for (const auto& partition : partitions_) {
+    const auto next = writer_->next_offset(partition);
+    if (!next || (group_.contains(partition) && group_[partition] == *next)) continue;
+    MILLRACE_TRY(log_.commit(kGroup, partition, *next));
+    group_[partition] = *next;
+  }
+  return {};
+}
+
+void Loader::publish() {
+  LoadPosition position;
+  for (const auto& partition : partitions_) {
+    if (const auto next = writer_->next_offset(partition)) position.next[partition] = *next;
+  }
+  position.books = writer_->books();
+  const std::lock_guard lock(mutex_);
+  position_ = std::move(position);
+}
+
+LoadPosition Loader::position() const {
+  const std::lock_guard lock(mutex_);
+  return position_;
+}
+
+}  // namespace
+
+std::unique_ptr<LoadJob> LoadJob::make(EventLog& log, EventFeed& feed, Warehouse& warehouse,
+                                       const LoadJobOptions& options) {
+  return std::make_unique<Loader>(log, feed, warehouse, options);
+}
+
+}  // namespace millrace

@@ -1,0 +1,74 @@
+#include "stream/quarantine_record.h"
+
+#include <nlohmann/json.hpp>
+
+namespace millrace {
+namespace {
+
+using nlohmann::json;
+
+std::string text_of(const json& attributes, const char* key) {
+  const auto found = attributes.find(key);
+  return found != attributes.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+TimeUs time_of(const json& attributes, const char* key, TimeUs otherwise) {
+  const auto found = attributes.find(key);
+  return found != attributes.end() && found->is_number_integer() ? found->get<TimeUs>() : otherwise;
+}
+
+}  // namespace
+
+QuarantineRecord QuarantineRecord::of_refused(const Record& record) {
+  auto attributes = json::parse(record.attributes, nullptr, /*allow_exceptions=*/false);
+  if (!attributes.is_object()) attributes = json::object();
+  QuarantineRecord made;
+  made.stage_ = text_of(attributes, "stage");
+  made.code_ = text_of(attributes, "code");
+  made.message_ = text_of(attributes, "message");
+  made.where_ = text_of(attributes, "where");
+  made.source_ = text_of(attributes, "source");
+  made.codec_ = text_of(attributes, "codec");
+  made.ip_ = text_of(attributes, "ip");
+  made.received_time_ = record.time;
+  made.first_attempt_ = time_of(attributes, "first_attempt_us", record.time);
+  made.last_attempt_ = time_of(attributes, "last_attempt_us", record.time);
+  made.events_ = record.count;
+  made.raw_ = record.value;
+  return made;
+}
+
+QuarantineRecord QuarantineRecord::of_unfit(const Record& record, std::string_view stage,
+                                            const Error& reason) {
+  QuarantineRecord made;
+  made.stage_ = stage;
+  made.code_ = code_name(reason.code);
+  made.message_ = reason.message;
+  made.where_ = reason.where;
+  if (const auto envelope = decode_envelope(record.attributes)) {
+    made.source_ = envelope->source;
+    made.codec_ = codec_name(envelope->codec);
+    made.ip_ = envelope->ip;
+  }
+  made.received_time_ = made.first_attempt_ = made.last_attempt_ = record.time;
+  made.events_ = record.count;
+  made.raw_ = record.value;
+  return made;
+}
+
+QuarantineRow QuarantineRecord::row() const {
+  return {.received_time = received_time_,
+          .stage = stage_,
+          .code = code_,
+          .message = message_,
+          .where = where_,
+          .source = source_,
+          .codec = codec_,
+          .ip = ip_,
+          .first_attempt_time = first_attempt_,
+          .last_attempt_time = last_attempt_,
+          .events = events_,
+          .raw = raw_};
+}
+
+}  // namespace millrace

@@ -1,0 +1,211 @@
+#include "warehouse/fact_writer.h"
+
+#include <array>
+
+#include <gmock/gmock.h>
+
+#include "warehouse/warehouse_testing.h"
+
+namespace millrace {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr TimeUs kNoon = 1'752'000'000 * kSecondUs;  // 2025-07-08T18:40:00Z
+
+Decimal amount(std::string_view text) {
+  return Decimal::parse(text).value();
+}
+
+EventItem item(std::string_view id, std::string_view price, std::string_view quantity) {
+  return {.item_id = id, .category = "Garden / Tools", .price = amount(price), .quantity = amount(quantity)};
+}
+
+using FactWriterTest = WarehouseTest;
+
+TEST_F(FactWriterTest, WritesEveryColumnOfAnEvent) {
+  auto event = make_event(EventType::kItemView, 7, kNoon + 123'456);
+  event.user_id = "u1";
+  event.page_path = "/rake";
+  event.page_url = "https://shop.example/rake";
+  event.search_query = "rake";
+  event.list_id = "home";
+  EventItem one = item("p1", "19.9", "2");
+  one.name = "Rake";
+  one.currency = "EUR";
+  one.position = 3;
+  event.items = {&one, 1};
+  event.value = 4.5;
+  event.device_type = "mobile";
+  event.country = "Österreich";
+  event.latitude = 48.2;
+  event.properties = R"({"theme":"dark"})";
+  event.event_index = 2;
+  auto out = writer();
+  ASSERT_TRUE(write(*out, {&event, 1}));
+
+  EXPECT_THAT(
+      rows("SELECT dt, event_time, type, message_id, visitor, user_id, anonymous_id, session_id, page_path, "
+           "search_query, list_id, item_count, item_id, item_name, category, category_top, price, quantity, "
+           "currency, position, in_cart FROM events"),
+      ElementsAre("2025-07-08|2025-07-08 18:40:00.123456|item_view|m7|u1|u1|anna|s1|/rake|rake|home|1|p1|"
+                  "Rake|Garden / Tools|Garden|19.9000|2.0000|EUR|3|false"));
+  EXPECT_THAT(
+      rows("SELECT order_id, value, device_type, country, latitude, longitude, properties->>'$.theme', "
+           "log_topic, log_partition, log_offset, event_index FROM events"),
+      ElementsAre("NULL|4.5|mobile|Österreich|48.2|NULL|dark|events|0|7|2"));
+}
+
+TEST_F(FactWriterTest, SplitsOrdersIntoExactLinesWithRefundsNegative) {
+  const std::array lines = {item("p1", "0.1", "3"), item("p2", "99999999.9999", "1000"),
+                            item("p3", "2.5", "-1")};
+  auto purchase = make_event(EventType::kPurchase, 1, kNoon);
+  purchase.items = lines;
+  purchase.order = EventOrder{.order_id = "o1", .currency = "GBP"};
+  auto refund = make_event(EventType::kRefund, 2, kNoon);
+  refund.items = {lines.data(), 1};
+  refund.order = EventOrder{.order_id = "o1", .currency = "GBP"};
+  auto out = writer();
+  ASSERT_TRUE(write(*out, std::array{purchase, refund}));
+
+  EXPECT_THAT(
+      rows("SELECT type, order_id, line, item_id, quantity, amount, currency FROM order_lines "
+           "ORDER BY log_offset, line"),
+      ElementsAre("purchase|o1|1|p1|3.0000|0.3000|GBP", "purchase|o1|2|p2|1000.0000|99999999999.9000|GBP",
+                  "purchase|o1|3|p3|-1.0000|-2.5000|GBP", "refund|o1|1|p1|-3.0000|-0.3000|GBP"));
+  EXPECT_EQ(cell("SELECT count(*) FROM event_items"), "0");
+  EXPECT_THAT(rows("SELECT item_count, item_id FROM events ORDER BY log_offset"),
+              ElementsAre("3|NULL", "1|p1"));
+}
+
+TEST_F(FactWriterTest, AnOrderWithoutItemsIsOneLineOfItsAmount) {
+  auto purchase = make_event(EventType::kPurchase, 1, kNoon);
+  purchase.order =
+      EventOrder{.order_id = "o1", .total = amount("12"), .revenue = amount("10"), .currency = "EUR"};
+  auto refund = make_event(EventType::kRefund, 2, kNoon);
+  refund.order = EventOrder{.order_id = "o1", .total = amount("4"), .currency = "EUR"};
+  auto out = writer();
+  ASSERT_TRUE(write(*out, std::array{purchase, refund}));
+  EXPECT_THAT(rows("SELECT type, item_id, quantity, amount FROM order_lines ORDER BY log_offset"),
+              ElementsAre("purchase|NULL|NULL|10.0000", "refund|NULL|NULL|-4.0000"));
+  EXPECT_EQ(cell("SELECT count(*) FROM item_interactions"), "0");
+}
+
+TEST_F(FactWriterTest, InteractionsAreSingleItemsListsAndLinesOnceEach) {
+  const std::array two = {item("p1", "1", "1"), item("p2", "2", "1")};
+  auto view = make_event(EventType::kItemView, 1, kNoon);
+  view.items = {two.data(), 1};
+  auto list = make_event(EventType::kListView, 2, kNoon + 1);
+  list.items = two;
+  auto purchase = make_event(EventType::kPurchase, 3, kNoon + 2);
+  purchase.items = {two.data() + 1, 1};
+  auto page = make_event(EventType::kPageView, 4, kNoon + 3);
+  auto out = writer();
+  ASSERT_TRUE(write(*out, std::array{view, list, purchase, page}));
+  EXPECT_THAT(rows("SELECT type, item_id FROM item_interactions ORDER BY event_time, item_id"),
+              ElementsAre("item_view|p1", "list_view|p1", "list_view|p2", "purchase|p2"));
+}
+
+TEST_F(FactWriterTest, KeepsOddTextsAndTimes) {
+  auto nul = make_event(EventType::kPageView, 1, kTimeMin);
+  nul.page_title = std::string_view("a\0b", 3);
+  auto broken = make_event(EventType::kPageView, 2, kTimeMax);
+  broken.page_title = "caf\xC3\xA9 \xFF\xC0 end of a long text";
+  auto quote = make_event(EventType::kPageView, 3, -1);
+  quote.page_title = "'; DROP TABLE events; -- \xF0\x9F\x98\x80";
+  auto out = writer();
+  ASSERT_TRUE(write(*out, std::array{nul, broken, quote}));
+  restart(out);
+  EXPECT_THAT(rows("SELECT hex(page_title) FROM events WHERE log_offset = 1"), ElementsAre("610062"));
+  EXPECT_THAT(rows("SELECT page_title, event_time FROM events WHERE log_offset > 1 ORDER BY log_offset"),
+              ElementsAre("café ?? end of a long text|9999-12-31 23:59:59",
+                          "'; DROP TABLE events; -- 😀|1969-12-31 23:59:59.999999"));
+}
+
+TEST_F(FactWriterTest, DropsDuplicatesAlsoAfterARestart) {
+  auto first = make_event(EventType::kPageView, 1, kNoon);
+  auto again = make_event(EventType::kPageView, 2, kNoon + kHourUs);
+  again.message_id = first.message_id;
+  auto other_source = make_event(EventType::kPageView, 3, kNoon);
+  other_source.message_id = first.message_id;
+  other_source.source = "app";
+  auto out = writer();
+  ASSERT_TRUE(write(*out, std::array{first, again, other_source}));
+  EXPECT_THAT(rows("SELECT log_offset FROM events ORDER BY ALL"), ElementsAre("1", "3"));
+  EXPECT_EQ(out->books().at(events_partition()), (BookEntry{.applied = 2, .duplicate = 1}));
+
+  restart(out);
+  out = writer();
+  again.log_offset = Offset(4);
+  ASSERT_TRUE(write(*out, {&again, 1}));
+  EXPECT_EQ(cell("SELECT count(*) FROM events"), "2");
+  EXPECT_EQ(out->books().at(events_partition()), (BookEntry{.applied = 2, .duplicate = 2}));
+  EXPECT_EQ(out->next_offset(events_partition()), Offset(5));
+}
+
+TEST_F(FactWriterTest, AMessageIdCountsAgainAfterTheWindow) {
+  auto first = make_event(EventType::kPageView, 1, kNoon);
+  auto later = make_event(EventType::kPageView, 2, kNoon + 3 * kDayUs);
+  auto out = writer();
+  ASSERT_TRUE(write(*out, std::array{first, later}));
+  restart(out);
+  auto repeat = make_event(EventType::kPageView, 3, kNoon + 3 * kDayUs);
+  repeat.message_id = first.message_id;
+  out = writer();
+  ASSERT_TRUE(write(*out, {&repeat, 1}));
+  EXPECT_EQ(cell("SELECT count(*) FROM events"), "3");
+}
+
+TEST_F(FactWriterTest, ARollbackLeavesNothingInTablesOrMemory) {
+  auto event = make_event(EventType::kPageView, 1, kNoon);
+  auto out = writer();
+  ASSERT_TRUE(out->begin());
+  ASSERT_TRUE(out->add_events(events_partition(), {&event, 1}));
+  ASSERT_TRUE(out->add_item_change({{"items", PartitionId(0)}, Offset(0), kNoon},
+                                   R"({"op":"put","id":"p1","attributes":{}})"));
+  EXPECT_EQ(out->rows(), 2u);
+  out->rollback();
+  EXPECT_EQ(cell("SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM items) + "
+                 "(SELECT count(*) FROM _offsets)"),
+            "0");
+  EXPECT_THAT(out->books(), IsEmpty());
+
+  ASSERT_TRUE(write(*out, {&event, 1}));  // not a duplicate: it never got in
+  EXPECT_EQ(cell("SELECT count(*) FROM events"), "1");
+}
+
+TEST_F(FactWriterTest, ATransactionThatFailsAtCommitLeavesNothing) {
+  auto event = make_event(EventType::kPageView, 1, kNoon);
+  auto bad = make_event(EventType::kPageView, 2, kNoon);
+  bad.message_id = {};  // NOT NULL in the table
+  auto out = writer();
+  const auto failed = write(*out, std::array{event, bad});
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, Code::kInvalid);
+  EXPECT_EQ(cell("SELECT count(*) FROM events"), "0");
+  ASSERT_TRUE(write(*out, {&event, 1}));
+  EXPECT_EQ(cell("SELECT count(*) FROM events"), "1");
+}
+
+TEST_F(FactWriterTest, AFullDiskIsToldBeforeAnythingIsTouched) {
+  auto event = make_event(EventType::kPageView, 1, kNoon);
+  auto out = writer();
+  env_.free_bytes_are = 1 << 20;
+  const auto refused = out->begin();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kNoSpace);
+  env_.free_bytes_are.reset();
+  EXPECT_TRUE(write(*out, {&event, 1}));
+}
+
+TEST_F(FactWriterTest, ManyChunksInOneTransaction) {
+  std::vector<Event> events;
+  for (std::uint64_t i = 0; i < 5000; ++i) events.push_back(make_event(EventType::kPageView, i, kNoon));
+  auto out = writer();
+  ASSERT_TRUE(write(*out, events));
+  EXPECT_EQ(cell("SELECT count(DISTINCT log_offset) || ' ' || sum(log_offset) FROM events"), "5000 12497500");
+}
+
+}  // namespace
+}  // namespace millrace

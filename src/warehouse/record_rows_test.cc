@@ -1,0 +1,118 @@
+#include <gmock/gmock.h>
+
+#include "warehouse/fact_writer.h"
+#include "warehouse/warehouse_testing.h"
+
+namespace millrace {
+namespace {
+
+using testing::ElementsAre;
+
+constexpr TimeUs kNoon = 1'752'000'000 * kSecondUs;  // 2025-07-08T18:40:00Z
+
+class RecordWriterTest : public WarehouseTest {
+ protected:
+  void SetUp() override { out_ = writer(); }
+
+  /// Write records of one topic in one transaction.
+  template <class Add>
+  Status write_all(std::vector<std::string> values, Add add) {
+    MILLRACE_TRY(out_->begin());
+    for (auto& value : values) {
+      const auto size = value.size();
+      value.append(64, ' ');
+      const RecordPlace place{partition_, Offset(next_++), kNoon};
+      MILLRACE_TRY(add(place, std::string_view(value).substr(0, size)));
+    }
+    return out_->commit();
+  }
+  Status items(std::vector<std::string> values) {
+    return write_all(std::move(values), [&](const auto&... args) { return out_->add_item_change(args...); });
+  }
+  Status users(std::vector<std::string> values) {
+    return write_all(std::move(values), [&](const auto&... args) { return out_->add_user_change(args...); });
+  }
+  Status answers(std::vector<std::string> values) {
+    return write_all(std::move(values),
+                     [&](const auto&... args) { return out_->add_recommendation(args...); });
+  }
+
+  TopicPartition partition_{"items", PartitionId(0)};
+  std::uint64_t next_ = 0;
+  std::unique_ptr<FactWriter> out_;
+};
+
+TEST_F(RecordWriterTest, PutsReplacesAndDeletesItems) {
+  ASSERT_TRUE(
+      items({R"({"op":"put","id":"p1","attributes":{"name":"Rake","category":"Garden/Tools","price":"19.90",)"
+             R"("currency":"EUR","colour":["red"]}})",
+             R"({"op":"put","id":"p2","attributes":{"price":0.1,"available":false}})"}));
+  EXPECT_THAT(
+      rows("SELECT item_id, name, category_top, price, currency, available, attributes->>'$.colour[0]' "
+           "FROM items ORDER BY item_id"),
+      ElementsAre("p1|Rake|Garden|19.9000|EUR|true|red", "p2|NULL|NULL|0.1000|NULL|false|NULL"));
+  ASSERT_TRUE(items({R"({"op":"put","id":"p1","attributes":{"name":"Fork"}})", R"({"op":"delete","id":"p2"})",
+                     R"({"op":"put","id":"p3","attributes":{"name":"Old"}})",
+                     R"({"op":"put","id":"p3","attributes":{"name":"New"}})"}));
+  EXPECT_THAT(rows("SELECT item_id, name, log_offset FROM items ORDER BY item_id"),
+              ElementsAre("p1|Fork|2", "p3|New|5"));
+}
+
+TEST_F(RecordWriterTest, WritesUsers) {
+  ASSERT_TRUE(users({R"({"op":"put","id":"u\u00e41","attributes":{"country":"DE","tier":3}})"}));
+  EXPECT_THAT(rows("SELECT user_id, country, attributes->>'$.tier' FROM users"), ElementsAre("uä1|DE|3"));
+}
+
+TEST_F(RecordWriterTest, RefusesWhatIsNoChange) {
+  for (const auto* bad : {"", "[]", "{}", R"({"op":"put"})", R"({"op":"drop","id":"p1"})",
+                          R"({"op":"put","id":"p1")", R"({"op":"put","id":""})"}) {
+    const auto done = items({bad});
+    ASSERT_FALSE(done) << bad;
+    EXPECT_EQ(done.error().code, Code::kInvalid) << bad;
+    out_->rollback();
+  }
+  EXPECT_EQ(cell("SELECT count(*) FROM items"), "0");
+}
+
+TEST_F(RecordWriterTest, WritesOneRowForEachItemServed) {
+  ASSERT_TRUE(answers(
+      {R"({"recommendation_id":"r1","served_us":1752000000000000,"kind":"recommend","user":"u1","session":null,)"
+       R"("placement":"home","model":"popular@1","fallback":null,"latency_us":412,"items":[)"
+       R"({"id":"p1","score":0.5,"source":"popular","reason":{"code":"popular","text":"Sold \"most\"","because":[]}},)"
+       R"({"id":"p2","score":0.25,"source":"cooccurrence","reason":{"because":["p7"]}}],"request":{"n":2}})",
+       R"({"recommendation_id":"r2","fallback":"error","items":[]})"}));
+  EXPECT_THAT(
+      rows("SELECT recommendation_id, dt, user_id, session_id, model, fallback, latency_us, position, "
+           "item_id, score, "
+           "candidate_source, reason_code, reason_text, because, request, event_index FROM recommendations "
+           "ORDER BY ALL"),
+      ElementsAre(
+          "r1|2025-07-08|u1|NULL|popular@1|NULL|412|1|p1|0.5|popular|popular|Sold \"most\"|[]|{\"n\":2}|0",
+          "r1|2025-07-08|u1|NULL|popular@1|NULL|412|2|p2|0.25|cooccurrence|NULL|NULL|[\"p7\"]|{\"n\":2}|1",
+          "r2|2025-07-08|NULL|NULL|NULL|error|NULL|0|NULL|NULL|NULL|NULL|NULL|NULL|NULL|0"));
+  EXPECT_FALSE(answers({R"({"items":[]})"}));
+}
+
+TEST_F(RecordWriterTest, QuarantineKeepsRawBytesAndCountsByTopic) {
+  const TopicPartition refused{"quarantine", PartitionId(0)};
+  ASSERT_TRUE(out_->begin());
+  ASSERT_TRUE(out_->add_quarantine({refused, Offset(0), kNoon}, {.received_time = kNoon,
+                                                                 .stage = "collect",
+                                                                 .code = "invalid",
+                                                                 .message = "must be a number",
+                                                                 .where = "batch[3].price",
+                                                                 .raw = std::string_view("\x00\xFF{", 3)}));
+  ASSERT_TRUE(out_->add_quarantine({events_partition(), Offset(9), kNoon},
+                                   {.received_time = kNoon, .stage = "decode", .events = 4, .raw = "x"}));
+  ASSERT_TRUE(out_->commit());
+  EXPECT_THAT(
+      rows(
+          "SELECT stage, where_, hex(raw), events, first_attempt_time, log_topic, log_offset FROM quarantine "
+          "ORDER BY stage"),
+      ElementsAre("collect|batch[3].price|00FF7B|1|NULL|quarantine|0", "decode|NULL|78|4|NULL|events|9"));
+  EXPECT_EQ(out_->books().at(refused), (BookEntry{.applied = 1}));
+  EXPECT_EQ(out_->books().at(events_partition()), (BookEntry{.quarantined = 4}));
+}
+
+}  // namespace
+}  // namespace millrace

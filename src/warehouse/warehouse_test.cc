@@ -1,0 +1,100 @@
+#include "warehouse/warehouse.h"
+
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "warehouse/duck.h"
+#include "warehouse/migrations.h"
+#include "warehouse/warehouse_testing.h"
+
+namespace millrace {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsSupersetOf;
+
+TEST_F(WarehouseTest, MakesItsTablesOnceAndFindsThemAgain) {
+  const auto tables = rows("SELECT table_name FROM information_schema.tables");
+  EXPECT_THAT(tables, IsSupersetOf({"visits", "events", "order_lines", "event_items", "items", "users",
+                                    "recommendations", "quarantine", "item_interactions", "_offsets",
+                                    "_books", "_migrations"}));
+  const auto applied = rows("FROM _migrations");
+  reopen();
+  EXPECT_EQ(rows("FROM _migrations"), applied);
+  EXPECT_EQ(applied.size(), embedded_migrations().size());
+}
+
+TEST_F(WarehouseTest, RefusesTheFilesOfANewerVersion) {
+  execute("INSERT INTO _migrations VALUES (999, '999_future', now()::TIMESTAMP)");
+  warehouse_.reset();
+  const auto opened = Warehouse::open(env_, options());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Code::kInvalid);
+  EXPECT_THAT(opened.error().message, HasSubstr("newer Millrace"));
+}
+
+TEST_F(WarehouseTest, AMigrationThatFailsLeavesNothing) {
+  auto connection = warehouse_->connect().value();
+  auto steps = embedded_migrations();
+  steps.push_back({"900_good", "CREATE TABLE good (a INTEGER)"});
+  steps.push_back({"901_bad", "CREATE TABLE half (a INTEGER); CREATE TABLE half (a INTEGER)"});
+  const auto done = migrate(connection, steps, 0);
+  ASSERT_FALSE(done);
+  EXPECT_THAT(done.error().message, HasSubstr("901_bad"));
+  const auto tables = rows("SELECT table_name FROM information_schema.tables");
+  EXPECT_THAT(tables, Contains("good"));
+  EXPECT_THAT(tables, testing::Not(Contains("half")));
+}
+
+TEST_F(WarehouseTest, MigrationNumbersHaveNoGaps) {
+  std::size_t number = 0;
+  for (const auto& migration : embedded_migrations()) {
+    EXPECT_EQ(std::stoul(std::string(migration.name.substr(0, 3))), ++number);
+  }
+}
+
+TEST_F(WarehouseTest, ReachesNoFilesAndLocksItsSettings) {
+  auto connection = warehouse_->connect().value();
+  for (const auto* sql :
+       {"SELECT * FROM read_text('/etc/passwd')", "COPY events TO '/tmp/x.csv'", "ATTACH 'y.db'",
+        "SET enable_external_access = true", "SET threads = 8", "LOAD httpfs"}) {
+    EXPECT_FALSE(connection.execute(sql)) << sql;
+  }
+}
+
+TEST_F(WarehouseTest, SpillsBesideTheFileWhenMemoryIsShort) {
+  warehouse_.reset();
+  auto small = options();
+  small.memory_bytes_max = 64 << 20;
+  warehouse_ = Warehouse::open(env_, small).value();
+  EXPECT_EQ(
+      cell("SELECT count(*) FROM (SELECT range AS a, hash(range) AS b FROM range(6000000) ORDER BY b, a)"),
+      "6000000");
+}
+
+TEST_F(WarehouseTest, AnotherProcessIsToldThatTheFileIsTaken) {
+  const auto child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const auto opened = Warehouse::open(env_, options());
+    ::_exit(!opened && opened.error().code == Code::kExists ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST_F(WarehouseTest, AFileThatIsNoDatabaseIsCorrupt) {
+  warehouse_.reset();
+  ASSERT_TRUE(write_file_atomically(env_, options().path, std::string(10'000, 'x')));
+  std::filesystem::remove(options().path.string() + ".wal");
+  const auto opened = Warehouse::open(env_, options());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Code::kCorrupt) << opened.error().message;
+}
+
+}  // namespace
+}  // namespace millrace
