@@ -33,7 +33,7 @@ std::string id_column(const std::vector<std::string>& columns, Produce produce) 
 }
 
 std::string_view topic_of(Produce produce) {
-  return produce == Produce::kItems ? kItemsTopic : kUsersTopic;
+  return produce == Produce::kEvents ? kEventsTopic : produce == Produce::kItems ? kItemsTopic : kUsersTopic;
 }
 
 }  // namespace
@@ -59,11 +59,12 @@ void FileIngest::report(const FileReader& file) const {
 }
 
 /// Learn the content's hash; return whether there is anything to do.
-Result<bool> FileIngest::begin(bool again) {
+Result<bool> FileIngest::begin(std::string_view topic, bool again) {
+  topic_ = topic;
   MILLRACE_ASSIGN(content_, hash_file(context_.env, path_));
   content_hex_ = to_hex(content_);
   if (again) return true;
-  MILLRACE_ASSIGN(const auto loaded, context_.ledger.find(content_, source_));
+  MILLRACE_ASSIGN(const auto loaded, context_.ledger.find(content_, source_, topic_));
   was_loaded_before_ = loaded.has_value();
   return !was_loaded_before_;
 }
@@ -78,7 +79,7 @@ Status FileIngest::finish(Status read, const Hash128& content_read) {
   if (!read) return read;
   if (content_read != content_)
     return fail(Code::kInvalid, "the file was changed while it was read", path_.string());
-  return context_.ledger.remember({content_, source_, path_.string(), counts_.rows, counts_.events,
+  return context_.ledger.remember({content_, source_, topic_, path_.string(), counts_.rows, counts_.events,
                                    counts_.quarantined, context_.env.now()});
 }
 
@@ -108,7 +109,7 @@ Status FileIngest::add_split(const BodySplit& split) {
 }
 
 Status FileIngest::load_events(CodecId codec, bool again) {
-  MILLRACE_ASSIGN(const bool wanted, begin(again));
+  MILLRACE_ASSIGN(const bool wanted, begin(kEventsTopic, again));
   if (!wanted) return {};
   MILLRACE_ASSIGN(auto file, FileReader::open(context_.env, path_));
   JsonElements elements(std::move(file), context_.limits.event_bytes_max);
@@ -163,7 +164,7 @@ Result<FileIngest::Opened> FileIngest::open_rows(const Mapping* mapping, Produce
 }
 
 Status FileIngest::load_rows(const Mapping* mapping, Produce produce, bool again) {
-  MILLRACE_ASSIGN(const bool wanted, begin(again));
+  MILLRACE_ASSIGN(const bool wanted, begin(topic_of(produce), again));
   if (!wanted) return {};
   MILLRACE_ASSIGN(const auto opened, open_rows(mapping, produce));
   auto status = read_rows(opened);

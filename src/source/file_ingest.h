@@ -49,7 +49,7 @@ class FileIngest {
     Mapping mapping;
   };
 
-  Result<bool> begin(bool again);
+  Result<bool> begin(std::string_view topic, bool again);
   Status finish(Status read, const Hash128& content_read);
   Status read_events(JsonElements& elements, CodecId codec);
   Status add_element(const Row& row, CodecId codec);
@@ -68,6 +68,7 @@ class FileIngest {
   const Context context_;
   const Path path_;
   const std::string source_;
+  std::string topic_;
   Hash128 content_;
   std::string content_hex_;
   IngestCounts counts_;

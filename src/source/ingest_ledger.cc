@@ -12,10 +12,10 @@ constexpr const char* kSchema =
     "PRAGMA journal_mode = WAL;"
     "PRAGMA synchronous = FULL;"
     "CREATE TABLE IF NOT EXISTS files("
-    "  content TEXT NOT NULL, source TEXT NOT NULL, path TEXT NOT NULL,"
+    "  content TEXT NOT NULL, source TEXT NOT NULL, topic TEXT NOT NULL, path TEXT NOT NULL,"
     "  row_count INTEGER NOT NULL, event_count INTEGER NOT NULL, quarantined_count INTEGER NOT NULL,"
     "  loaded_at_us INTEGER NOT NULL,"
-    "  PRIMARY KEY (content, source)"
+    "  PRIMARY KEY (content, source, topic)"
     ") STRICT";
 
 Error problem_of(sqlite3* database) {
@@ -84,14 +84,15 @@ Result<std::unique_ptr<IngestLedger>> IngestLedger::open(const Path& path) {
   return std::unique_ptr<IngestLedger>(new IngestLedger(std::move(database)));
 }
 
-Result<std::optional<LoadedFile>> IngestLedger::find(const Hash128& content, std::string_view source) const {
+Result<std::optional<LoadedFile>> IngestLedger::find(const Hash128& content, std::string_view source,
+                                                     std::string_view topic) const {
   const std::lock_guard lock(mutex_);
   Statement select(database_.get(),
                    "SELECT path, row_count, event_count, quarantined_count, loaded_at_us FROM files "
-                   "WHERE content = ?1 AND source = ?2");
-  MILLRACE_ASSIGN(const bool found, select.bind(to_hex(content)).bind(source).step());
+                   "WHERE content = ?1 AND source = ?2 AND topic = ?3");
+  MILLRACE_ASSIGN(const bool found, select.bind(to_hex(content)).bind(source).bind(topic).step());
   if (!found) return std::nullopt;
-  LoadedFile file{content, std::string(source), select.text(0)};
+  LoadedFile file{content, std::string(source), std::string(topic), select.text(0)};
   file.rows = static_cast<std::uint64_t>(select.integer(1));
   file.events = static_cast<std::uint64_t>(select.integer(2));
   file.quarantined = static_cast<std::uint64_t>(select.integer(3));
@@ -101,8 +102,8 @@ Result<std::optional<LoadedFile>> IngestLedger::find(const Hash128& content, std
 
 Status IngestLedger::remember(const LoadedFile& file) {
   const std::lock_guard lock(mutex_);
-  Statement insert(database_.get(), "INSERT OR REPLACE INTO files VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)");
-  insert.bind(to_hex(file.content)).bind(file.source).bind(file.path);
+  Statement insert(database_.get(), "INSERT OR REPLACE INTO files VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+  insert.bind(to_hex(file.content)).bind(file.source).bind(file.topic).bind(file.path);
   insert.bind(static_cast<std::int64_t>(file.rows)).bind(static_cast<std::int64_t>(file.events));
   insert.bind(static_cast<std::int64_t>(file.quarantined)).bind(file.loaded_at);
   MILLRACE_TRY(insert.step());

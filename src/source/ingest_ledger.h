@@ -20,6 +20,7 @@ namespace millrace {
 struct LoadedFile {
   Hash128 content;
   std::string source;
+  std::string topic;  ///< what it was loaded as: "events", "items", "users"
   std::string path;
   std::uint64_t rows = 0;
   std::uint64_t events = 0;
@@ -27,14 +28,15 @@ struct LoadedFile {
   TimeUs loaded_at = 0;
 };
 
-/// Remembers, durably, which files were loaded: by content and source, whatever their names.
+/// Remembers, durably, which files were loaded: by content, source and topic, whatever their names.
 /// Threads: any method from any thread.
 class IngestLedger {
  public:
   /// Errors: kIo, kDenied, kCorrupt.
   static Result<std::unique_ptr<IngestLedger>> open(const Path& path);
 
-  Result<std::optional<LoadedFile>> find(const Hash128& content, std::string_view source) const;
+  Result<std::optional<LoadedFile>> find(const Hash128& content, std::string_view source,
+                                         std::string_view topic) const;
 
   /// Remember a file whose records are durable; again replaces what was known of it.
   Status remember(const LoadedFile& file);
