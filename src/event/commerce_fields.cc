@@ -1,5 +1,7 @@
 #include "event/commerce_fields.h"
 
+#include <bit>
+
 namespace millrace {
 
 using enum CommerceField;
@@ -7,22 +9,25 @@ using enum CommerceField;
 void CommerceFields::put(CommerceField field, std::string_view key, std::string_view raw, EventDraft& draft) {
   if (field == kUnknown) {
     draft.properties().put(key, raw);
-  } else if (!json::is_null(raw)) {
+  } else if (json::is_null(raw)) {
+    drop(field);  // of a field given twice the last counts
+  } else {
     at(field) = {key, raw};
+    present_ |= bit(field);
   }
 }
 
 /// Read a field and take it out of what is left over. In a lenient event one that cannot be read stays.
 template <class T, class Read>
 Status CommerceFields::take(CommerceField field, T& into, Read read) {
-  Given& given = at(field);
-  if (given.raw.empty()) return {};
+  if (!has(field)) return {};
+  const Given& given = at(field);
   auto result = read(given.raw);
   if (!result) {
     return is_lenient_ ? Status{} : fail(json::under(given.key, std::move(result).error()));
   }
   into = *result;
-  given.raw = {};
+  drop(field);
   return {};
 }
 
@@ -64,6 +69,7 @@ Status CommerceFields::apply_value(EventDraft& draft) {
 }
 
 Status CommerceFields::apply_one_item(EventDraft& draft) {
+  if (!has(kProductId) && !has(kSku)) return {};
   EventBatch& batch = draft.batch();
   EventItem item;
   MILLRACE_TRY(take_id(kProductId, item.item_id, batch));
@@ -82,11 +88,11 @@ Status CommerceFields::apply_one_item(EventDraft& draft) {
 }
 
 Status CommerceFields::apply_items(EventDraft& draft) {
-  Given& products = at(kProducts);
-  if (products.raw.empty()) return apply_one_item(draft);
+  if (!has(kProducts)) return apply_one_item(draft);
+  const Given& products = at(kProducts);
   auto status = read_item_array(products.raw, products.key, draft);
   if (status) {
-    products.raw = {};
+    drop(kProducts);
     return {};
   }
   if (!is_lenient_) return fail(json::under(products.key, std::move(status).error()));
@@ -136,8 +142,9 @@ Status CommerceFields::apply(EventDraft& draft) {
   MILLRACE_TRY(take_id(kListId, draft.event().list_id, draft.batch()));
   MILLRACE_TRY(take_id(kSessionId, draft.event().session_id, draft.batch()));
   MILLRACE_TRY(take_id(kRecommendationId, draft.event().recommendation_id, draft.batch()));
-  for (const Given& given : given_) {
-    if (!given.raw.empty()) draft.properties().put(given.key, given.raw);
+  for (; present_ != 0; present_ &= present_ - 1) {
+    const Given& given = given_[static_cast<std::size_t>(std::countr_zero(present_))];
+    draft.properties().put(given.key, given.raw);
   }
   return {};
 }

@@ -62,7 +62,9 @@ class CommerceFields {
   };
 
   Given& at(CommerceField field) { return given_[static_cast<std::size_t>(field)]; }
-  bool has(CommerceField field) { return !at(field).raw.empty(); }
+  static std::uint32_t bit(CommerceField field) { return 1u << static_cast<unsigned>(field); }
+  bool has(CommerceField field) const { return (present_ & bit(field)) != 0; }
+  void drop(CommerceField field) { present_ &= ~bit(field); }
 
   template <class T, class Read>
   Status take(CommerceField field, T& into, Read read);
@@ -78,7 +80,9 @@ class CommerceFields {
   Status apply_by_type(EventDraft& draft);
   Status apply_currency(EventDraft& draft);
 
-  std::array<Given, static_cast<std::size_t>(CommerceField::kUnknown)> given_{};
+  static_assert(static_cast<unsigned>(CommerceField::kUnknown) <= 32, "one bit for each field");
+  std::array<Given, static_cast<std::size_t>(CommerceField::kUnknown)> given_;  ///< where `present_` says so
+  std::uint32_t present_ = 0;
   bool is_lenient_ = false;
 };
 
