@@ -64,8 +64,6 @@ class Demo {
 
  private:
   Status load_history();
-  Status wait_loaded(DurationUs limit);
-  Status wait_recommendations(const SimPerson& person);
   Status show_person(const SimPerson& person);
   std::string status_line(DurationUs since_last_us);
 
@@ -96,7 +94,8 @@ Status Demo::prepare() {
   fmt::print("A shop with {} products and {} customers is open.\n", simulator_->world().products().size(),
              simulator_->world().people().size());
   MILLRACE_TRY(load_history());
-  return wait_loaded(kMinuteUs);
+  MILLRACE_TRY(platform_->wait_ready(kMinuteUs));
+  return platform_->wait_caught_up(kMinuteUs);
 }
 
 Status Demo::load_history() {
@@ -119,24 +118,13 @@ Status Demo::load_history() {
   return env_.remove(file);
 }
 
-Status Demo::wait_loaded(DurationUs limit) {
-  MILLRACE_TRY(platform_->wait_ready(limit));
-  const DurationUs end = env_.steady_now() + limit;
-  for (;;) {
-    MILLRACE_ASSIGN(const Books books, platform_->books());
-    if (books.events.pending == 0 && books.quarantine.pending == 0) return {};
-    if (env_.steady_now() > end)
-      return fail(Code::kDeadline, fmt::format("{} events are still being loaded", books.events.pending));
-    env_.sleep_for(20 * kMillisecondUs);
-  }
-}
-
 Status Demo::show_person(const SimPerson& person) {
   MILLRACE_ASSIGN(const HttpResponse answer, client_->get("/v1/recommendations?n=4&user=" + person.user_id));
   MILLRACE_TRY(check_answer(answer));
   const SimWorld& world = simulator_->world();
   fmt::print("\n  {} from {}:\n", person.user_id, person.city);
-  for (const json& item : json::parse(answer.body)["items"]) {
+  const json body = json::parse(answer.body);
+  for (const json& item : body["items"]) {
     const std::size_t product = world.find_product(item["id"].get<std::string>());
     const std::string name =
         product < world.products().size() ? world.products()[product].name : item["id"].get<std::string>();
@@ -145,21 +133,7 @@ Status Demo::show_person(const SimPerson& person) {
   return {};
 }
 
-/// Wait until the recommender, which follows the log on its own, has taken in the history.
-Status Demo::wait_recommendations(const SimPerson& person) {
-  const DurationUs end = env_.steady_now() + kMinuteUs;
-  for (;;) {
-    MILLRACE_ASSIGN(const HttpResponse answer,
-                    client_->get("/v1/recommendations?n=4&user=" + person.user_id));
-    const json body = json::parse(answer.body, nullptr, false);
-    if (body.is_object() && body["items"].size() == 4 && body["fallback"].is_null()) return {};
-    if (env_.steady_now() > end) return fail(Code::kDeadline, "no recommendations yet: " + answer.body);
-    env_.sleep_for(50 * kMillisecondUs);
-  }
-}
-
 Status Demo::show_people() {
-  MILLRACE_TRY(wait_recommendations(simulator_->world().people().back()));
   fmt::print("\nRecommended to three of them, and why:\n");
   for (std::size_t i = 0; i < kShownPeople; ++i)
     MILLRACE_TRY(
@@ -220,7 +194,7 @@ Status Demo::go_live() {
 Status Demo::finish() {
   const SimulatorStats stats = simulator_->stats();
   simulator_.reset();
-  MILLRACE_TRY(wait_loaded(kMinuteUs));
+  MILLRACE_TRY(platform_->wait_caught_up(kMinuteUs));
   MILLRACE_ASSIGN(const Books books, platform_->books());
   platform_->stop(kStopGrace);
   fmt::print("\nSummary\n  visits            {}\n  events            {} sent, {} acknowledged\n",

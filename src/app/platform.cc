@@ -181,6 +181,19 @@ Status Platform::wait_ready(DurationUs limit) {
   return {};
 }
 
+Status Platform::wait_caught_up(DurationUs limit) {
+  const DurationUs end = env_.steady_now() + limit;
+  for (;;) {
+    MILLRACE_ASSIGN(const Books now, books());
+    if (now.events.pending == 0 && now.quarantine.pending == 0 && recommend_job_->caught_up()) break;
+    if (env_.steady_now() > end)
+      return fail(Code::kDeadline, fmt::format("{} events are still being taken in", now.events.pending));
+    env_.sleep_for(20 * kMillisecondUs);
+  }
+  recommender_->refresh();
+  return {};
+}
+
 Result<Books> Platform::books() const {
   return draw_up_books(*log_, load_job_->position());
 }

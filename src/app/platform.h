@@ -61,6 +61,9 @@ class Platform {
   /// Wait until the recommender has been rebuilt. Errors: kDeadline.
   Status wait_ready(DurationUs limit);
 
+  /// Wait until the warehouse and the recommender have taken in all that is logged. Errors: kDeadline.
+  Status wait_caught_up(DurationUs limit);
+
   Result<Books> books() const;
   const ServingStats& serving() const { return serving_; }
   const Collector& collector() const { return *collector_; }

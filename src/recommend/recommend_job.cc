@@ -1,5 +1,6 @@
 #include "recommend/recommend_job.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -73,6 +74,7 @@ class Following final : public RecommendJob {
   Status start() override;
   Result<StepResult> step() override;
   bool ready() const override { return ready_; }
+  bool caught_up() const override;
 
  private:
   void put_items(std::span<const CatalogueItem> rows);
@@ -89,7 +91,9 @@ class Following final : public RecommendJob {
   Warehouse& warehouse_;
   Recommender& recommender_;
   const RecommendJobOptions options_;
-  std::map<TopicPartition, Offset> cursors_;
+  std::map<TopicPartition, Offset> cursors_;  ///< of the job's thread
+  mutable std::mutex reached_mutex_;
+  std::map<TopicPartition, Offset> reached_;  ///< the cursors after the last step; guarded by reached_mutex_
   std::unique_ptr<Refresher> refresher_;
   std::atomic<bool> ready_ = false;
 };
@@ -188,7 +192,17 @@ Result<StepResult> Following::step() {
     MILLRACE_ASSIGN(const bool more, follow(partition, cursor));
     result.more |= more;
   }
+  const std::lock_guard lock(reached_mutex_);
+  reached_ = cursors_;
   return result;
+}
+
+bool Following::caught_up() const {
+  const std::lock_guard lock(reached_mutex_);
+  return !reached_.empty() && std::all_of(reached_.begin(), reached_.end(), [this](const auto& entry) {
+    const auto stats = log_.stats(entry.first);
+    return stats && entry.second >= stats->end;
+  });
 }
 
 /// Take in the next batch of one partition; return whether there was one.

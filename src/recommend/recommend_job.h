@@ -30,6 +30,9 @@ class RecommendJob : public Job {
 
   /// Return whether the rebuild is done; before, answers are what little is known. Threads: any.
   virtual bool ready() const = 0;
+
+  /// Return whether it has taken in all that is in the log now. Threads: any.
+  virtual bool caught_up() const = 0;
 };
 
 }  // namespace millrace

@@ -171,7 +171,8 @@ class CatalogueRoutes : public std::enable_shared_from_this<CatalogueRoutes> {
       const Result<std::string> result = queries_.run(sql);
       if (!result) return exchange->send_error(result.error());
       json items = json::array();
-      for (const json& row : json::parse(*result)["rows"])
+      const json rows = json::parse(*result)["rows"];
+      for (const json& row : rows)
         items.push_back({{"id", row[0]}, {"attributes", json::parse(row[1].get<std::string>())}});
       answer(items, *exchange);
     });

@@ -22,7 +22,6 @@ export class Browser {
   static async start() {
     const browser = new Browser();
     browser.profile = await temporaryDir();
-    browser.pages = [];
     browser.chromium = await chromium.launch({
       executablePath: executable,
       args: [
@@ -59,6 +58,11 @@ export class Browser {
     page.on('pageerror', (error) => page.complaints.push(String(error)));
     await page.goto(url);
     return page;
+  }
+
+  /** Close all pages: each one open goes on drawing. */
+  async closePages() {
+    for (const context of this.chromium.contexts()) await context.close();
   }
 
   async close() {

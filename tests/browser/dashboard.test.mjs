@@ -1,7 +1,7 @@
 // The dashboard (C3) in a real browser, fed by the real server. The books of every event (promise 3).
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Server, temporaryDir } from '../support/millrace.mjs';
 import { assertSound, Browser, eventually, noBrowser, picture, seeAll, sizes } from './browser.mjs';
@@ -11,6 +11,7 @@ let browser;
 before(async () => {
   if (!noBrowser) browser = await Browser.start();
 });
+afterEach(() => browser?.closePages());
 after(() => browser?.close());
 
 const textOf = (page, id) => page.getByTestId(id).first().innerText();

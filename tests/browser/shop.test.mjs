@@ -1,7 +1,7 @@
 // The example shop in a real browser: what a person does there changes what is recommended (E7), and a page
 // whose call fails shows its last list (E18).
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { Server } from '../support/millrace.mjs';
 import { assertSound, Browser, eventually, noBrowser, picture, seeAll, sizes } from './browser.mjs';
 
@@ -10,6 +10,7 @@ let browser;
 before(async () => {
   if (!noBrowser) browser = await Browser.start();
 });
+afterEach(() => browser?.closePages());
 after(() => browser?.close());
 
 const rail = (page) => page.getByTestId('rail').getByRole('listitem');

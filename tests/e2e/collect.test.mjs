@@ -59,7 +59,7 @@ test('one bad event does not stop its batch', async () => {
   assert.deepEqual(await answer.json(), { success: true, accepted: 2, quarantined: 1 });
   assert.deepEqual(await rowsOf('good-1'), [['item_view']]);
   assert.deepEqual(await rowsOf('good-2'), [['item_view']]);
-  const [[code, message]] = await quarantined("raw LIKE '%bad-time%'");
+  const [[code, message]] = await quarantined("decode(raw) LIKE '%bad-time%'");
   assert.equal(code, 'invalid');
   assert.match(message, /yesterday/);
 });
@@ -139,6 +139,7 @@ test('a slow client is cut off while others are served', { timeout: 60_000 }, as
   const slow = net.connect(Number(port), hostname);
   await once(slow, 'connect');
   slow.on('error', () => {});
+  slow.resume();  // a socket nobody reads never says that it was closed
   slow.write('POST /v1/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{"batch"');
   assert.equal((await server.post('/v1/track', track('meanwhile'))).status, 200);
   const closed = await Promise.race([once(slow, 'close').then(() => true), new Promise((r) => setTimeout(() => r(false), 45_000))]);
