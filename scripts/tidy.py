@@ -129,14 +129,14 @@ def check_functions(project):
 
 
 def check_headers(project):
-    """A quoted include exists; every header is included by something."""
+    """A quoted include exists, or is made from its .in file; every header is included by something."""
     used = set()
     for path in project.cpp():
         for line, included, quoted in project.includes[path]:
             target = project.resolve(path, included)
             if target and target != path:
                 used.add(target)
-            elif quoted and layer_of(f"src/{included}") in LAYERS:
+            elif quoted and layer_of(f"src/{included}") in LAYERS and f"src/{included}.in" not in project.paths:
                 yield f"{path}:{line}: {included} does not exist"
     for path in project.cpp():
         if path.endswith(".h") and path not in used:

@@ -131,6 +131,9 @@ class DeadFiles(TidyCase):
     def test_a_header_that_does_not_exist(self):
         self.assert_finding(tidy.check_headers, {"src/base/a.cc": '#include "base/gone.h"\n'}, "base/gone.h does not exist")
 
+    def test_a_header_that_the_build_makes(self):
+        self.assert_clean(tidy.check_headers, {"src/base/a.cc": '#include "base/made.h"\n', "src/base/made.h.in": ""})
+
     def test_a_script_that_nothing_names(self):
         self.assert_finding(tidy.check_unused_files, {"scripts/old.sh": "", "Makefile": "new.sh"}, "scripts/old.sh")
 
