@@ -2,6 +2,7 @@
 // recommender finds them; where there are none to find, it does as well as popularity and no better.
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,9 @@ struct HitRates {
   double popular = 0;      ///< share that was among the ten most popular
 };
 
-/// Hand one visit's actions to the recommender.
-void apply_visit(Recommender& recommender, const SimWorld& world, SimVisit visit) {
+/// Hand one visit's actions to the recommender; add the products looked at to `seen`.
+void apply_visit(Recommender& recommender, const SimWorld& world, SimVisit visit,
+                 std::set<std::size_t>& seen) {
   std::size_t n = 0;
   while (const auto action = visit.next({})) {
     if (!action->product && action->type != EventType::kPurchase) continue;
@@ -36,6 +38,7 @@ void apply_visit(Recommender& recommender, const SimWorld& world, SimVisit visit
             {.item_id = world.products()[line.product].id, .quantity = Decimal::from_integer(line.quantity)});
     } else {
       items.push_back({.item_id = world.products()[*action->product].id});
+      seen.insert(*action->product);
     }
     const std::string message_id = visit.session_id() + std::to_string(n++);
     Event event{.type = action->type,
@@ -62,20 +65,25 @@ HitRates measure(bool shuffle_tastes) {
   options.model.deadline = kMinuteUs;
   Recommender recommender(Env::system(), options);
   const TimeUs start = Env::system().now() - 10 * kDayUs;
+  std::vector<std::set<std::size_t>> seen(kPeople);
   for (std::uint64_t visit = 0; visit < kPeople * kVisitsEach; ++visit)
     apply_visit(
         recommender, world,
-        SimVisit(world, visit % kPeople, start + static_cast<TimeUs>(visit) * kMinuteUs, 1'000 + visit, {}));
+        SimVisit(world, visit % kPeople, start + static_cast<TimeUs>(visit) * kMinuteUs, 1'000 + visit, {}),
+        seen[visit % kPeople]);
   recommender.refresh();
 
   const std::vector<std::string> popular = ids_of(recommender.recommend({.user = "nobody", .n = kShown}));
   SimWorld::Random random(99);
   std::size_t draws = 0, hits = 0, popular_hits = 0;
-  for (const SimPerson& person : world.people()) {
-    const std::vector<std::string> shown =
-        ids_of(recommender.recommend({.user = person.user_id, .n = kShown}));
+  for (std::size_t person = 0; person < kPeople; ++person) {
+    const std::string& user = world.people()[person].user_id;
+    const std::vector<std::string> shown = ids_of(recommender.recommend({.user = user, .n = kShown}));
     for (std::size_t i = 0; i < kDrawsEach; ++i) {
-      const std::string& chosen = world.products()[world.choose_product(person, random)].id;
+      const std::size_t product = world.choose_product(world.people()[person], random);
+      // What somebody looked at before is no discovery, and is not recommended: only new things count.
+      if (seen[person].contains(product)) continue;
+      const std::string& chosen = world.products()[product].id;
       ++draws;
       hits += std::count(shown.begin(), shown.end(), chosen) > 0;
       popular_hits += std::count(popular.begin(), popular.end(), chosen) > 0;
