@@ -107,9 +107,19 @@ std::chrono::year_month_day date_of(TimeUs time) {
   return std::chrono::sys_days(std::chrono::days(days_since_epoch(time)));
 }
 
-std::string date_text(std::chrono::year_month_day date) {
-  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                     static_cast<unsigned>(date.day()));
+/// Write `value` with leading zeros. By hand, since every event written has a time in it.
+void append_digits(std::int64_t value, int digits, std::string& out) {
+  out.append(static_cast<std::size_t>(digits), '0');
+  for (auto at = out.rbegin(); digits > 0; --digits, ++at, value /= 10)
+    *at = static_cast<char>('0' + value % 10);
+}
+
+void append_date(std::chrono::year_month_day date, std::string& out) {
+  append_digits(static_cast<int>(date.year()), 4, out);
+  out += '-';
+  append_digits(static_cast<unsigned>(date.month()), 2, out);
+  out += '-';
+  append_digits(static_cast<unsigned>(date.day()), 2, out);
 }
 
 }  // namespace
@@ -122,16 +132,27 @@ Result<TimeUs> parse_time(std::string_view text) {
 
 std::string format_time(TimeUs time) {
   const DurationUs of_day = time - days_since_epoch(time) * kDayUs;
-  const auto seconds = of_day / kSecondUs;
   const auto fraction = of_day % kSecondUs;
-  auto text = fmt::format("{}T{:02}:{:02}:{:02}", date_text(date_of(time)), seconds / 3600, seconds / 60 % 60,
-                          seconds % 60);
-  if (fraction != 0) text += fmt::format(".{:06}", fraction);
-  return text + "Z";
+  std::string out;
+  out.reserve(sizeof "2024-07-01T09:00:00.123456Z");
+  append_date(date_of(time), out);
+  out += 'T';
+  append_digits(of_day / kHourUs, 2, out);
+  out += ':';
+  append_digits(of_day / kMinuteUs % 60, 2, out);
+  out += ':';
+  append_digits(of_day / kSecondUs % 60, 2, out);
+  if (fraction != 0) {
+    out += '.';
+    append_digits(fraction, 6, out);
+  }
+  return out += 'Z';
 }
 
 std::string format_date(TimeUs time) {
-  return date_text(date_of(time));
+  std::string out;
+  append_date(date_of(time), out);
+  return out;
 }
 
 std::int32_t days_since_epoch(TimeUs time) {
