@@ -57,10 +57,10 @@ def read_junit(path):
     """Return [(test program, case, reason)] of every skip that ctest's JUnit file tells of."""
     skips = []
     for test in ElementTree.parse(path).getroot().iter("testcase"):
-        name = test.get("name", "")
-        if test.get("status") == "disabled" or test.find("skipped") is not None:
-            skipped = test.find("skipped")
-            skips.append((name, "(whole)", skipped.get("message", "") if skipped is not None else "disabled"))
+        name, skipped = test.get("name", ""), test.find("skipped")
+        reason = "disabled" if test.get("status") == "disabled" else skipped.get("message", "") if skipped is not None else None
+        if reason is not None and not reason.startswith("Unable to find executable"):  # ctest calls that a failure
+            skips.append((name, "(whole)", reason))
         skips += [(name, case, reason) for case, reason in skipped_cases(test.findtext("system-out") or "")]
     return skips
 

@@ -151,7 +151,9 @@ def check_unused_files(project):
             continue
         whole_folder = rf"{re.escape(name.parent.name)}/\*|\*{re.escape(name.suffix)}\b"
         words = re.compile(rf"\b{re.escape(name.name)}|\b{re.escape(name.stem)}\b|{whole_folder}")
-        if not any(words.search(text) for other, text in project.texts.items() if other != path):
+        likely = (text for other, text in project.texts.items()
+                  if other != path and (name.stem in text or name.parent.name + "/*" in text or "*" + name.suffix in text))
+        if not any(words.search(text) for text in likely):
             yield f"{path}: nothing names this file; is it still used?"
 
 
