@@ -6,7 +6,7 @@ say() { printf '==> %s\n' "$*"; }
 # Print what to do about a failed command, judged by what it said in the file $1.
 advise() {
   if grep -qiE 'no space left|ENOSPC|not enough free disk space' "$1"; then
-    echo "The disk is full: free some (set-up needs about 3 GB, a full build 6 GB), then run it again."
+    echo "The disk is full: free some (on an empty machine set-up takes about 3 GB, all builds together 1 GB), then run it again."
   elif grep -qiE 'could not resolve|temporary failure|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNRE|network|connection (timed out|failed|refused)|failed to fetch' "$1"; then
     echo "The network or the package server cannot be reached: check the connection and any proxy" \
          "(http_proxy, https_proxy), then run it again; what is done stays done."
@@ -218,7 +218,7 @@ run_setup() {
   exec 9> "$deps/lock"
   flock -n 9 || { say "another set-up is running; waiting for it"; flock 9; }
   free_mb=$(df -Pm "$deps" | awk 'NR == 2 { print $4 }')
-  [ "$free_mb" -ge 1500 ] || die "only $free_mb MB are free in $deps; set-up needs 1,500 MB and a build about 4 GB"
+  [ "$free_mb" -ge 1500 ] || die "only $free_mb MB are free in $deps; set-up and the builds need 1,500 MB there"
   say "set-up for $* (only what is missing; logs in $deps/log)"
   install_packages "$@"
   if [[ " $* " =~ \ (build|test|lint)\  ]]; then
