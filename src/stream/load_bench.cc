@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/env.h"
 #include "event/codec.h"
@@ -47,6 +48,13 @@ void must(Status status) {
   if (status) return;
   fmt::print(stderr, "load_bench: {}\n", status.error().text());
   std::exit(1);
+}
+
+/// Processor time of all threads of this process, seconds.
+double processor_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
 /// Resident memory of this process, MB.
@@ -143,10 +151,13 @@ double load(EventLog& log, Warehouse& warehouse) {
   EventFeed feed(log, {});
   auto job = LoadJob::make(log, feed, warehouse);
   const auto begun = Env::system().steady_now();
+  const auto processor = processor_seconds();
   must(job->start());
   while (must(job->step()).more) {
   }
-  return seconds_since(begun);
+  const auto seconds = seconds_since(begun);
+  fmt::print(stderr, "loaded in {:.2f} s, of the processors {:.2f} s\n", seconds, processor_seconds() - processor);
+  return seconds;
 }
 
 /// The columns of a copied table, as they came.
@@ -221,6 +232,7 @@ double append_alone(const Path& dir, const std::vector<std::vector<Column>>& tab
                                             {{"threads", "2"}, {"checkpoint_threshold", "64MB"}}));
   auto connection = must(database->connect());
   double seconds = 0;
+  const auto processor = processor_seconds();
   for (std::size_t t = 0; t < tables.size(); ++t) {
     const auto& columns = tables[t];
     std::vector<std::string> types;
@@ -248,6 +260,7 @@ double append_alone(const Path& dir, const std::vector<std::vector<Column>>& tab
     }
     seconds += seconds_since(begun);
   }
+  fmt::print(stderr, "appended in {:.2f} s, of the processors {:.2f} s\n", seconds, processor_seconds() - processor);
   return seconds;
 }
 

@@ -52,7 +52,7 @@ duckdb_state bind(duckdb_prepared_statement statement, idx_t index, const Value&
 Status bind_all(duckdb_prepared_statement statement, std::span<const Value> values) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (bind(statement, i + 1, values[i]) != DuckDBSuccess) {
-      return fail(Code::kInvalid, duckdb_prepare_error(statement));
+      return fail(Code::kInvalid, words(duckdb_prepare_error(statement)));
     }
   }
   return {};
@@ -72,8 +72,10 @@ void mend_utf8(std::string_view text, std::string& out) {
 
 }  // namespace
 
+std::string words(const char* message) { return message == nullptr ? "DuckDB failed without a word" : message; }
+
 Error error_of(duckdb_error_type type, const char* message) {
-  std::string text = message == nullptr ? "DuckDB failed without a word" : message;
+  auto text = words(message);
   const auto code = code_of(type, text);
   return {code, std::move(text), {}};
 }
@@ -144,7 +146,7 @@ Status Connection::execute(const std::string& sql) {
 Result<PreparedStatement> Connection::prepare(const std::string& sql) {
   PreparedStatement statement;
   if (duckdb_prepare(connection_.get(), sql.c_str(), statement.out()) != DuckDBSuccess) {
-    return fail(Code::kInvalid, duckdb_prepare_error(statement.get()));
+    return fail(Code::kInvalid, words(duckdb_prepare_error(statement.get())));
   }
   return statement;
 }
@@ -166,7 +168,7 @@ Result<Rows> Connection::stream(const std::string& sql, std::span<const Value> v
 Result<Rows> Connection::stream(duckdb_prepared_statement statement) {
   Owned<duckdb_pending_result, duckdb_destroy_pending> pending;
   if (duckdb_pending_prepared_streaming(statement, pending.out()) != DuckDBSuccess) {
-    return fail(Code::kInvalid, duckdb_pending_error(pending.get()));
+    return fail(Code::kInvalid, words(duckdb_pending_error(pending.get())));
   }
   duckdb_result result;
   if (duckdb_execute_pending(pending.get(), &result) != DuckDBSuccess) return fail(result_error(result));

@@ -50,6 +50,9 @@ using DataChunk = Owned<duckdb_data_chunk, duckdb_destroy_data_chunk>;
 using PreparedStatement = Owned<duckdb_prepared_statement, duckdb_destroy_prepare>;
 using ExtractedStatements = Owned<duckdb_extracted_statements, duckdb_destroy_extracted>;
 
+/// Return DuckDB's message, or something in its place when it gave none.
+std::string words(const char* message);
+
 /// Turn DuckDB's failure into ours: out of memory is kOverloaded, a full disk kNoSpace, an interrupt
 /// kCancelled, what the query got wrong kInvalid.
 Error error_of(duckdb_error_type type, const char* message);

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "event/json_writer.h"
 #include "warehouse/duck.h"
 #include "warehouse/json_cells.h"
@@ -125,7 +126,7 @@ Result<duck::PreparedStatement> prepare_one(duck::Connection& connection, const 
   duck::PreparedStatement statement;
   if (duckdb_prepare_extracted_statement(connection.handle(), statements.get(), 0, statement.out()) !=
       DuckDBSuccess) {
-    return fail(Code::kInvalid, duckdb_prepare_error(statement.get()));
+    return fail(Code::kInvalid, duck::words(duckdb_prepare_error(statement.get())));
   }
   return statement;
 }
@@ -213,6 +214,7 @@ Result<std::string> QueryService::run(std::string_view query, const QueryLimits&
                 fmt::format("the query is longer than {} bytes", impl_->options.query_bytes_max));
   }
   if (query.find('\0') != std::string_view::npos) return fail(Code::kInvalid, "the query holds a NUL byte");
+  if (!is_utf8(query)) return fail(Code::kInvalid, "the query is not valid UTF-8");
   if (impl_->stopping) return fail(Code::kCancelled, "shutting down");
   auto connection = impl_->take();
   if (!connection) {
