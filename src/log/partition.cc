@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint64_t kPrepareBytesMin = 64 << 10;
 constexpr std::uint64_t kPrepareBytesMax = 4 << 20;
+constexpr std::uint64_t kPreparedWriteBytesMax = 256 << 10;
 constexpr std::uint64_t kCheckpointBytes = 8 << 20;
 constexpr std::size_t kGroupBufferKeptBytes = 8 << 20;
 
@@ -71,6 +72,7 @@ std::vector<Offset> Partition::publish() {
       bytes_ += frame.header.frame_bytes;
     }
     end_ = active_->summary.end_offset;
+    group_bytes_ = active_->summary.used_bytes - write_position_;
     wants_upkeep_ = lags_behind();
   }
   appended_.notify_all();
@@ -244,6 +246,8 @@ void Partition::stop_waiting() {
 
 std::uint64_t Partition::prepare_target() const {
   const std::uint64_t used = segments_.back()->summary.used_bytes;
+  // Large writes pay more for zeros ahead, which double what the disk has to take, than they gain.
+  if (group_bytes_ > kPreparedWriteBytesMax) return used;
   return std::min(used + std::clamp(used / 2, kPrepareBytesMin, kPrepareBytesMax), segment_bytes_.load());
 }
 

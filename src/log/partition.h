@@ -135,8 +135,9 @@ class Partition {
   bool stopped_waiting_ = false;
   std::array<Hint, 16> hints_;  ///< where recent reads ended, since most reads go on from there
   std::size_t next_hint_ = 0;
-  std::uint64_t lost_end_ = 0;  ///< one past the records that an index knew and the file has lost
-  std::size_t closed_ = 0;      ///< how many of the oldest segments are cut to size and indexed
+  std::uint64_t lost_end_ = 0;     ///< one past the records that an index knew and the file has lost
+  std::uint64_t group_bytes_ = 0;  ///< of the last write
+  std::size_t closed_ = 0;         ///< how many of the oldest segments are cut to size and indexed
   std::uint64_t checkpoint_bytes_ = 0;
 
   std::mutex spare_mutex_;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <random>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -337,6 +338,40 @@ TEST_F(SegmentLogFaultTest, RecordThatLooksLikeAFrameIsNotTakenForOne) {
   open();
   EXPECT_THAT(read_values(*log_, other), SizeIs(14))
       << "one frame of two is lost, and nothing came in its place";
+}
+
+// Whatever the bytes, opening and reading must end, and what is returned must have been written.
+TEST_F(SegmentLogDamageTest, ArbitraryDamageNeverCrashesOrInvents) {
+  const std::string good = read_file(env_, segment(0)).value();
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 400; ++round) {
+    std::string bytes = good.substr(0, used_bytes_ + 64);
+    for (std::uint64_t changes = random() % 8 + 1; changes > 0; --changes) {
+      const std::size_t at = random() % bytes.size();
+      const std::size_t size = std::min<std::size_t>(random() % 200, bytes.size() - at);
+      switch (random() % 4) {
+        case 0:
+          bytes[at] = static_cast<char>(random());
+          break;
+        case 1:
+          bytes.replace(at, size, std::string(size, '\0'));
+          break;
+        case 2:
+          bytes.erase(at, size);
+          break;
+        default:
+          bytes.insert(at, bytes.substr(random() % bytes.size(), size));
+          break;
+      }
+    }
+    ASSERT_TRUE(write_file_atomically(env_, segment(0), bytes));
+    std::ignore = env_.remove(kPartitionDir / "00000000000000000000.idx");
+    open();
+    missing();
+    ASSERT_TRUE(append("new"));
+    EXPECT_THAT(values(Offset(log_->stats(kEvents)->end.value() - 1)), ElementsAre("new"));
+    log_.reset();
+  }
 }
 
 // ---- Retention, rolling, limits
