@@ -195,7 +195,7 @@ describe('a server with traffic', options, () => {
   test('says whether the books balance, what that means, and shows a refused event', async () => {
     const page = await browser.open(server.url);
     await server.post('/v1/batch', {
-      batch: [{ type: 'track', event: 'Nobody', messageId: 'bad-1', properties: {} }],
+      batch: [{ type: 'track', messageId: 'bad-1', anonymousId: 'a1', properties: {} }],
     });
     await eventually(async () => assert.equal(await textOf(page, 'books-quarantined'), '1'));
     events += 1;

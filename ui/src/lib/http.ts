@@ -28,20 +28,35 @@ export interface Answer<T> {
   tookMs: number;
 }
 
-/** Call the server and read its JSON. Rejects with CallError. */
+/** Waits before trying again what the server was too busy for: it refuses at once what it cannot take. */
+const retryMs = [120, 400];
+const isBusy = (status: number): boolean => status === 429 || status === 503;
+
+/**
+ * Call the server and read its JSON. What it is too busy for is tried again twice, within half a second;
+ * everything we send bears that, events by their message id. Rejects with CallError.
+ */
 export async function call<T>(path: string, init: RequestInit = {}): Promise<Answer<T>> {
-  const started = performance.now();
-  let response: Response;
+  for (let attempt = 0; ; attempt++) {
+    const started = performance.now();
+    const response = await send(path, init);
+    const text = await response.text();
+    const tookMs = performance.now() - started;
+    if (response.ok) return { body: JSON.parse(text) as T, tookMs };
+    const waitMs = retryMs[attempt];
+    if (waitMs === undefined || !isBusy(response.status)) {
+      throw new CallError(response.status, messageOf(text, response.status));
+    }
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+}
+
+async function send(path: string, init: RequestInit): Promise<Response> {
   try {
-    response = await fetch(path, { ...init, headers: { ...authorization(), ...init.headers } });
-  } catch (error) {
-    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    return await fetch(path, { ...init, headers: { ...authorization(), ...init.headers } });
+  } catch {
     throw new CallError(0, 'The server cannot be reached.');
   }
-  const text = await response.text();
-  const tookMs = performance.now() - started;
-  if (!response.ok) throw new CallError(response.status, messageOf(text, response.status));
-  return { body: JSON.parse(text) as T, tookMs };
 }
 
 export const post = <T>(path: string, body: unknown): Promise<Answer<T>> =>
