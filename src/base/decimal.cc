@@ -82,8 +82,8 @@ std::optional<std::int64_t> units_of(const Parts& parts) {
   std::int64_t units = 0;
   for (std::int64_t i = 0; i < kept; ++i) {
     if (i >= parts.digit_count() && units == 0) break;
+    if (units > Decimal::kUnitsMax / 10) return std::nullopt;  // before it overflows
     units = units * 10 + parts.digit(i);
-    if (units > Decimal::kUnitsMax) return std::nullopt;
   }
   if (kept >= 0 && parts.digit(kept) >= 5) ++units;
   if (units > Decimal::kUnitsMax) return std::nullopt;

@@ -60,6 +60,8 @@ TEST(Decimal, RefusesWhatIsNoNumberOrTooLarge) {
                            "--1",
                            "99999999999999.99995",
                            "100000000000000",
+                           "999999999999999.9999",
+                           "9999999999999999999",
                            "1e300",
                            "1e999999999999"}) {
     const auto number = Decimal::parse(text);
