@@ -19,7 +19,7 @@
 
 namespace millrace::log {
 
-/// One partition: its segments, of which the last grows.
+/// One partition: its segments, of which the last grows. Files and rules: docs/formats/log.md.
 /// Threads: `write`, `publish` and `abandon` only on the committer that owns the partition, `upkeep` and
 /// `remove_oldest` only on the upkeep thread, the rest anywhere.
 class Partition {

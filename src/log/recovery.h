@@ -27,7 +27,7 @@ struct Recovery {
   bool sealed = false;  ///< the last frame is a seal
 };
 
-/// Read the frames that follow `input.start` and decide what of them stays.
+/// Read the frames that follow `input.start` and decide what of them stays (docs/formats/log.md, Recovery).
 ///
 /// The first bytes that make no whole frame are either damage to something durable or the torn end of an
 /// append that nobody was told had succeeded. Each frame says what was durable when it was written: when
