@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useState } from 'react';
 import { call } from '../lib/http.ts';
+import { inTurn } from '../lib/in_turn.ts';
 import { type Item, type ItemPage, topOf } from './types.ts';
 
 /** Items already seen on this page, by id. */
@@ -20,8 +21,12 @@ export const knownItem = (id: string): Item | undefined => known.get(id);
 export async function itemById(id: string): Promise<Item | undefined> {
   if (known.has(id)) return known.get(id);
   try {
-    const { body } = await call<Item>(`/v1/items/${encodeURIComponent(id)}`);
-    return learn([body])[0];
+    return await inTurn(async () => {
+      // Another may have asked for it while we waited.
+      if (known.has(id)) return known.get(id);
+      const { body } = await call<Item>(`/v1/items/${encodeURIComponent(id)}`);
+      return learn([body])[0];
+    });
   } catch {
     return undefined;
   }
@@ -40,7 +45,7 @@ export async function similarTo(id: string): Promise<Item[]> {
 
 export async function itemPage(category: string | undefined, n: number, cursor: string | null): Promise<ItemPage> {
   const query = new URLSearchParams({ n: String(n), ...(category ? { category } : {}), ...(cursor ? { cursor } : {}) });
-  const { body } = await call<ItemPage>(`/v1/items?${query}`);
+  const { body } = await inTurn(() => call<ItemPage>(`/v1/items?${query}`));
   learn(body.items);
   return body;
 }

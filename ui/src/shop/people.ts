@@ -1,4 +1,5 @@
-import { call, recallJson, remember } from '../lib/http.ts';
+import { post, recallJson, remember } from '../lib/http.ts';
+import { inTurn } from '../lib/in_turn.ts';
 import { uuid } from '../lib/uuid.ts';
 import type { CartLine, Person } from './types.ts';
 
@@ -56,10 +57,6 @@ export async function knownPeople(): Promise<KnownPerson[]> {
   const query =
     'SELECT user_id, max(country), count(DISTINCT order_id) AS orders FROM order_lines ' +
     'WHERE user_id IS NOT NULL GROUP BY user_id ORDER BY orders DESC, user_id LIMIT 5';
-  const { body } = await call<{ rows: [string, string | null, number | string][] }>('/v1/sql', {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ query }),
-  });
+  const { body } = await inTurn(() => post<{ rows: [string, string | null, number | string][] }>('/v1/sql', { query }));
   return body.rows.map(([userId, country, orders]) => ({ userId, country, orders: Number(orders) }));
 }
