@@ -23,6 +23,8 @@ namespace {
 
 constexpr std::size_t kWorkers = 4;
 constexpr std::size_t kWorkerQueueMax = 64;
+constexpr std::size_t kMessageBytesMax = 15 << 20;  // a record of the log holds 16 MiB
+constexpr std::size_t kCatalogueBytesMax = 16 << 20;
 constexpr std::uint64_t kSmallTopicSegmentBytes = 16 << 20;
 
 std::string random_token(Env& env) {
@@ -31,6 +33,18 @@ std::string random_token(Env& env) {
   std::string out;
   for (const std::byte byte : bytes) out += fmt::format("{:02x}", static_cast<unsigned>(byte));
   return out;
+}
+
+/// Topics take any bytes as they are; catalogues come in larger pieces than events.
+HttpBodyLimits body_limits(std::string_view path, std::size_t events_bytes_max) {
+  HttpBodyLimits limits;
+  limits.wire_bytes_max = events_bytes_max;
+  if (path.starts_with("/v1/topics/")) {
+    limits.wire_bytes_max = kMessageBytesMax;
+    limits.sniff_gzip = false;
+  }
+  if (path == "/v1/items" || path == "/v1/users") limits.wire_bytes_max = kCatalogueBytesMax;
+  return limits;
 }
 
 /// Refuse a data directory that a newer Millrace wrote; mark a new one.
@@ -140,6 +154,9 @@ Status Platform::open_server(Listen listen) {
   options.connections_max = config_.connections_max;
   options.request_timeout = config_.request_timeout;
   options.body_limits.wire_bytes_max = config_.body_bytes_max;
+  options.body_limits_for = [this](std::string_view, std::string_view path) {
+    return body_limits(path, config_.body_bytes_max);
+  };
   MILLRACE_ASSIGN(server_,
                   HttpServer::open(std::move(options), [this](HttpRequest&& request, Responder responder) {
                     router_->handle(std::move(request), std::move(responder));
