@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/env.h"
 #include "bench/server_process.h"
 #include "bench/yardstick.h"
 

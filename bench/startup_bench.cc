@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/env.h"
 #include "bench/server_process.h"
 #include "bench/yardstick.h"
 
