@@ -19,6 +19,12 @@ const panel = (page, title) =>
   page.locator('section', {
     has: page.getByRole('heading', { name: title, exact: true }),
   });
+/** How many pixels of the canvas are painted. */
+const inked = (page) =>
+  page.locator('canvas').evaluate((canvas) => {
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return data.filter((value, i) => i % 4 === 3 && value > 0).length;
+  });
 const now = () => new Date().toISOString();
 let sent = 0;
 
@@ -251,6 +257,7 @@ describe('a server with traffic', options, () => {
         await seeAll(page);
         await panel(page, 'Visits by device').locator('svg').first().waitFor();
         assert.equal(await page.locator('html').getAttribute('data-mantine-color-scheme'), scheme);
+        await eventually(async () => assert.ok((await inked(page)) > 1_000, 'the line is drawn'));
         await assertSound(page, `${sizeName} ${scheme}`);
         await picture(page, `dashboard-${sizeName}-${scheme}`);
       });

@@ -15,7 +15,7 @@ export interface ChartColors {
 }
 
 export function useChartColors(): ChartColors {
-  const scheme = useComputedColorScheme('light');
+  const scheme = useComputedColorScheme('light', { getInitialValueInEffect: false });
   return useMemo(() => {
     void scheme;
     const style = getComputedStyle(document.documentElement);
