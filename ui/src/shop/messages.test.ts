@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { addedToCart, byCurrency, itemSeen, ordered, pageSeen, totalOf } from './messages.ts';
+import { addedToCart, byCurrency, deviceOf, itemSeen, ordered, pageSeen, totalOf } from './messages.ts';
 import type { Item } from './types.ts';
 
 beforeAll(() => {
@@ -49,6 +49,15 @@ describe('messages', () => {
       products: [{ product_id: 'P-1', quantity: 3 }],
     });
   });
+});
+
+describe('deviceOf', () => {
+  it.each([
+    ['Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36', 'desktop'],
+    ['Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/126.0 Mobile Safari/537.36', 'mobile'],
+    ['Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/126.0 Safari/537.36', 'tablet'],
+    ['Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Mobile/15E148 Safari/604.1', 'mobile'],
+  ])('%s', (userAgent, device) => expect(deviceOf(userAgent)).toBe(device));
 });
 
 describe('totalOf', () => {

@@ -12,6 +12,12 @@ export interface Scene {
   recommendationId?: string;
 }
 
+/** Read what a browser says it runs on: "desktop", "mobile" or "tablet". */
+export function deviceOf(userAgent: string): string {
+  if (/iPad|Tablet|Android(?!.*Mobile)/.test(userAgent)) return 'tablet';
+  return /Mobi/.test(userAgent) ? 'mobile' : 'desktop';
+}
+
 function envelope({ person, path, title }: Scene, now: Date) {
   return {
     messageId: uuid(),
@@ -22,6 +28,7 @@ function envelope({ person, path, title }: Scene, now: Date) {
       sessionId: person.sessionId,
       locale: navigator.language,
       userAgent: navigator.userAgent,
+      device: { type: deviceOf(navigator.userAgent) },
       page: { path, url: location.origin + path, title },
       library: { name: 'millrace-example-shop', version: '1' },
     },
