@@ -3,6 +3,7 @@
 #include <map>
 #include <random>
 #include <set>
+#include <shared_mutex>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -12,6 +13,7 @@
 #include "recommend/lru.h"
 #include "recommend/recommend_testing.h"
 #include "recommend/recommender.h"
+#include "recommend/turn_mutex.h"
 
 namespace millrace {
 namespace {
@@ -145,6 +147,56 @@ TEST(SlotIndex, EqualsAPlainMapThroughInsertionsAndErasures) {
   }
   EXPECT_EQ(index.size(), plain.size());
   for (const auto& [key, slot] : plain) EXPECT_EQ(index.find(key), slot);
+}
+
+TEST(TurnMutex, BusyReadersKeepNoWriterOut) {
+  TurnMutex mutex;
+  std::atomic<bool> stop = false;
+  std::atomic<int> reads = 0;
+  std::vector<std::jthread> readers;
+  for (int i = 0; i < 6; ++i) {
+    readers.emplace_back([&] {
+      while (!stop) {
+        const std::shared_lock lock(mutex);
+        ++reads;
+        std::this_thread::sleep_for(std::chrono::microseconds(200));
+      }
+    });
+  }
+  while (reads < 30) std::this_thread::yield();
+  for (int i = 0; i < 200; ++i) {
+    const std::unique_lock lock(mutex);
+  }
+  stop = true;
+}
+
+TEST(TurnMutex, ABusyWriterThatGivesWayKeepsNoReaderOut) {
+  TurnMutex mutex;
+  std::atomic<bool> stop = false;
+  std::atomic<int> writes = 0;
+  std::jthread writer([&] {
+    while (!stop) {
+      {
+        const std::unique_lock lock(mutex);
+        ++writes;
+        std::this_thread::sleep_for(std::chrono::microseconds(200));
+      }
+      mutex.give_way();
+    }
+  });
+  while (writes < 5) std::this_thread::yield();
+  for (int i = 0; i < 200; ++i) {
+    const std::shared_lock lock(mutex);
+  }
+  stop = true;
+}
+
+TEST(TurnMutex, AReaderGivesUpWhenToldTo) {
+  TurnMutex mutex;
+  const std::unique_lock held(mutex);
+  int tries = 0;
+  EXPECT_FALSE(mutex.lock_shared_while([&] { return ++tries < 5; }));
+  EXPECT_EQ(tries, 5);
 }
 
 TEST(Concurrency, ReadersWritersAndRefreshersAtOnce) {

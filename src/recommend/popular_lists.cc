@@ -1,6 +1,7 @@
 #include "recommend/popular_lists.h"
 
 #include <algorithm>
+#include <shared_mutex>
 
 namespace millrace {
 namespace {
@@ -61,7 +62,7 @@ std::vector<RankedItem> ranked(const std::vector<Scored>& list) {
 
 class Builder {
  public:
-  Builder(const RecommenderMemory& memory, std::shared_mutex& mutex, const ModelSettings& model,
+  Builder(const RecommenderMemory& memory, TurnMutex& mutex, const ModelSettings& model,
           const RecommenderLimits& limits)
       : memory_(memory), mutex_(mutex), model_(model), limits_(limits) {}
 
@@ -85,7 +86,7 @@ class Builder {
   void add_standby(const RankedItem& entry, bool sold);
 
   const RecommenderMemory& memory_;
-  std::shared_mutex& mutex_;
+  TurnMutex& mutex_;
   const ModelSettings& model_;
   const RecommenderLimits& limits_;
   std::shared_ptr<PopularLists> lists_ = std::make_shared<PopularLists>();
@@ -211,8 +212,8 @@ std::vector<RankedItem> sold_in_week(const RecommenderMemory& memory, std::optio
   return ranked(sold);
 }
 
-std::shared_ptr<const PopularLists> make_popular_lists(const RecommenderMemory& memory,
-                                                       std::shared_mutex& mutex, const ModelSettings& model,
+std::shared_ptr<const PopularLists> make_popular_lists(const RecommenderMemory& memory, TurnMutex& mutex,
+                                                       const ModelSettings& model,
                                                        const RecommenderLimits& limits) {
   return Builder(memory, mutex, model, limits).make();
 }

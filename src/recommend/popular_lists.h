@@ -3,13 +3,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <shared_mutex>
 #include <string>
 #include <vector>
 
 #include "recommend/item_store.h"
 #include "recommend/memory.h"
 #include "recommend/settings.h"
+#include "recommend/turn_mutex.h"
 
 namespace millrace {
 
@@ -43,8 +43,8 @@ struct PopularLists {
 };
 
 /// Make the lists. Takes `mutex` shared, for short stretches only, and sorts between them.
-std::shared_ptr<const PopularLists> make_popular_lists(const RecommenderMemory& memory,
-                                                       std::shared_mutex& mutex, const ModelSettings& model,
+std::shared_ptr<const PopularLists> make_popular_lists(const RecommenderMemory& memory, TurnMutex& mutex,
+                                                       const ModelSettings& model,
                                                        const RecommenderLimits& limits);
 
 /// Return the items sold most in the 7 days up to `until`, best first, at most kListMax. The caller holds

@@ -13,6 +13,7 @@
 #include "recommend/memory.h"
 #include "recommend/popular_lists.h"
 #include "recommend/ranking.h"
+#include "recommend/turn_mutex.h"
 
 namespace millrace {
 namespace {
@@ -68,7 +69,7 @@ class Recommender::Impl {
                 Recommendations& out) const;
   void turn_page(const RecommendRequest& request, Recommendations& out) const;
   void fall_back(const RecommendRequest& request, const Exclusions& exclusions, Recommendations& out) const;
-  Status lock_in_time(std::shared_lock<std::shared_mutex>& lock, const Budget& budget) const;
+  Result<std::shared_lock<TurnMutex>> lock_in_time(const Budget& budget) const;
   std::shared_ptr<const PopularLists> lists() const;
   void note(const Recommendations& answer) const;
   void publish_limits() const;
@@ -77,7 +78,7 @@ class Recommender::Impl {
   Env& env_;
   const RecommenderOptions options_;
 
-  mutable std::shared_mutex mutex_;  ///< guards memory_
+  mutable TurnMutex mutex_;  ///< guards memory_
   std::unique_ptr<RecommenderMemory> memory_;
   std::atomic<std::uint64_t> version_{0};  ///< counts changes of memory_
 
@@ -94,6 +95,7 @@ class Recommender::Impl {
 void Recommender::Impl::apply(std::span<const Event> events) {
   const TimeUs wall_now = env_.now();
   for (std::size_t begin = 0; begin < events.size(); begin += kEventsPerLock) {
+    if (begin > 0) mutex_.give_way();
     const std::unique_lock lock(mutex_);
     const std::size_t end = std::min(begin + kEventsPerLock, events.size());
     for (std::size_t i = begin; i < end; ++i) memory_->apply(events[i], wall_now);
@@ -126,8 +128,9 @@ void Recommender::Impl::delete_user(std::string_view id) {
 
 void Recommender::Impl::clear() {
   const std::lock_guard no_refresh(refresh_mutex_);
+  auto other = std::make_unique<RecommenderMemory>(options_.model, options_.limits);
   const std::unique_lock lock(mutex_);
-  memory_ = std::make_unique<RecommenderMemory>(options_.model, options_.limits);
+  memory_.swap(other);
   ++version_;
 }
 
@@ -149,21 +152,20 @@ Recommendations Recommender::Impl::head_of(const RecommendRequest& request) cons
 }
 
 /// Take the memory's lock as long as there is time; a writer holds it for less than a millisecond.
-Status Recommender::Impl::lock_in_time(std::shared_lock<std::shared_mutex>& lock,
-                                       const Budget& budget) const {
-  while (!lock.try_lock()) {
-    if (budget.over()) return fail(Code::kDeadline, "the deadline passed while the memory was being changed");
+Result<std::shared_lock<TurnMutex>> Recommender::Impl::lock_in_time(const Budget& budget) const {
+  const bool locked = mutex_.lock_shared_while([&] {
     env_.sleep_for(kLockPause);
-  }
-  return {};
+    return !budget.over();
+  });
+  if (!locked) return fail(Code::kDeadline, "the deadline passed while the memory was being changed");
+  return std::shared_lock(mutex_, std::adopt_lock);
 }
 
 Status Recommender::Impl::answer(const RecommendRequest& request, const Budget& budget,
                                  Exclusions& exclusions, bool similar, Recommendations& out) const {
   const std::shared_ptr<const PopularLists> popular = lists();
   try {
-    std::shared_lock lock(mutex_, std::defer_lock);
-    MILLRACE_TRY(lock_in_time(lock, budget));
+    MILLRACE_ASSIGN(const std::shared_lock<TurnMutex> lock, lock_in_time(budget));
     Ranking ranking(*memory_, *popular, options_.model, request, budget, exclusions,
                     out.explanation ? &*out.explanation : nullptr);
     MILLRACE_TRY(ranking.run(options_.before_stage));
