@@ -156,7 +156,8 @@ double load(EventLog& log, Warehouse& warehouse) {
   while (must(job->step()).more) {
   }
   const auto seconds = seconds_since(begun);
-  fmt::print(stderr, "loaded in {:.2f} s, of the processors {:.2f} s\n", seconds, processor_seconds() - processor);
+  fmt::print(stderr, "loaded in {:.2f} s, of the processors {:.2f} s\n", seconds,
+             processor_seconds() - processor);
   return seconds;
 }
 
@@ -260,7 +261,8 @@ double append_alone(const Path& dir, const std::vector<std::vector<Column>>& tab
     }
     seconds += seconds_since(begun);
   }
-  fmt::print(stderr, "appended in {:.2f} s, of the processors {:.2f} s\n", seconds, processor_seconds() - processor);
+  fmt::print(stderr, "appended in {:.2f} s, of the processors {:.2f} s\n", seconds,
+             processor_seconds() - processor);
   return seconds;
 }
 

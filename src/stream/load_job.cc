@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include <fmt/format.h>
@@ -31,13 +32,20 @@ bool within(const Slice& slice, Offset offset) {
   return slice.from <= offset && offset < slice.to;
 }
 
-/// The slices of a transaction as they are gathered.
+/// A transaction as it grows.
 struct Load {
-  std::vector<Slice> slices;
+  std::optional<Slice> first;  ///< what it began with
   std::size_t rows = 0;
   std::size_t records = 0;
   bool full = false;
+  bool log_failed = false;  ///< it ended because the log could not be read
 };
+
+/// Return how many rows an event makes: its own, and those of its items unless the one fits into it.
+std::size_t rows_of(const Event& event) {
+  const bool order = event.type == EventType::kPurchase || event.type == EventType::kRefund;
+  return 1 + (order || event.items.size() > 1 ? event.items.size() : 0);
+}
 
 /// Return whether a failure is the fault of what was written, not of the machine.
 bool blames_data(const Error& error) {
@@ -59,10 +67,9 @@ class Loader final : public LoadJob {
   LoadPosition position() const override;
 
  private:
-  Result<Load> gather();
-  Status gather_from(const TopicPartition& partition, Offset& cursor, Load& load);
+  Status load_next(Load& load);
+  Status load_some(const TopicPartition& partition, Offset& cursor, Load& load);
   Slice cut(const std::shared_ptr<const FeedBatch>& batch, Offset from, Load& load) const;
-  Status write(const Load& load);
   Status write_slice(const Slice& slice);
   Status write_failures(const Slice& slice);
   Status write_record(const TopicPartition& partition, const Record& record);
@@ -117,15 +124,15 @@ Status Loader::start() {
 
 Result<StepResult> Loader::step() {
   const auto begun = warehouse_.env().steady_now();
-  MILLRACE_ASSIGN(const auto load, gather());
-  if (load.slices.empty()) {
+  Load load;
+  if (auto loaded = load_next(load); !loaded) {
+    writer_->rollback();
+    MILLRACE_TRY(recover(load, loaded.error()));
+    return StepResult{.more = true};
+  }
+  if (!load.first) {
     MILLRACE_TRY(commit_group(/*now=*/true));
     return StepResult{};
-  }
-  if (auto written = write(load); !written) {
-    writer_->rollback();
-    MILLRACE_TRY(recover(load, written.error()));
-    return StepResult{.more = true};
   }
   rows_max_ = std::min(options_.transaction_rows_max, rows_max_ * 2);
   publish();
@@ -137,10 +144,10 @@ Result<StepResult> Loader::step() {
                     .rest = std::max<DurationUs>(0, options_.transaction_interval - taken)};
 }
 
-/// Take records of all partitions in turn until the transaction is full or nothing is left. The partition to
-/// begin with changes, so that none starves.
-Result<Load> Loader::gather() {
-  Load load;
+/// Write records of all partitions in turn until the transaction is full or nothing is left, and commit it.
+/// The partition to begin with changes, so that none starves. No batch is held longer than it takes to write
+/// it.
+Status Loader::load_next(Load& load) {
   std::vector<Offset> cursors;
   for (const auto& partition : partitions_) {
     cursors.push_back(writer_->next_offset(partition).value_or(starts_[partition]));
@@ -151,24 +158,30 @@ Result<Load> Loader::gather() {
     for (std::size_t i = 0; i < partitions_.size() && !load.full; ++i) {
       const auto at = (first_ + i) % partitions_.size();
       const auto before = cursors[at];
-      MILLRACE_TRY(gather_from(partitions_[at], cursors[at], load));
+      MILLRACE_TRY(load_some(partitions_[at], cursors[at], load));
       any |= cursors[at] != before;
     }
   }
-  return load;
+  return load.first ? writer_->commit() : Status{};
 }
 
-Status Loader::gather_from(const TopicPartition& partition, Offset& cursor, Load& load) {
+/// Write what the next batch of a partition has, as far as it fits, and move the cursor.
+Status Loader::load_some(const TopicPartition& partition, Offset& cursor, Load& load) {
   auto batch = feed_.read(partition, cursor);
   if (!batch) {
+    load.log_failed = true;
     return fail(std::move(batch).error().with_context(
         fmt::format("the warehouse wants to go on at {}/{}:{}", partition.topic, partition.partition.value(),
                     cursor.value())));
   }
   if ((*batch)->next <= cursor) return {};
-  load.slices.push_back(cut(*batch, cursor, load));
-  cursor = load.slices.back().to;
-  return {};
+  const auto slice = cut(*batch, cursor, load);
+  if (!load.first) {
+    load.first = slice;
+    MILLRACE_TRY(writer_->begin());
+  }
+  cursor = slice.to;
+  return write_slice(slice);
 }
 
 /// Take from a batch what still fits into the transaction, at least one record when it holds nothing yet.
@@ -177,8 +190,7 @@ Slice Loader::cut(const std::shared_ptr<const FeedBatch>& batch, Offset from, Lo
   auto event = events.begin();
   for (const auto& record : batch->records_from(from)) {
     std::size_t rows = 0;
-    for (; event != events.end() && event->log_offset == record.offset; ++event)
-      rows += 1 + event->items.size();
+    for (; event != events.end() && event->log_offset == record.offset; ++event) rows += rows_of(*event);
     rows = std::max<std::size_t>(1, rows);
     if (load.rows + rows > rows_max_ && load.records > 0) {
       load.full = true;
@@ -188,12 +200,6 @@ Slice Loader::cut(const std::shared_ptr<const FeedBatch>& batch, Offset from, Lo
     ++load.records;
   }
   return {batch, from, batch->next};
-}
-
-Status Loader::write(const Load& load) {
-  MILLRACE_TRY(writer_->begin());
-  for (const auto& slice : load.slices) MILLRACE_TRY(write_slice(slice));
-  return writer_->commit();
 }
 
 Status Loader::write_slice(const Slice& slice) {
@@ -249,7 +255,7 @@ Status Loader::quarantine(const TopicPartition& partition, const Record& record,
 /// nothing is ever put aside for it. Any other failure is for the runner to wait out.
 Status Loader::recover(const Load& load, const Error& error) {
   const bool memory = error.code == Code::kOverloaded;
-  if (!memory && !blames_data(error)) return fail(error);
+  if (load.log_failed || (!memory && !blames_data(error))) return fail(error);
   if (load.records > 1) {
     rows_max_ = std::max<std::size_t>(1, std::min(rows_max_, load.rows) / 2);
     return memory ? fail(error) : Status{};
@@ -258,7 +264,7 @@ Status Loader::recover(const Load& load, const Error& error) {
 }
 
 Status Loader::quarantine_alone(const Load& load, const Error& reason) {
-  const auto& slice = load.slices.front();
+  const auto& slice = *load.first;
   const auto& partition = slice.batch->partition;
   MILLRACE_TRY(writer_->begin());
   MILLRACE_TRY(quarantine(partition, slice.batch->records_from(slice.from).front(), "load", reason));
