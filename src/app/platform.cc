@@ -25,6 +25,7 @@ constexpr std::size_t kWorkers = 4;
 constexpr std::size_t kWorkerQueueMax = 64;
 constexpr std::size_t kMessageBytesMax = 15 << 20;  // a record of the log holds 16 MiB
 constexpr std::size_t kCatalogueBytesMax = 16 << 20;
+constexpr DurationUs kCatalogueRetention = 3'650 * kDayUs;
 constexpr std::uint64_t kSmallTopicSegmentBytes = 16 << 20;
 
 std::string random_token(Env& env) {
@@ -97,7 +98,11 @@ Status Platform::make_topics() {
   TopicConfig small = events;
   small.partitions = 1;
   small.segment_bytes = std::min(events.segment_bytes, kSmallTopicSegmentBytes);
-  for (const std::string_view topic : {kQuarantineTopic, kRecommendationsTopic, kItemsTopic, kUsersTopic})
+  for (const std::string_view topic : {kQuarantineTopic, kRecommendationsTopic})
+    MILLRACE_TRY(log_->create_topic(topic, small));
+  // The recommender reads the people, and what was deleted, from the start of these at every start.
+  small.retention = kCatalogueRetention;
+  for (const std::string_view topic : {kItemsTopic, kUsersTopic})
     MILLRACE_TRY(log_->create_topic(topic, small));
   return {};
 }
@@ -109,6 +114,7 @@ Status Platform::open_stores() {
   warehouse.memory_bytes_max = config_.warehouse_memory_bytes;
   MILLRACE_ASSIGN(warehouse_, Warehouse::open(env_, warehouse));
   MILLRACE_ASSIGN(queries_, QueryService::open(*warehouse_, {}));
+  MILLRACE_ASSIGN(catalogue_, QueryService::open(*warehouse_, {.at_once_max = kWorkers}));
   feed_ = std::make_unique<EventFeed>(*log_, EventFeedOptions{});
   collector_ = std::make_unique<Collector>(*log_, env_, config_.collect_limits);
   MILLRACE_ASSIGN(ingest_, Ingest::open(*log_, env_, config_.data / "ingested.sqlite"));
@@ -138,7 +144,7 @@ Status Platform::open_server(Listen listen) {
   router_ = std::make_unique<Router>(
       AccessPolicy({config_.token, admin_token_, config_.write_keys, config_.hosts}));
   add_collect_routes(*router_, *collector_, env_);
-  add_catalogue_routes(*router_, *log_, *queries_, *workers_, env_);
+  add_catalogue_routes(*router_, *log_, *catalogue_, *workers_, env_);
   add_recommend_routes(*router_, *recommender_, *answers_, serving_);
   add_query_routes(*router_, *queries_, *workers_);
   add_topic_routes(*router_, *log_, env_);
@@ -222,6 +228,7 @@ void Platform::stop(DurationUs grace) {
   dashboard_.reset();
   server_->stop(grace);
   queries_->stop();
+  catalogue_->stop();
   workers_.reset();
   if (Status drained = answers_->stop(kSecondUs); !drained) log_warning("recommend", drained.error().message);
   if (Status drained = jobs_->drain(grace); !drained)

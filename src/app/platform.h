@@ -88,7 +88,8 @@ class Platform {
   // In the order in which they depend on one another.
   std::unique_ptr<EventLog> log_;
   std::unique_ptr<Warehouse> warehouse_;
-  std::unique_ptr<QueryService> queries_;
+  std::unique_ptr<QueryService> queries_;    ///< people's SQL, two at once
+  std::unique_ptr<QueryService> catalogue_;  ///< the catalogue's own small questions, beside them
   std::unique_ptr<EventFeed> feed_;
   std::unique_ptr<Collector> collector_;
   std::unique_ptr<Recommender> recommender_;

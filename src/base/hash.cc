@@ -131,9 +131,13 @@ Hash128 hash128(std::string_view bytes) {
   return {hash.high64, hash.low64};
 }
 
-void Hasher128::FreeState::operator()(XXH3_state_s* state) const { XXH3_freeState(state); }
+void Hasher128::FreeState::operator()(XXH3_state_s* state) const {
+  XXH3_freeState(state);
+}
 
-Hasher128::Hasher128() : state_(XXH3_createState()) { XXH3_128bits_reset(state_.get()); }
+Hasher128::Hasher128() : state_(XXH3_createState()) {
+  XXH3_128bits_reset(state_.get());
+}
 
 void Hasher128::add(std::span<const char> bytes) {
   XXH3_128bits_update(state_.get(), bytes.data(), bytes.size());

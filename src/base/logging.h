@@ -1,11 +1,11 @@
 #pragma once
 
-#include <fmt/format.h>
-
 #include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
+
+#include <fmt/format.h>
 
 namespace millrace {
 
@@ -19,9 +19,15 @@ struct LogField {
   bool is_number = false;
 };
 
-inline LogField field(std::string_view key, std::string_view value) { return {key, std::string(value)}; }
-inline LogField field(std::string_view key, const std::string& value) { return {key, value}; }
-inline LogField field(std::string_view key, const char* value) { return {key, value}; }
+inline LogField field(std::string_view key, std::string_view value) {
+  return {key, std::string(value)};
+}
+inline LogField field(std::string_view key, const std::string& value) {
+  return {key, value};
+}
+inline LogField field(std::string_view key, const char* value) {
+  return {key, value};
+}
 template <class Number>
   requires std::is_arithmetic_v<Number>
 LogField field(std::string_view key, Number value) {

@@ -1,11 +1,11 @@
 #pragma once
 
+#include <map>
+#include <string>
+
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
-
-#include <map>
-#include <string>
 
 namespace millrace::metrics {
 

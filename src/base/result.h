@@ -58,7 +58,9 @@ inline std::unexpected<Error> fail(Code code, std::string message, std::string w
 }
 
 /// Pass the error of one Result on as the error of another: `return fail(std::move(r).error())`.
-inline std::unexpected<Error> fail(Error error) { return std::unexpected(std::move(error)); }
+inline std::unexpected<Error> fail(Error error) {
+  return std::unexpected(std::move(error));
+}
 
 }  // namespace millrace
 
@@ -66,15 +68,15 @@ inline std::unexpected<Error> fail(Error error) { return std::unexpected(std::mo
 #define MILLRACE_CONCAT(a, b) MILLRACE_CONCAT_INNER(a, b)
 
 /// Evaluate a Status or Result and return its error from the enclosing function if it has one.
-#define MILLRACE_TRY(expression)                                                       \
-  do {                                                                                 \
-    if (auto millrace_status = (expression); !millrace_status)                         \
-      return std::unexpected(std::move(millrace_status).error());                      \
+#define MILLRACE_TRY(expression)                                  \
+  do {                                                            \
+    if (auto millrace_status = (expression); !millrace_status)    \
+      return std::unexpected(std::move(millrace_status).error()); \
   } while (false)
 
 /// MILLRACE_ASSIGN(auto x, expression): declare `x` from a Result, or return its error.
-#define MILLRACE_ASSIGN(declaration, expression)                                       \
-  auto MILLRACE_CONCAT(millrace_result_, __LINE__) = (expression);                     \
-  if (!MILLRACE_CONCAT(millrace_result_, __LINE__))                                    \
+#define MILLRACE_ASSIGN(declaration, expression)                                            \
+  auto MILLRACE_CONCAT(millrace_result_, __LINE__) = (expression);                          \
+  if (!MILLRACE_CONCAT(millrace_result_, __LINE__))                                         \
     return std::unexpected(std::move(MILLRACE_CONCAT(millrace_result_, __LINE__)).error()); \
   declaration = *std::move(MILLRACE_CONCAT(millrace_result_, __LINE__))

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "event/device.h"
 #include "event/json_writer.h"
 #include "event/key_map.h"
 
@@ -295,6 +296,7 @@ void EventDraft::write_properties() {
 }
 
 Status EventDraft::finish() {
+  if (event().device_type.empty()) event().device_type = device_type_of(event().user_agent);
   Event& done = event();
   done.event_time = event_time.value_or(envelope_.received_time);
   const auto items = out_.new_items(scratch_.items.size());

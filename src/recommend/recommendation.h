@@ -34,7 +34,6 @@ struct RecommendRequest {
   std::vector<std::string> exclude;  ///< never recommended either
   ItemFilter filter;
   Cursor cursor;              ///< what earlier pages have shown
-  bool exclude_seen = false;  ///< nothing the person has viewed or read, whatever the model says (N7)
   bool exclude_read = false;  ///< never what the person viewed or read (N7), whatever the model says
   bool explain = false;
   std::optional<TimeUs> as_of;  ///< popular lists of then; what the person did later is left out

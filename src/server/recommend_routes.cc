@@ -66,7 +66,7 @@ Result<RecommendRequest> parse_news_request(const QueryParameters& query) {
   RecommendRequest request;
   request.user = *user;
   request.n = static_cast<std::size_t>(n);
-  request.exclude_seen = true;
+  request.exclude_read = true;
   return request;
 }
 

@@ -1,9 +1,9 @@
 #include "source/sim_world.h"
 
-#include <gtest/gtest.h>
-
 #include <map>
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "source/sim_visit.h"
 
@@ -15,9 +15,11 @@ TEST(SimWorld, TheSameOptionsGiveTheSameWorld) {
   const SimWorld b = SimWorld::make({.seed = 7});
   const SimWorld c = SimWorld::make({.seed = 8});
   ASSERT_EQ(a.products().size(), 200u);
-  for (std::size_t i = 0; i < a.products().size(); ++i) EXPECT_EQ(a.products()[i].price, b.products()[i].price);
+  for (std::size_t i = 0; i < a.products().size(); ++i)
+    EXPECT_EQ(a.products()[i].price, b.products()[i].price);
   std::size_t equal = 0;
-  for (std::size_t i = 0; i < a.products().size(); ++i) equal += a.products()[i].price == c.products()[i].price;
+  for (std::size_t i = 0; i < a.products().size(); ++i)
+    equal += a.products()[i].price == c.products()[i].price;
   EXPECT_LT(equal, 100u);
 }
 
@@ -92,7 +94,9 @@ TEST(SimVisit, IsOneToFifteenEventsInTheReferenceProportions) {
     EXPECT_LE(length, 17u);
     events += length;
   }
-  const auto share = [&](EventType type) { return static_cast<double>(counts[type]) / static_cast<double>(events); };
+  const auto share = [&](EventType type) {
+    return static_cast<double>(counts[type]) / static_cast<double>(events);
+  };
   EXPECT_NEAR(share(EventType::kPageView) + share(EventType::kItemView), 0.7, 0.12);
   EXPECT_NEAR(share(EventType::kAddToCart), 0.22, 0.1);
   EXPECT_NEAR(share(EventType::kPurchase), 0.06, 0.06);

@@ -32,8 +32,9 @@ async function ingest(server, ...args) {
 
 const add = (map, key, n = 1) => map.set(key, (map.get(key) ?? (typeof n === "bigint" ? 0n : 0)) + n);
 
-test('clickstream: one visit with ten events', { skip: missing('clickstream/sample.jsonl') }, async () => {
+test('clickstream: one visit with ten events', { skip: missing('clickstream/sample.jsonl') }, async (t) => {
   const server = await Server.start();
+  t.after(() => server.stop());
   const result = await ingest(server, 'visits', sharedData('clickstream/sample.jsonl'));
   assert.deepEqual([result.events, result.quarantined], [10, 0]);
   const [visit] = await server.sql('SELECT session_id, events, device_type, user_id FROM visits');
@@ -43,7 +44,7 @@ test('clickstream: one visit with ten events', { skip: missing('clickstream/samp
   await server.stop();
 });
 
-test('news: 215,511 clicks, the busiest hour and the top ten articles', { skip: missing('news/clicks_hour_000.csv.gz') }, async () => {
+test('news: 215,511 clicks, the busiest hour and the top ten articles', { skip: missing('news/clicks_hour_000.csv.gz') }, async (t) => {
   const folder = path.dirname(sharedData('news/clicks_hour_000.csv.gz'));
   const files = readdirSync(folder).filter((f) => f.startsWith('clicks_hour_')).sort().map((f) => path.join(folder, f));
   let clicks = 0;
@@ -58,6 +59,7 @@ test('news: 215,511 clicks, the busiest hour and the top ten articles', { skip: 
   }
   assert.equal(clicks, 215_511);
   const server = await Server.start();
+  t.after(() => server.stop());
   const result = await ingest(server, 'csv', '--map', 'examples/news/mappings/news_clicks.yaml', ...files);
   assert.deepEqual([result.rows, result.events + result.quarantined], [clicks, clicks]);
   const [[total]] = await server.sql('SELECT count(*) FROM events');
@@ -78,7 +80,7 @@ test('news: 215,511 clicks, the busiest hour and the top ten articles', { skip: 
   await server.stop();
 });
 
-test('retail: every row counted, revenue by country to the penny, nothing bought is offered again', { skip: missing('retail/online_retail.csv.gz') }, async () => {
+test('retail: every row counted, revenue by country to the penny, nothing bought is offered again', { skip: missing('retail/online_retail.csv.gz') }, async (t) => {
   const file = sharedData('retail/online_retail.csv.gz');
   let lines = 0, returns = 0, unknown = 0;
   const revenue = new Map();
@@ -91,6 +93,7 @@ test('retail: every row counted, revenue by country to the penny, nothing bought
   }
   assert.equal(lines, 541_909);
   const server = await Server.start();
+  t.after(() => server.stop());
   const result = await ingest(server, 'csv', '--map', 'examples/shop/mappings/online_retail.yaml', file);
   assert.equal(result.rows, lines);
   const [[loaded]] = await server.sql('SELECT count(*) FROM order_lines');
@@ -111,11 +114,12 @@ test('retail: every row counted, revenue by country to the penny, nothing bought
   await server.stop();
 });
 
-test('ratings: all 2,532', { skip: missing('ecommerce/ratings_ml_training_dataset.csv') }, async () => {
+test('ratings: all 2,532', { skip: missing('ecommerce/ratings_ml_training_dataset.csv') }, async (t) => {
   const file = sharedData('ecommerce/ratings_ml_training_dataset.csv');
   const stars = new Map();
   for await (const row of rows(file)) add(stars, Number(row[11]));
   const server = await Server.start();
+  t.after(() => server.stop());
   const result = await ingest(server, 'csv', '--map', 'examples/shop/mappings/ratings.yaml', file);
   assert.deepEqual([result.rows, result.events, result.quarantined], [2_532, 2_532, 0]);
   const found = await server.sql("SELECT CAST(value AS INTEGER), count(*) FROM events WHERE type = 'rating' GROUP BY 1 ORDER BY 1");

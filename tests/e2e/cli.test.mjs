@@ -25,7 +25,7 @@ test('help teaches, and wrong usage is exit code 2', async () => {
   assert.equal((await run(['--version'])).stdout.trim(), '0.1.0');
 });
 
-test('ingest and sql work with no server running, and again with one', async () => {
+test('ingest and sql work with no server running, and again with one', async (t) => {
   const data = path.join(dir, 'own');
   const file = path.join(dir, 'visits.jsonl');
   await writeFile(file, [1, 2, 3].map(visit).join('\n') + '\n');
@@ -38,6 +38,7 @@ test('ingest and sql work with no server running, and again with one', async () 
   const skipped = await run(['ingest', 'visits', file, '--data', data]);
   assert.match(skipped.stdout, /skipped/);
   const server = await Server.start({ data });
+  t.after(() => server.stop());
   const again = await run(['ingest', 'visits', file, '--data', data, '--again', '--json']);
   assert.equal(JSON.parse(again.stdout).events, 3);
   const books = await server.drained();
@@ -47,10 +48,11 @@ test('ingest and sql work with no server running, and again with one', async () 
   await server.stop();
 });
 
-test('bad rows go to quarantine with file and line', async () => {
+test('bad rows go to quarantine with file and line', async (t) => {
   const file = path.join(dir, 'bad.jsonl');
   await writeFile(file, `${visit(1)}\n{"session_id":\n${visit(2)}\n`);
   const server = await Server.start();
+  t.after(() => server.stop());
   const result = JSON.parse((await run(['ingest', 'visits', file, '--data', server.data, '--json'])).stdout);
   assert.deepEqual([result.events, result.quarantined], [2, 1]);
   await server.drained();
@@ -59,16 +61,18 @@ test('bad rows go to quarantine with file and line', async () => {
   await server.stop();
 });
 
-test('a second process on one data directory gets a clear error', async () => {
+test('a second process on one data directory gets a clear error', async (t) => {
   const server = await Server.start();
+  t.after(() => server.stop());
   const second = await run(['up', '--data', server.data, '--listen', '127.0.0.1:0'], { timeoutMs: 10_000 });
   assert.equal(second.code, 1);
   assert.match(second.stderr, /another process|in use|already/i);
   await server.stop();
 });
 
-test('an address in use gets a clear error', async () => {
+test('an address in use gets a clear error', async (t) => {
   const server = await Server.start();
+  t.after(() => server.stop());
   const second = await run(['up', '--data', path.join(dir, 'other'), '--listen', new URL(server.url).host], { timeoutMs: 10_000 });
   assert.equal(second.code, 1);
   assert.match(second.stderr, /in use/);
@@ -109,9 +113,10 @@ test('a data directory that cannot be written is a clear error', async (t) => {
   assert.match(started.stderr, /read-only/);
 });
 
-test('a newer data directory is refused', async () => {
+test('a newer data directory is refused', async (t) => {
   const data = path.join(dir, 'newer');
   const server = await Server.start({ data });
+  t.after(() => server.stop());
   assert.equal((await stat(path.join(data, 'server.json'))).mode & 0o077, 0, 'the token is readable by others');
   await server.stop();
   assert.equal((await readFile(path.join(data, 'VERSION'), 'utf8')).trim(), '1');
@@ -121,8 +126,9 @@ test('a newer data directory is refused', async () => {
   assert.match(started.stderr, /version 99/);
 });
 
-test('simulate sends visits in each shape, open loop', { timeout: 120_000 }, async () => {
+test('simulate sends visits in each shape, open loop', { timeout: 120_000 }, async (t) => {
   const server = await Server.start();
+  t.after(() => server.stop());
   for (const shape of ['events', 'visits', 'activity']) {
     const done = await run(['simulate', '--target', server.url, '--visits-per-minute', '1200', '--minutes', '0.05', '--think', '0.05', '--as', shape, '--seed', '3', ...(shape === 'events' ? ['--catalogue'] : [])]);
     assert.equal(done.code, 0, done.stderr);

@@ -103,7 +103,7 @@ export class Server {
     const end = Date.now() + timeoutMs;
     for (;;) {
       const { books } = await this.json('/v1/dashboard?window=all');
-      if (books.pending === 0) return books;
+      if (books.pending === 0 && books.quarantine_pending === 0) return books;
       if (Date.now() > end) throw new Error(`still pending: ${JSON.stringify(books)}`);
       await new Promise((r) => setTimeout(r, 50));
     }
