@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint64_t kPrepareBytesMin = 64 << 10;
 constexpr std::uint64_t kPrepareBytesMax = 4 << 20;
 constexpr std::uint64_t kPreparedWriteBytesMax = 256 << 10;
+constexpr std::size_t kCopiedFrameBytesMax = 64 << 10;
 constexpr std::uint64_t kCheckpointBytes = 8 << 20;
 constexpr std::size_t kGroupBufferKeptBytes = 8 << 20;
 
@@ -37,9 +38,21 @@ Status Partition::write(std::span<EncodedFrame* const> frames) {
   if (has_records && active_->summary.used_bytes + bytes > segment_bytes_) MILLRACE_TRY(roll());
   write_position_ = active_->summary.used_bytes;
   place(frames);
-  if (frames.size() == 1) {
-    return active_->write(write_position_, std::as_bytes(std::span(frames[0]->bytes.get(), bytes)));
+  return bytes / frames.size() > kCopiedFrameBytesMax ? write_each(frames) : write_together(frames, bytes);
+}
+
+/// Write large frames from where they are: copying them together would cost more than the calls.
+Status Partition::write_each(std::span<EncodedFrame* const> frames) {
+  std::uint64_t position = write_position_;
+  for (const EncodedFrame* frame : frames) {
+    MILLRACE_TRY(active_->write(position, std::as_bytes(std::span(frame->bytes.get(), frame->size))));
+    position += frame->size;
   }
+  return {};
+}
+
+Status Partition::write_together(std::span<EncodedFrame* const> frames, std::size_t bytes) {
+  if (frames.size() == 1) return write_each(frames);
   if (bytes > group_bytes_max_) {
     group_ = std::make_unique_for_overwrite<char[]>(bytes);
     group_bytes_max_ = bytes;
@@ -244,10 +257,14 @@ void Partition::stop_waiting() {
 
 // ---- Upkeep
 
+// Large writes pay more for zeros ahead, which double what the disk has to take, than they gain.
+bool Partition::writes_are_large() const {
+  return group_bytes_ > kPreparedWriteBytesMax;
+}
+
 std::uint64_t Partition::prepare_target() const {
   const std::uint64_t used = segments_.back()->summary.used_bytes;
-  // Large writes pay more for zeros ahead, which double what the disk has to take, than they gain.
-  if (group_bytes_ > kPreparedWriteBytesMax) return used;
+  if (writes_are_large()) return used;
   return std::min(used + std::clamp(used / 2, kPrepareBytesMin, kPrepareBytesMax), segment_bytes_.load());
 }
 

@@ -100,12 +100,15 @@ class Partition {
   void check_end(const Options& options);
   void report(const Path& path, std::uint64_t from, std::uint64_t to, std::string what);
 
+  Status write_each(std::span<EncodedFrame* const> frames);
+  Status write_together(std::span<EncodedFrame* const> frames, std::size_t bytes);
   void place(std::span<EncodedFrame* const> frames);
   Status roll();
   Result<std::shared_ptr<Segment>> take_spare();
   Status write_index(Segment& segment);
   Status close_full_segments();
   Status make_spare_in_time();
+  bool writes_are_large() const;
   std::uint64_t prepare_target() const;
   bool lags_behind() const;
 

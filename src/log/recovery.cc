@@ -42,6 +42,8 @@ class FileWindow {
   std::string buffer_;
 };
 
+constexpr std::size_t kSkipBytes = 64 << 10;
+
 /// A place that holds no whole frame, and what was known before it.
 struct Suspect {
   std::uint64_t offset = 0;  ///< its first record
@@ -124,13 +126,17 @@ class Recoverer {
     std::uint64_t nonzero_end = 0;
     std::uint64_t at = position;
     std::optional<FrameHeader> next;
-    for (; at < file_bytes_; at += kFrameAlignment) {
-      MILLRACE_ASSIGN(const auto word, window_.at(at, kFrameAlignment));
-      if (word.find_first_not_of('\0') == word.npos) continue;
-      nonzero_end = at + word.size();
-      if (at == position || !begins_with_magic(word)) continue;
-      MILLRACE_ASSIGN(next, frame_at(at));
-      if (next) break;
+    while (at < file_bytes_) {
+      MILLRACE_ASSIGN(const auto piece, window_.at(at, kSkipBytes));
+      const std::size_t zeros = zeros_before(piece);
+      at += zeros;
+      if (zeros == piece.size()) continue;
+      nonzero_end = at + kFrameAlignment;
+      if (at != position) {
+        MILLRACE_ASSIGN(next, frame_at(at));
+        if (next) break;
+      }
+      at += kFrameAlignment;
     }
     at = std::min(at, file_bytes_);
     if (nonzero_end == 0) return file_bytes_;  // only prepared space follows
@@ -150,8 +156,14 @@ class Recoverer {
     return at;
   }
 
-  static bool begins_with_magic(std::string_view word) {
-    return word.size() >= 4 && std::memcmp(word.data(), &kFrameMagic, 4) == 0;
+  /// Return how many zero bytes `piece` begins with, in whole words.
+  static std::size_t zeros_before(std::string_view piece) {
+    std::size_t at = 0;
+    for (std::uint64_t word = 0; at + sizeof word <= piece.size(); at += sizeof word) {
+      std::memcpy(&word, piece.data() + at, sizeof word);
+      if (word != 0) return at;
+    }
+    return piece.find_first_not_of('\0', at) == piece.npos ? piece.size() : at;
   }
 
   Recovery finish() {
