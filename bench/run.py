@@ -21,9 +21,15 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
 
 
+def has_own_main(name):
+    """Tell whether a benchmark prints figures by itself; such ones know --tiny, the others are Google Benchmark's."""
+    sources = [*ROOT.glob(f"bench/{name}.cc"), *ROOT.glob(f"src/*/{name}.cc")]
+    return any("--tiny" in source.read_text(encoding="utf-8") for source in sources)
+
+
 def find_programs(build, names):
-    """Return [(name, path, whether it is of bench/)] of what is to be run, small ones first."""
-    found = [(path.name, path, folder == "bench") for folder in ("src", "bench")
+    """Return [(name, path, whether it has a main of its own)] of what is to be run, small ones first."""
+    found = [(path.name, path, has_own_main(path.name)) for folder in ("src", "bench")
              for path in sorted((build / folder).glob("**/*_bench")) if path.is_file() and os.access(path, os.X_OK)]
     return [one for one in found if not names or any(wanted in one[0] for wanted in names)]
 
@@ -52,7 +58,7 @@ def figures_of_google(report):
 
 
 def run_loaded(path, build):
-    """Run a program of bench/; return its exit code and figures."""
+    """Run a program with a main of its own; return its exit code and figures."""
     done = subprocess.run([path], stdout=subprocess.PIPE, text=True, check=False, cwd=ROOT,
                           env=os.environ | {"MILLRACE_BIN": str(build / "millrace")})
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

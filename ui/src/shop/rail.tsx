@@ -10,16 +10,19 @@ import type { Shop } from './use_shop.ts';
 import styles from './rail.module.css';
 
 const retryMs = 5_000;
+/** A new shop's first list is ready within a second or so of its catalogue. */
+const retryEmptyMs = 1_000;
 
 /** What is recommended to this person at this moment, why, and how long the answer took. */
 export function Rail({ shop }: { shop: Shop }) {
   const { suggestions, follow, retry } = shop;
   const { list, changed, failed } = suggestions;
+  const empty = list.length === 0;
   useEffect(() => {
-    if (!failed) return;
-    const timer = setInterval(retry, retryMs);
+    if (!failed && !empty) return;
+    const timer = setInterval(retry, failed ? retryMs : retryEmptyMs);
     return () => clearInterval(timer);
-  }, [failed, retry]);
+  }, [failed, empty, retry]);
 
   return (
     <aside className={styles.rail} aria-labelledby="for-you">
