@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "base/logging.h"
+#include "base/thread.h"
 #include "base/metrics.h"
 
 namespace millrace {
@@ -52,10 +53,13 @@ JobRunner::~JobRunner() {
   stop();
 }
 
-void JobRunner::start(std::unique_ptr<Job> job) {
+void JobRunner::start(std::unique_ptr<Job> job, int niceness) {
   auto& running = *running_.emplace_back(std::make_unique<Running>());
   running.job = std::move(job);
-  running.thread = std::jthread([this, &running](const std::stop_token& stop) { run(running, stop); });
+  running.thread = std::jthread([this, &running, niceness](const std::stop_token& stop) {
+    if (niceness > 0) yield_to_others(niceness);
+    run(running, stop);
+  });
 }
 
 void JobRunner::run(Running& running, const std::stop_token& stop) {

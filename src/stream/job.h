@@ -50,8 +50,9 @@ class JobRunner {
   JobRunner(const EventLog& log, Env& env, const JobRunnerOptions& options = {});
   ~JobRunner();  ///< stops
 
-  /// Add a job and start its thread.
-  void start(std::unique_ptr<Job> job);
+  /// Add a job and start its thread. `niceness` above 0 lets it fall behind, and catch up later, while what is
+  /// more urgent needs the processor (base/thread.h).
+  void start(std::unique_ptr<Job> job, int niceness = 0);
 
   /// Let every job go on until it has nothing more to do or `limit` passed, then stop. Call once
   /// appends have ended. Errors: kDeadline, naming the jobs that were not done.

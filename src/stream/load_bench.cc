@@ -129,7 +129,7 @@ void fill_log(EventLog& log, const Workload& workload) {
     std::vector<NewRecord> records;
     for (std::size_t i = 0; i < values.size(); ++i) {
       maker.write(first + i, values[i]);
-      records.push_back({.attributes = envelope, .value = values[i], .time = kStart});
+      records.push_back({.attributes = envelope, .value = values[i], .time = Env::system().now()});
     }
     auto done = std::make_shared<std::promise<void>>();
     waiting.push_back(done->get_future());

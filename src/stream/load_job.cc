@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -20,6 +21,14 @@ constexpr std::array kTopics = {kEventsTopic, kItemsTopic, kUsersTopic, kQuarant
 
 /// How often the log is told how far we are; it only matters to retention.
 constexpr DurationUs kGroupCommitInterval = kSecondUs;
+
+/// How long DuckDB's log may grow while there is work, which bounds the next start after a crash to about a
+/// second, and while there is none.
+constexpr std::uint64_t kBusyLogBytes = 64ull << 20;
+constexpr std::uint64_t kIdleLogBytes = 8ull << 20;
+
+/// A batch of so many records is taken for a sign that more is waiting.
+constexpr std::size_t kBacklogRecords = 1000;
 
 /// Records of one batch for one transaction: those from `from` up to `to`.
 struct Slice {
@@ -69,6 +78,7 @@ class Loader final : public LoadJob {
  private:
   Status load_next(Load& load);
   Status load_some(const TopicPartition& partition, Offset& cursor, Load& load);
+  void read_ahead(const FeedBatch& batch);
   Slice cut(const std::shared_ptr<const FeedBatch>& batch, Offset from, Load& load) const;
   Status write_slice(const Slice& slice);
   Status write_failures(const Slice& slice);
@@ -77,6 +87,7 @@ class Loader final : public LoadJob {
                     const Error& reason);
   Status quarantine_alone(const Load& load, const Error& reason);
   Status recover(const Load& load, const Error& error);
+  void tidy(std::uint64_t log_bytes);
   Status commit_group(bool now);
   void publish();
 
@@ -91,6 +102,8 @@ class Loader final : public LoadJob {
   std::size_t first_ = 0;                    ///< whose turn it is to be gathered first
   std::size_t rows_max_;                     ///< of the next transaction: fewer after a failure
   DurationUs last_group_commit_ = 0;
+
+  std::future<void> ahead_;  ///< one read at a time
 
   mutable std::mutex mutex_;  ///< guards position_
   LoadPosition position_;
@@ -130,6 +143,7 @@ Result<StepResult> Loader::step() {
     MILLRACE_TRY(recover(load, loaded.error()));
     return StepResult{.more = true};
   }
+  tidy(load.first ? kBusyLogBytes : kIdleLogBytes);
   if (!load.first) {
     MILLRACE_TRY(commit_group(/*now=*/true));
     return StepResult{};
@@ -175,6 +189,7 @@ Status Loader::load_some(const TopicPartition& partition, Offset& cursor, Load& 
                     cursor.value())));
   }
   if ((*batch)->next <= cursor) return {};
+  read_ahead(**batch);
   const auto slice = cut(*batch, cursor, load);
   if (!load.first) {
     load.first = slice;
@@ -182,6 +197,14 @@ Status Loader::load_some(const TopicPartition& partition, Offset& cursor, Load& 
   }
   cursor = slice.to;
   return write_slice(slice);
+}
+
+/// While there is a backlog, have the partition's next batch read and decoded by the time its turn comes.
+void Loader::read_ahead(const FeedBatch& batch) {
+  if (batch.records.records.size() < kBacklogRecords) return;
+  ahead_ = std::async(std::launch::async, [this, partition = batch.partition, next = batch.next] {
+    (void)feed_.read(partition, next);  // what it gives stays in the feed's cache
+  });
 }
 
 /// Take from a batch what still fits into the transaction, at least one record when it holds nothing yet.
@@ -272,6 +295,13 @@ Status Loader::quarantine_alone(const Load& load, const Error& reason) {
   MILLRACE_TRY(writer_->commit());
   publish();
   return {};
+}
+
+/// Keep DuckDB's log short. A failure costs time at the next start and nothing else.
+void Loader::tidy(std::uint64_t log_bytes) {
+  if (auto done = warehouse_.checkpoint_over(log_bytes); !done) {
+    log_warning("load", "could not shorten the warehouse's log", {field("error", done.error().text())});
+  }
 }
 
 /// Tell the log how far we are, now and then, or `now`. The truth stays in `_offsets`.

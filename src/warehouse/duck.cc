@@ -72,7 +72,9 @@ void mend_utf8(std::string_view text, std::string& out) {
 
 }  // namespace
 
-std::string words(const char* message) { return message == nullptr ? "DuckDB failed without a word" : message; }
+std::string words(const char* message) {
+  return message == nullptr ? "DuckDB failed without a word" : message;
+}
 
 Error error_of(duckdb_error_type type, const char* message) {
   auto text = words(message);

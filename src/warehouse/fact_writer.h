@@ -80,7 +80,8 @@ class FactWriter {
   virtual Status begin() = 0;
 
   /// Add events of `partition` in log order, dropping those whose (source, message_id) came before.
-  /// Copies what it keeps. Errors: kOutOfRange when an amount fits no column; kNoSpace, kOverloaded: roll back.
+  /// Copies what it keeps. Errors: kOutOfRange when an amount fits no column; kNoSpace, kOverloaded: roll
+  /// back.
   virtual Status add_events(const TopicPartition& partition, std::span<const Event> events) = 0;
 
   /// Add a record of `items` or `users`: `value` is {"op","id","attributes"} as in docs/schema.md.

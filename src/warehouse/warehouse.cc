@@ -17,8 +17,9 @@ std::string quoted(const std::string& text) {
   return out + "'";
 }
 
-/// What must be said before the file is opened. More memory for the write-ahead log than DuckDB's 16 MB means
-/// fewer checkpoints under load, yet a crash leaves no more than this to replay at the next open.
+/// What must be said before the file is opened. When to checkpoint is the loader's decision
+/// (`checkpoint_over`): DuckDB itself would do it after every large transaction, going by what it wrote and
+/// not by what its log holds.
 std::map<std::string, std::string> settings_of(const WarehouseOptions& options) {
   return {{"threads", std::to_string(options.threads)},
           {"memory_limit", fmt::format("{}B", options.memory_bytes_max)},
@@ -26,7 +27,7 @@ std::map<std::string, std::string> settings_of(const WarehouseOptions& options) 
           {"autoinstall_known_extensions", "false"},
           {"autoload_known_extensions", "false"},
           {"allow_community_extensions", "false"},
-          {"checkpoint_threshold", "64MB"}};
+          {"checkpoint_threshold", "1GB"}};
 }
 
 /// Close the doors. Settings belong to the instance, so this holds for every connection for good.
@@ -39,8 +40,8 @@ Status lock_down(duck::Connection& connection, const WarehouseOptions& options) 
 
 }  // namespace
 
-Warehouse::Warehouse(Env& env, Path dir, std::unique_ptr<duck::Database> database)
-    : env_(env), dir_(std::move(dir)), database_(std::move(database)) {}
+Warehouse::Warehouse(Env& env, Path path, std::unique_ptr<duck::Database> database)
+    : env_(env), path_(std::move(path)), database_(std::move(database)) {}
 
 Result<std::unique_ptr<Warehouse>> Warehouse::open(Env& env, const WarehouseOptions& options) {
   MILLRACE_TRY(env.make_dirs(options.path.parent_path()));
@@ -48,7 +49,7 @@ Result<std::unique_ptr<Warehouse>> Warehouse::open(Env& env, const WarehouseOpti
   MILLRACE_ASSIGN(auto connection, database->connect());
   MILLRACE_TRY(migrate(connection, embedded_migrations(), env.now()));
   MILLRACE_TRY(lock_down(connection, options));
-  return std::unique_ptr<Warehouse>(new Warehouse(env, options.path.parent_path(), std::move(database)));
+  return std::unique_ptr<Warehouse>(new Warehouse(env, options.path, std::move(database)));
 }
 
 Warehouse::~Warehouse() {
@@ -64,8 +65,16 @@ Result<duck::Connection> Warehouse::connect() {
   return database_->connect();
 }
 
+Status Warehouse::checkpoint_over(std::uint64_t log_bytes) {
+  std::error_code absent;  // no log, nothing to do
+  const auto bytes = std::filesystem::file_size(path_.string() + ".wal", absent);
+  if (absent || bytes < log_bytes) return {};
+  MILLRACE_ASSIGN(auto connection, connect());
+  return connection.execute("CHECKPOINT");
+}
+
 Result<std::uint64_t> Warehouse::free_bytes() const {
-  return env_.free_bytes(dir_);
+  return env_.free_bytes(path_.parent_path());
 }
 
 }  // namespace millrace

@@ -75,6 +75,18 @@ TEST_F(WarehouseTest, SpillsBesideTheFileWhenMemoryIsShort) {
       "6000000");
 }
 
+TEST_F(WarehouseTest, ShortensItsLogWhenItIsLong) {
+  const auto log = options().path.string() + ".wal";
+  execute("INSERT INTO _books SELECT 'events', range, 0, 0, 0 FROM range(10000)");
+  const auto bytes = std::filesystem::file_size(log);
+  ASSERT_TRUE(warehouse_->checkpoint_over(bytes + 1));
+  EXPECT_EQ(std::filesystem::file_size(log), bytes);
+  ASSERT_TRUE(warehouse_->checkpoint_over(bytes));
+  EXPECT_FALSE(std::filesystem::exists(log) && std::filesystem::file_size(log) > 1000);
+  EXPECT_TRUE(warehouse_->checkpoint_over(0));
+  EXPECT_EQ(cell("SELECT count(*) FROM _books"), "10000");
+}
+
 TEST_F(WarehouseTest, AnotherProcessIsToldThatTheFileIsTaken) {
   const auto child = ::fork();
   ASSERT_GE(child, 0);
