@@ -1,5 +1,7 @@
 #include "app/platform.h"
 
+#include <thread>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -7,6 +9,7 @@
 #include "app/version.h"
 #include "base/logging.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "log/topics.h"
 #include "net/file_limit.h"
 #include "server/catalogue_routes.h"
@@ -25,6 +28,9 @@ constexpr std::size_t kWorkers = 4;
 constexpr std::size_t kWorkerQueueMax = 64;
 constexpr std::size_t kMessageBytesMax = 15 << 20;  // a record of the log holds 16 MiB
 constexpr std::size_t kCatalogueBytesMax = 16 << 20;
+// While the processor is short, collecting and answering come first; the tables catch up from the log.
+constexpr int kLoadNiceness = 10;
+constexpr int kRecommendNiceness = 5;
 constexpr DurationUs kCatalogueRetention = 3'650 * kDayUs;
 constexpr std::uint64_t kSmallTopicSegmentBytes = 16 << 20;
 
@@ -34,6 +40,16 @@ std::string random_token(Env& env) {
   std::string out;
   for (const std::byte byte : bytes) out += fmt::format("{:02x}", static_cast<unsigned>(byte));
   return out;
+}
+
+/// Open the warehouse so that DuckDB's own threads, which it starts here, yield like the load job.
+Result<std::unique_ptr<Warehouse>> open_in_background(Env& env, const WarehouseOptions& options) {
+  Result<std::unique_ptr<Warehouse>> warehouse = fail(Code::kInternal, "not opened");
+  std::thread([&] {
+    yield_to_others(kLoadNiceness);
+    warehouse = Warehouse::open(env, options);
+  }).join();
+  return warehouse;
 }
 
 /// Topics take any bytes as they are; catalogues come in larger pieces than events.
@@ -112,7 +128,7 @@ Status Platform::open_stores() {
   warehouse.path = config_.data / "warehouse" / "warehouse.duckdb";
   warehouse.lake_dir = config_.data / "lake";
   warehouse.memory_bytes_max = config_.warehouse_memory_bytes;
-  MILLRACE_ASSIGN(warehouse_, Warehouse::open(env_, warehouse));
+  MILLRACE_ASSIGN(warehouse_, open_in_background(env_, warehouse));
   MILLRACE_ASSIGN(queries_, QueryService::open(*warehouse_, {}));
   MILLRACE_ASSIGN(catalogue_, QueryService::open(*warehouse_, {.at_once_max = kWorkers}));
   feed_ = std::make_unique<EventFeed>(*log_, EventFeedOptions{});
@@ -133,8 +149,8 @@ void Platform::start_jobs() {
   auto recommend_job = RecommendJob::make(*log_, *feed_, *warehouse_, *recommender_);
   load_job_ = load_job.get();
   recommend_job_ = recommend_job.get();
-  jobs_->start(std::move(load_job));
-  jobs_->start(std::move(recommend_job));
+  jobs_->start(std::move(load_job), kLoadNiceness);
+  jobs_->start(std::move(recommend_job), kRecommendNiceness);
 }
 
 Status Platform::open_server(Listen listen) {

@@ -46,6 +46,9 @@ class Refresher {
   std::jthread thread_;
 };
 
+/// Between two steps: under load it makes one batch of what would be many, and nobody notices a millisecond.
+constexpr DurationUs kRest = kMillisecondUs;
+
 Event event_of(const Interaction& row, EventItem& item, EventOrder& order) {
   item = {.item_id = row.item_id,
           .category = row.category,
@@ -200,6 +203,7 @@ Result<StepResult> Following::step() {
   }
   const std::lock_guard lock(reached_mutex_);
   reached_ = cursors_;
+  result.rest = kRest;
   return result;
 }
 

@@ -55,9 +55,9 @@ std::size_t bytes_of(const FeedBatch& batch) {
 
 }  // namespace
 
-/// Lets one job read on while the others wait for what it reads.
 struct EventFeed::Partition {
-  std::mutex reading;
+  std::mutex reading;  ///< lets one job read on while the others wait for what it reads
+  std::map<Offset, std::shared_ptr<const FeedBatch>> batches;  ///< by `from`; guarded by EventFeed::mutex_
 };
 
 std::span<const Event> FeedBatch::events_from(Offset offset) const {
@@ -99,19 +99,26 @@ std::shared_ptr<EventFeed::Partition> EventFeed::partition_of(const TopicPartiti
 
 std::shared_ptr<const FeedBatch> EventFeed::cached(const TopicPartition& partition, Offset from) const {
   const std::lock_guard lock(mutex_);
-  for (const auto& batch : batches_) {
-    if (batch->partition == partition && batch->from <= from && from < batch->next) return batch;
-  }
-  return nullptr;
+  const auto state = partitions_.find(partition);
+  if (state == partitions_.end()) return nullptr;
+  auto after = state->second->batches.upper_bound(from);
+  if (after == state->second->batches.begin()) return nullptr;
+  const auto& batch = std::prev(after)->second;
+  return from < batch->next ? batch : nullptr;
 }
 
 void EventFeed::remember(const std::shared_ptr<const FeedBatch>& batch) {
   const std::lock_guard lock(mutex_);
+  partitions_.at(batch->partition)->batches.insert_or_assign(batch->from, batch);
   batches_.push_back(batch);
   bytes_ += bytes_of(*batch);
   while (bytes_ > options_.cache_bytes_max && batches_.size() > 1) {
-    bytes_ -= bytes_of(*batches_.front());
+    const std::shared_ptr<const FeedBatch> oldest = std::move(batches_.front());
     batches_.pop_front();
+    bytes_ -= bytes_of(*oldest);
+    auto& known = partitions_.at(oldest->partition)->batches;
+    const auto found = known.find(oldest->from);
+    if (found != known.end() && found->second == oldest) known.erase(found);
   }
 }
 

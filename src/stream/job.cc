@@ -8,8 +8,8 @@
 #include <pthread.h>
 
 #include "base/logging.h"
-#include "base/thread.h"
 #include "base/metrics.h"
+#include "base/thread.h"
 
 namespace millrace {
 
