@@ -19,7 +19,9 @@
 #include "event/json_writer.h"
 #include "log/segment_log.h"
 #include "stream/load_job.h"
+#include "warehouse/dashboard_queries.h"
 #include "warehouse/duck.h"
+#include "warehouse/interactions.h"
 
 namespace millrace {
 namespace {
@@ -281,6 +283,20 @@ void print_time(const std::string& name, double value, const char* unit, double 
       name, value, unit, target, value <= target);
 }
 
+/// Time what reads the tables back: the recommender's memory, the dashboard.
+void time_readers(Warehouse& warehouse, const Workload& workload) {
+  std::size_t seen = 0;
+  InteractionScan scan;
+  scan.on_interactions = [&](std::span<const Interaction> block) { seen += block.size(); };
+  auto begun = Env::system().steady_now();
+  must(scan_interactions(warehouse, scan));
+  print_time(fmt::format("scan all {} interactions of {}", seen, workload.name), seconds_since(begun), "s",
+             2);
+  begun = Env::system().steady_now();
+  must(dashboard_snapshot(warehouse, "24h"));
+  print_time(fmt::format("dashboard of 24 hours of {}", workload.name), seconds_since(begun), "s", 1);
+}
+
 void measure(const Path& dir, const Workload& workload, double target_rows_s, double seconds_max) {
   std::filesystem::create_directories(dir);
   auto& env = Env::system();
@@ -309,6 +325,7 @@ void measure(const Path& dir, const Workload& workload, double target_rows_s, do
   print_time(fmt::format("open with {}", workload.name), seconds_since(begun), "s", 1);
   const auto writer = must(FactWriter::open(*again, {}));
   print_time(fmt::format("open and remember with {}", workload.name), seconds_since(begun), "s", 3);
+  time_readers(*again, workload);
 }
 
 void run(bool tiny) {
