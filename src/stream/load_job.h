@@ -13,9 +13,10 @@ namespace millrace {
 
 struct LoadJobOptions {
   DurationUs transaction_interval = 250 * kMillisecondUs;
-  /// About; a transaction holds at least one record. Live traffic never comes near it. When there is a
-  /// backlog, more than DuckDB's row group (122,880) lets it write compressed blocks at once instead of
-  /// through its log: measured, a third of the processor time of transactions of 50,000.
+  /// About; a transaction holds at least one record. Live traffic never comes near it. With a backlog, more
+  /// than DuckDB's row group (122,880 rows) lets it write compressed blocks at once instead of through its
+  /// log, which then stays short: a million events took 7.1 s of processor time this way, checkpoints
+  /// included, and 13.3 s in transactions of 50,000 with a checkpoint for every 64 MB of log.
   std::size_t transaction_rows_max = 250'000;
   FactWriterOptions writer;
 };
