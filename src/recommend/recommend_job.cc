@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include "base/logging.h"
+#include "base/memory.h"
 #include "log/topics.h"
 #include "recommend/catalogue_json.h"
 #include "warehouse/interactions.h"
@@ -20,8 +21,8 @@
 namespace millrace {
 namespace {
 
-/// Calls `refresh` at intervals until it is destroyed: where a refresh is cheap, sooner than `interval`, so that a
-/// new shop sees its first items at once.
+/// Calls `refresh` at intervals until it is destroyed: where a refresh is cheap, sooner than `interval`, so
+/// that a new shop sees its first items at once.
 class Refresher {
  public:
   Refresher(Recommender& recommender, Env& env, DurationUs interval)
@@ -141,6 +142,7 @@ Status Following::start() {
   MILLRACE_ASSIGN(const SnapshotOffsets offsets, scan_interactions(warehouse_, scan));
   MILLRACE_TRY(find_cursors(offsets));
   recommender_.refresh();
+  return_freed_memory();  // the scan went through far more than what is kept of it
   refresher_ = std::make_unique<Refresher>(recommender_, warehouse_.env(), options_.refresh_interval);
   ready_ = true;
   const RecommenderStats stats = recommender_.stats();
