@@ -100,7 +100,13 @@ Result<std::unique_ptr<Platform>> Platform::open(Env& env, const Config& config,
 }
 
 Status Platform::open_data() {
+  const bool is_new = !env_.exists(config_.data);
   MILLRACE_TRY(env_.make_dirs(config_.data));
+  if (is_new) {
+    // It holds people's data and the commands' token; whoever wants to share it may widen this later.
+    std::error_code ignored;
+    std::filesystem::permissions(config_.data, std::filesystem::perms::owner_all, ignored);
+  }
   // The log's lock decides who owns the directory, so it is opened before anything is written.
   MILLRACE_ASSIGN(log_, SegmentLog::open(env_, config_.data / "log"));
   MILLRACE_TRY(check_data_version(env_, config_.data));
@@ -241,11 +247,11 @@ void Platform::stop(DurationUs grace) {
   if (std::exchange(stopped_, true)) return;
   std::error_code ignored;
   std::filesystem::remove(config_.data / "server.json", ignored);
-  dashboard_.reset();
   server_->stop(grace);
   queries_->stop();
   catalogue_->stop();
   workers_.reset();
+  dashboard_.reset();  // routes and workers speak to it until here
   if (Status drained = answers_->stop(kSecondUs); !drained) log_warning("recommend", drained.error().message);
   if (Status drained = jobs_->drain(grace); !drained)
     log_warning("app", "stopped before all was loaded; the rest follows at the next start",

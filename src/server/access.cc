@@ -35,17 +35,22 @@ bool equal_secret(std::string_view a, std::string_view b) {
   return difference == 0;
 }
 
-std::string_view cookie_token(const HttpRequest& request) {
+/// The token that /login put into a cookie, decoded; empty when there is none.
+std::string cookie_token(const HttpRequest& request) {
   std::string_view cookies = request.header("Cookie");
-  const std::size_t at = cookies.find(kCookieName);
-  if (at == std::string_view::npos) return {};
-  cookies.remove_prefix(at + kCookieName.size());
-  return cookies.substr(0, cookies.find(';'));
+  while (!cookies.empty()) {
+    const std::size_t end = cookies.find(';');
+    std::string_view one = cookies.substr(0, end);
+    cookies = end == std::string_view::npos ? std::string_view() : cookies.substr(end + 1);
+    one.remove_prefix(std::min(one.find_first_not_of(' '), one.size()));
+    if (one.starts_with(kCookieName)) return url_decode(one.substr(kCookieName.size())).value_or("");
+  }
+  return {};
 }
 
-std::string_view credential(const HttpRequest& request) {
+std::string credential(const HttpRequest& request) {
   const std::string_view header = request.header("Authorization");
-  return header.starts_with(kBearer) ? header.substr(kBearer.size()) : cookie_token(request);
+  return header.starts_with(kBearer) ? std::string(header.substr(kBearer.size())) : cookie_token(request);
 }
 
 std::string body_write_key(std::string_view body) {
@@ -94,20 +99,23 @@ Status AccessPolicy::check_origin(const HttpRequest& request) const {
 }
 
 bool AccessPolicy::token_matches(const HttpRequest& request) const {
-  const std::string_view given = credential(request);
+  const std::string given = credential(request);
   if (given.empty()) return false;
   const bool admin = !options_.admin_token.empty() && equal_secret(given, options_.admin_token);
   return admin || (!options_.token.empty() && equal_secret(given, options_.token));
 }
 
 Status AccessPolicy::check_credentials(const HttpRequest& request, Access access) const {
-  const bool open = access == Access::kPublic || (access == Access::kRead && options_.token.empty()) ||
-                    (access == Access::kCollect && (options_.token.empty() || !options_.write_keys.empty()));
-  if (open || token_matches(request)) return {};
+  if (access == Access::kPublic || token_matches(request)) return {};
   if (access == Access::kAdmin)
     return fail(
         Code::kDenied,
         "this call needs the token in server.json of the data directory (the millrace commands send it)");
+  if (access == Access::kCollect && !options_.write_keys.empty()) {
+    if (const Result<std::string> source = source_of(request); !source) return fail(source.error());
+    return {};
+  }
+  if (options_.token.empty()) return {};
   return fail(Code::kDenied, "send the token of the configuration (auth.token) as 'Authorization: Bearer …'");
 }
 

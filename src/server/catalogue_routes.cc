@@ -7,12 +7,14 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
+#include "event/json_text.h"
 #include "log/topics.h"
 
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr std::size_t kIdBytesMax = 512;
 constexpr std::int64_t kPageItemsMax = 1'000;
@@ -31,11 +33,12 @@ Status check_id(const std::string& id) {
   if (id.size() > kIdBytesMax)
     return fail(Code::kInvalid, fmt::format("an id has more than {} bytes", kIdBytesMax));
   if (id.find('\0') != std::string::npos) return fail(Code::kInvalid, "an id holds a NUL byte");
+  if (!is_utf8(id)) return fail(Code::kInvalid, "an id is not valid UTF-8");
   return {};
 }
 
 /// Take the id out of an object; a number is as good as its text.
-Result<std::string> take_id(json& object) {
+Result<std::string> take_id(Json& object) {
   const auto found = object.find("id");
   if (found == object.end()) return fail(Code::kInvalid, "each object needs an \"id\"");
   if (!found->is_string() && !found->is_number_integer())
@@ -50,24 +53,27 @@ struct Change {
   std::string value;
 };
 
-Change put_change(std::string id, json attributes) {
-  json record = {{"op", "put"}, {"id", id}, {"attributes", std::move(attributes)}};
+Change put_change(std::string id, Json attributes) {
+  Json record = {{"op", "put"}, {"id", id}, {"attributes", std::move(attributes)}};
   return {std::move(id), record.dump()};
 }
 
 Change delete_change(std::string id) {
-  json record = {{"op", "delete"}, {"id", id}};
+  Json record = {{"op", "delete"}, {"id", id}};
   return {std::move(id), record.dump()};
 }
 
-Result<json> parse_body(std::string_view body) {
-  json parsed = json::parse(body, nullptr, false);
+Result<Json> parse_body(std::string_view body) {
+  // Bounds the nesting too, without which writing it out again could use up the stack.
+  if (!is_utf8(body)) return fail(Code::kInvalid, "the body is not valid UTF-8");
+  MILLRACE_TRY(json::check_json(body));
+  Json parsed = Json::parse(body, nullptr, false);
   if (parsed.is_discarded()) return fail(Code::kInvalid, "the body is not valid JSON");
   return parsed;
 }
 
 Result<std::vector<Change>> puts_of(const Exchange& exchange) {
-  MILLRACE_ASSIGN(json body, parse_body(exchange.request.body()));
+  MILLRACE_ASSIGN(Json body, parse_body(exchange.request.body()));
   std::vector<Change> changes;
   if (!exchange.path_values.empty()) {
     const std::string& id = exchange.path_values.front();
@@ -77,7 +83,7 @@ Result<std::vector<Change>> puts_of(const Exchange& exchange) {
     changes.push_back(put_change(id, std::move(body)));
     return changes;
   }
-  if (body.is_object()) body = json::array({std::move(body)});
+  if (body.is_object()) body = Json::array({std::move(body)});
   if (!body.is_array()) return fail(Code::kInvalid, "send a JSON array of objects, each with an \"id\"");
   for (std::size_t i = 0; i < body.size(); ++i) {
     if (!body[i].is_object()) return fail(Code::kInvalid, "not an object", fmt::format("[{}]", i));
@@ -97,10 +103,10 @@ Result<std::vector<Change>> deletes_of(const Exchange& exchange) {
     changes.push_back(delete_change(exchange.path_values.front()));
     return changes;
   }
-  MILLRACE_ASSIGN(json body, parse_body(exchange.request.body()));
+  MILLRACE_ASSIGN(Json body, parse_body(exchange.request.body()));
   if (!body.is_object() || !body.contains("ids") || !body["ids"].is_array())
     return fail(Code::kInvalid, "send {\"ids\":[…]}");
-  for (const json& id : body["ids"]) {
+  for (const Json& id : body["ids"]) {
     if (!id.is_string()) return fail(Code::kInvalid, "an id must be a text");
     changes.push_back(delete_change(id.get<std::string>()));
     MILLRACE_TRY(check_id(changes.back().id));
@@ -125,7 +131,7 @@ class CatalogueRoutes : public std::enable_shared_from_this<CatalogueRoutes> {
 
   void one_item(const std::shared_ptr<Exchange>& exchange) {
     run("WHERE item_id = " + sql_quoted(exchange->path_values.front()), 1, exchange,
-        [](const json& items, Exchange& to) {
+        [](const Json& items, Exchange& to) {
           if (items.empty()) return to.send(HttpResponse::error(404, "not_found", "there is no such item"));
           to.send(HttpResponse::json(200, items.front().dump()));
         });
@@ -139,8 +145,8 @@ class CatalogueRoutes : public std::enable_shared_from_this<CatalogueRoutes> {
     if (const std::string* category = query.find("category"))
       where +=
           fmt::format(" AND (category = {0} OR starts_with(category, {0} || '/'))", sql_quoted(*category));
-    run(where, *n, exchange, [n = *n](const json& items, Exchange& to) {
-      json answer = {{"items", items}, {"cursor", nullptr}};
+    run(where, *n, exchange, [n = *n](const Json& items, Exchange& to) {
+      Json answer = {{"items", items}, {"cursor", nullptr}};
       if (std::cmp_equal(items.size(), n)) answer["cursor"] = items.back()["id"];
       to.send(HttpResponse::json(200, answer.dump()));
     });
@@ -164,16 +170,16 @@ class CatalogueRoutes : public std::enable_shared_from_this<CatalogueRoutes> {
 
   /// Select items on a worker and hand them on as [{"id","attributes"}].
   void run(const std::string& where, std::int64_t n, const std::shared_ptr<Exchange>& exchange,
-           std::function<void(const json&, Exchange&)> answer) {
+           std::function<void(const Json&, Exchange&)> answer) {
     std::string sql =
         fmt::format("SELECT item_id, attributes FROM items {} ORDER BY item_id LIMIT {}", where, n);
     Status queued = workers_.submit([this, sql = std::move(sql), exchange, answer = std::move(answer)] {
       const Result<std::string> result = queries_.run(sql);
       if (!result) return exchange->send_error(result.error());
-      json items = json::array();
-      const json rows = json::parse(*result)["rows"];
-      for (const json& row : rows)
-        items.push_back({{"id", row[0]}, {"attributes", json::parse(row[1].get<std::string>())}});
+      Json items = Json::array();
+      const Json rows = Json::parse(*result)["rows"];
+      for (const Json& row : rows)
+        items.push_back({{"id", row[0]}, {"attributes", Json::parse(row[1].get<std::string>())}});
       answer(items, *exchange);
     });
     if (!queued) exchange->send_error(queued.error());

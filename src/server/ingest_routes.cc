@@ -62,7 +62,7 @@ json error_json(const Error& error) {
 
 void run_ingest(Ingest& ingest, const IngestRequest& request, const std::shared_ptr<ResponseStream>& stream) {
   const auto write = [&](const char* name, const json& value) {
-    stream->write(json{{name, value}}.dump() + "\n");
+    stream->write(json{{name, value}}.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
   };
   std::stop_source stop;
   stream->on_close([stop]() mutable { stop.request_stop(); });

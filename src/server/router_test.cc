@@ -104,6 +104,20 @@ TEST_F(RouterTest, ATokenIsAskedForWhereOneIsSet) {
   EXPECT_EQ(ask(router, "POST", "/v1/batch").status, 401);
 }
 
+TEST_F(RouterTest, WriteKeysGuardEveryRouteThatWrites) {
+  const Router router = make({.token = "secret", .write_keys = {{"k1", "shop"}}});
+  EXPECT_EQ(ask(router, "POST", "/v1/batch").status, 401);
+  EXPECT_EQ(ask(router, "POST", "/v1/batch", {{"X-Write-Key", "k2"}}).status, 401);
+  EXPECT_EQ(ask(router, "POST", "/v1/batch", {{"X-Write-Key", "k1"}}).status, 200);
+  EXPECT_EQ(ask(router, "POST", "/v1/batch", {{"Authorization", "Bearer secret"}}).status, 200);
+}
+
+TEST_F(RouterTest, TheCookieOfATokenIsDecodedAndNamedWholly) {
+  const Router router = make({.token = "a+b/="});
+  EXPECT_EQ(ask(router, "GET", "/v1/items/7", {{"Cookie", "x=1; millrace_token=a%2Bb%2F%3D"}}).status, 200);
+  EXPECT_EQ(ask(router, "GET", "/v1/items/7", {{"Cookie", "xmillrace_token=a%2Bb%2F%3D"}}).status, 401);
+}
+
 TEST_F(RouterTest, AdminRoutesAlwaysNeedTheirToken) {
   const Router router = make({.admin_token = "admin"});
   EXPECT_EQ(ask(router, "GET", "/v1/items/7").status, 200);

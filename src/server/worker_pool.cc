@@ -1,8 +1,11 @@
 #include "server/worker_pool.h"
 
+#include <exception>
 #include <string>
 
 #include <pthread.h>
+
+#include "base/logging.h"
 
 namespace millrace {
 
@@ -42,7 +45,12 @@ void WorkerPool::run() {
     std::function<void()> work = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();
-    work();
+    try {
+      work();
+    } catch (const std::exception& error) {
+      // Of a library; dropping the work answers its request with 500.
+      log_error("server", "a worker's task failed", {field("error", error.what())});
+    }
   }
 }
 

@@ -143,6 +143,8 @@ TEST_F(QueryServiceTest, RefusesEverythingElse) {
       "SELECT * FROM events WHERE user_id IN (SELECT content FROM read_text('/etc/passwd'))",
       "WITH x AS (SELECT * FROM read_text('/etc/passwd')) SELECT 1",
       "SELECT * FROM duckdb_settings()",
+      "SELECT * FROM duckdb_databases, (WITH duckdb_databases AS (SELECT 1) SELECT 1) AS x",
+      "SELECT * FROM '" + lake_file + "', (WITH \"" + lake_file + "\" AS (SELECT 1) SELECT 1) AS x",
       "SELECT * FROM duckdb_secrets()",
       "FROM duckdb_tables",
       "FROM sqlite_master",

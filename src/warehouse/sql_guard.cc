@@ -15,6 +15,16 @@ namespace {
 
 using nlohmann::json;
 
+/// Tell whether a name can mean nothing but what WITH calls so: no path, no table of DuckDB's own.
+bool is_plain_name(std::string_view name) {
+  constexpr std::array<std::string_view, 4> kOwnPrefixes = {"duckdb_", "pg_", "sqlite_", "pragma_"};
+  std::string lower(name);
+  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const bool plain = std::ranges::all_of(
+      lower, [](char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)) != 0; });
+  return plain && std::ranges::none_of(kOwnPrefixes, [&](auto prefix) { return lower.starts_with(prefix); });
+}
+
 /// Table functions that only compute. All others read something: files, settings, secrets, or SQL in a text.
 constexpr std::array kTableFunctions = {"range",     "generate_series", "unnest",
                                         "json_each", "json_tree",       "repeat"};
@@ -90,11 +100,14 @@ class Checker {
   }
 
   /// Remember the names that WITH gives. One that hides a table is refused, since a name could then mean
-  /// either.
+  /// either; one that could mean a file or a table of DuckDB's own elsewhere in the query is not remembered.
   void note_with_queries(const json& node) {
     const auto map = node.find("cte_map");
     if (map == node.end() || !map->is_object() || !map->contains("map")) return;
-    for (const auto& entry : (*map)["map"]) with_names_.push_back(text_of(entry, "key"));
+    for (const auto& entry : (*map)["map"]) {
+      auto name = text_of(entry, "key");
+      if (is_plain_name(name)) with_names_.push_back(std::move(name));
+    }
   }
 
   Status check_table_function(const json& node) {

@@ -198,6 +198,23 @@ test('items and people are kept, changed and removed', async () => {
   while (items.length !== 2 && Date.now() < end);
   assert.deepEqual(items, [['it-1', 'Lamp'], ['it-2', 'Rake']]);
   assert.equal((await put('/v1/items/it-4', 'not an object')).status, 400);
+  const deep = '['.repeat(100_000) + ']'.repeat(100_000);
+  for (const [method, route, body] of [
+    ['PUT', '/v1/items', `[{"id":"deep","a":${deep}}]`],
+    ['PUT', '/v1/items/%FF', '{}'],
+    ['DELETE', '/v1/items/%FF', ''],
+    ['PUT', '/v1/items', Buffer.from([0x5b, 0x22, 0xff, 0x22, 0x5d])],
+    ['PUT', '/v1/users', '[{"id":7.5}]'],
+    ['PUT', '/v1/items', '[{"name":"no id"}]'],
+    ['DELETE', '/v1/items', '{"ids":[1]}'],
+    ['POST', '/v1/sql', deep],
+    ['POST', '/v1/sql', '{"query":7}'],
+  ]) {
+    const answer = await server.fetch(route, { method, body: body || undefined });
+    assert.equal(answer.status, 400, `${method} ${route}: ${answer.status}`);
+    assert.ok((await answer.json()).message);
+  }
+  assert.equal((await server.fetch('/healthz')).status, 200, 'it lives');
 });
 
 test('unknown routes and methods say so', async () => {
