@@ -14,6 +14,8 @@ namespace {
 
 constexpr DurationUs kCommandTimeout = 10 * kMinuteUs;
 constexpr DurationUs kStopGrace = 30 * kSecondUs;
+constexpr DurationUs kStartingLimit = 10 * kSecondUs;
+constexpr DurationUs kStartingCheck = 100 * kMillisecondUs;
 
 sigset_t stop_set() {
   sigset_t set;
@@ -83,15 +85,28 @@ ServerConnection::~ServerConnection() {
   if (platform_) platform_->stop(kStopGrace);
 }
 
-Result<std::unique_ptr<ServerConnection>> ServerConnection::open(const CommonOptions& options) {
+Result<std::unique_ptr<ServerConnection>> ServerConnection::open(const CommonOptions& options, Need need) {
   MILLRACE_ASSIGN(const Config config, config_of(options));
+  Env& env = Env::system();
+  if (need == Need::kNeedsData && !env.exists(config.data / "VERSION"))
+    return fail(Code::kNotFound, "there is no Millrace data in " + config.data.string() +
+                                     "; give --data, or run this where `millrace up` runs");
   std::unique_ptr<ServerConnection> connection(new ServerConnection());
-  if (auto running = connect_running(config.data)) {
-    connection->client_ = *std::move(running);
-    return connection;
+  const DurationUs end = env.steady_now() + kStartingLimit;
+  for (;;) {
+    if (auto running = connect_running(config.data)) {
+      connection->client_ = *std::move(running);
+      return connection;
+    }
+    auto platform = Platform::open(env, config, Platform::Listen::kUnixSocket);
+    if (platform) {
+      connection->platform_ = *std::move(platform);
+      break;
+    }
+    // Somebody has the data open and does not answer yet: a server that is starting.
+    if (platform.error().code != Code::kExists || env.steady_now() > end) return fail(platform.error());
+    env.sleep_for(kStartingCheck);
   }
-  MILLRACE_ASSIGN(connection->platform_,
-                  Platform::open(Env::system(), config, Platform::Listen::kUnixSocket));
   MILLRACE_ASSIGN(connection->client_,
                   connect(connection->platform_->unix_socket(), connection->platform_->admin_token()));
   return connection;

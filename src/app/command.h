@@ -46,7 +46,9 @@ class StopSignals {
 /// process, on its Unix socket, and stopped, with everything loaded, when the connection is destroyed.
 class ServerConnection {
  public:
-  static Result<std::unique_ptr<ServerConnection>> open(const CommonOptions& options);
+  /// With `kNeedsData`, a directory without data is an error (kNotFound) instead of being made.
+  enum class Need { kNeedsData, kMayBeNew };
+  static Result<std::unique_ptr<ServerConnection>> open(const CommonOptions& options, Need need);
   ~ServerConnection();
 
   HttpClient& client() { return *client_; }

@@ -105,6 +105,9 @@ Result<Config> load_config(Env& env, const Path& file) {
 }
 
 Status check_config(const Config& config) {
+  if (config.listen.find(':') == std::string::npos)
+    return fail(Code::kInvalid,
+                "listen takes HOST:PORT, such as 127.0.0.1:8080, not '" + config.listen + "'");
   if (!config.token.empty() || is_loopback_address(config.listen)) return {};
   return fail(Code::kDenied,
               "listening on " + config.listen +

@@ -72,6 +72,8 @@ TEST_F(ConfigTest, ListeningBeyondThisMachineNeedsAToken) {
   EXPECT_EQ(check_config(config).error().code, Code::kDenied);
   config.token = "secret";
   EXPECT_TRUE(check_config(config));
+  config.listen = "8080";
+  EXPECT_EQ(check_config(config).error().code, Code::kInvalid);
 }
 
 }  // namespace

@@ -30,7 +30,8 @@ void print_result(const json& result) {
 }
 
 int run_ingest(const CommonOptions& common, const IngestCall& call) {
-  Result<std::unique_ptr<ServerConnection>> server = ServerConnection::open(common);
+  Result<std::unique_ptr<ServerConnection>> server =
+      ServerConnection::open(common, ServerConnection::Need::kMayBeNew);
   if (!server) return report_failure(server.error());
   Result<std::string> result = [&] {
     ProgressLine line("loading");

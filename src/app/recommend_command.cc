@@ -35,7 +35,8 @@ void print_answer(const json& answer) {
 }
 
 int run_recommend(const CommonOptions& common, const RecommendOptions& options) {
-  Result<std::unique_ptr<ServerConnection>> server = ServerConnection::open(common);
+  Result<std::unique_ptr<ServerConnection>> server =
+      ServerConnection::open(common, ServerConnection::Need::kNeedsData);
   if (!server) return report_failure(server.error());
   if (Status ready = (*server)->wait_ready(kMinuteUs); !ready) return report_failure(ready.error());
   const Result<HttpResponse> answer = (*server)->client().get(target_of(options));

@@ -52,7 +52,8 @@ void print_table(const json& result) {
 }
 
 int run_sql(const CommonOptions& common, const std::string& query, std::int64_t rows_max) {
-  Result<std::unique_ptr<ServerConnection>> server = ServerConnection::open(common);
+  Result<std::unique_ptr<ServerConnection>> server =
+      ServerConnection::open(common, ServerConnection::Need::kNeedsData);
   if (!server) return report_failure(server.error());
   const json body = {{"query", query}, {"rows_max", rows_max}};
   const Result<HttpResponse> answer = (*server)->client().request("POST", "/v1/sql", body.dump());

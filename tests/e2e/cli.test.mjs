@@ -48,6 +48,16 @@ test('ingest and sql work with no server running, and again with one', async (t)
   await server.stop();
 });
 
+test('asking where there is no data says so and makes nothing', async () => {
+  const data = path.join(dir, 'nothing-here');
+  for (const args of [['sql', 'SELECT 1'], ['recommend', '--user', 'u']]) {
+    const done = await run([...args, '--data', data]);
+    assert.equal(done.code, 1);
+    assert.match(done.stderr, /no Millrace data in .*nothing-here/);
+  }
+  await assert.rejects(stat(data));
+});
+
 test('bad rows go to quarantine with file and line', async (t) => {
   const file = path.join(dir, 'bad.jsonl');
   await writeFile(file, `${visit(1)}\n{"session_id":\n${visit(2)}\n`);
