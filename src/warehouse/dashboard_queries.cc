@@ -45,10 +45,10 @@ constexpr std::array kSections = {Section{"page_views_per_minute", R"sql(
                count(*) FILTER (type = 'purchase') AS purchases
         FROM item_interactions WHERE event_time > {from} AND event_time <= {to}
         GROUP BY item_id HAVING views + carts + purchases > 0
-        ORDER BY views + carts + purchases DESC, item_id LIMIT 10)
+        ORDER BY views DESC, purchases DESC, carts DESC, item_id LIMIT 10)
       SELECT item_id, coalesce(items.name, seen_name) AS name, coalesce(items.category, seen_category) AS category,
              views, carts, purchases
-      FROM top LEFT JOIN items USING (item_id) ORDER BY views + carts + purchases DESC, item_id)sql"},
+      FROM top LEFT JOIN items USING (item_id) ORDER BY views DESC, purchases DESC, carts DESC, item_id)sql"},
                                   Section{"sales_by_category", R"sql(
       SELECT coalesce(order_lines.category_top, items.category_top, '(none)') AS category, order_lines.currency,
              count(DISTINCT order_id) FILTER (type = 'purchase') AS orders,
