@@ -1,6 +1,6 @@
 // The collector, durable and with the warehouse loading behind it, against nginx serving 200 static bytes on
-// the same two cores, in turns. Afterwards every acknowledged event must be in the log, and the books must
-// balance.
+// the same two cores, in turns. No request may fail, and
+// after each round everything logged must reach the warehouse and the books must balance.
 //
 //   collect_bench [--tiny]
 
