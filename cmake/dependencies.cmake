@@ -18,6 +18,15 @@ find_package(benchmark REQUIRED)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 
+# Under a sanitizer memory is the sanitizer's business.
+if(NOT MILLRACE_SANITIZER)
+  find_library(JEMALLOC libjemalloc_pic.a REQUIRED)
+  find_path(JEMALLOC_INCLUDE jemalloc/jemalloc.h REQUIRED)
+  add_library(jemalloc STATIC IMPORTED)
+  set_target_properties(jemalloc PROPERTIES IMPORTED_LOCATION ${JEMALLOC})
+  target_compile_definitions(jemalloc INTERFACE MILLRACE_JEMALLOC)
+endif()
+
 set(MILLRACE_DEPS ${CMAKE_SOURCE_DIR}/build/deps CACHE PATH "where set-up put DuckDB and Node")
 find_path(DUCKDB_INCLUDE duckdb.h HINTS ${MILLRACE_DEPS}/duckdb/include REQUIRED)
 find_library(DUCKDB_LIBRARY duckdb HINTS ${MILLRACE_DEPS}/duckdb/lib REQUIRED)

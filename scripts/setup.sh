@@ -44,6 +44,7 @@ build libssl-dev hashing and TLS
 build zlib1g-dev gzip bodies and files
 build libzstd-dev compression
 build libxxhash-dev checksums
+build libjemalloc-dev memory allocation
 build prometheus-cpp-dev metrics
 build libgtest-dev unit tests
 build libgmock-dev unit tests
