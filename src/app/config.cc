@@ -32,7 +32,9 @@ void read_collect(const YamlMap& collect, Config& config) {
 
 void read_log(const YamlMap& log, Config& config) {
   TopicConfig& topic = config.events_topic;
-  log.optional("partitions", topic.partitions, 1, 1024);
+  std::uint32_t partitions = 0;
+  log.optional("partitions", partitions, 1, 1024);
+  if (partitions > 0) config.events_partitions = partitions;
   log.optional_duration("retention", topic.retention, kDayUs);
   log.optional_bytes("bytes_soft", topic.bytes_soft, 1 << 20);
   log.optional_bytes("bytes_hard", topic.bytes_hard, 1 << 20);

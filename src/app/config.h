@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,8 @@ struct Config {
   BodyLimits collect_limits;
   std::size_t body_bytes_max = 1'000'000;
 
-  TopicConfig events_topic;
+  TopicConfig events_topic;                        ///< without its partitions
+  std::optional<std::uint32_t> events_partitions;  ///< none: as many as it has, 1 when it is new
   std::uint64_t warehouse_memory_bytes = 512ull << 20;
   DurationUs load_interval = 250 * kMillisecondUs;
 

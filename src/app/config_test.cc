@@ -31,6 +31,7 @@ TEST_F(ConfigTest, AnEmptyFileGivesTheDefaults) {
   ASSERT_TRUE(config) << config.error().text();
   EXPECT_EQ(config->listen, "127.0.0.1:8080");
   EXPECT_EQ(config->collect_limits.event_bytes_max, 32'000u);
+  EXPECT_FALSE(config->events_partitions);
 }
 
 TEST_F(ConfigTest, ReadsEverySection) {
@@ -51,6 +52,7 @@ logging: {format: json, level: warning}
   EXPECT_EQ(config->hosts, std::vector<std::string>{"shop.example"});
   EXPECT_EQ(config->write_keys.at("def"), "app");
   EXPECT_EQ(config->events_topic.retention, 14 * kDayUs);
+  EXPECT_EQ(config->events_partitions, 8u);
   EXPECT_EQ(config->model.deadline, 20 * kMillisecondUs);
   EXPECT_FALSE(config->model.exclude_bought);
   EXPECT_DOUBLE_EQ(config->model.weights.view, 0.5);

@@ -29,8 +29,9 @@ constexpr std::size_t kWorkerQueueMax = 64;
 constexpr std::size_t kMessageBytesMax = 15 << 20;  // a record of the log holds 16 MiB
 constexpr std::size_t kCatalogueBytesMax = 16 << 20;
 // While the processor is short, collecting and answering come first; the tables catch up from the log.
-constexpr int kLoadNiceness = 10;
-constexpr int kRecommendNiceness = 5;
+constexpr int kLoadNiceness = 19;
+constexpr int kRecommendNiceness = 10;
+constexpr int kDuckDbNiceness = 10;  // they serve queries too
 constexpr DurationUs kCatalogueRetention = 3'650 * kDayUs;
 constexpr std::uint64_t kSmallTopicSegmentBytes = 16 << 20;
 
@@ -42,11 +43,11 @@ std::string random_token(Env& env) {
   return out;
 }
 
-/// Open the warehouse so that DuckDB's own threads, which it starts here, yield like the load job.
+/// Open the warehouse so that DuckDB's own threads, which it starts here, yield behind what answers requests.
 Result<std::unique_ptr<Warehouse>> open_in_background(Env& env, const WarehouseOptions& options) {
   Result<std::unique_ptr<Warehouse>> warehouse = fail(Code::kInternal, "not opened");
   std::thread([&] {
-    yield_to_others(kLoadNiceness);
+    yield_to_others(kDuckDbNiceness);
     warehouse = Warehouse::open(env, options);
   }).join();
   return warehouse;
@@ -116,6 +117,10 @@ Status Platform::open_data() {
 Status Platform::make_topics() {
   TopicConfig events = config_.events_topic;
   events.content_type = "application/json";
+  const auto topics = log_->topics();
+  const auto known = topics.find(std::string(kEventsTopic));
+  if (known != topics.end()) events.partitions = known->second.partitions;
+  if (config_.events_partitions) events.partitions = *config_.events_partitions;
   MILLRACE_TRY(log_->create_topic(kEventsTopic, events));
   TopicConfig small = events;
   small.partitions = 1;

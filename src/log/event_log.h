@@ -52,7 +52,9 @@ struct ReadLimits {
 };
 
 struct TopicConfig {
-  std::uint32_t partitions = 4;           ///< fixed once the topic is made; 1..1,024
+  /// Fixed once the topic is made; 1..1,024. More than one lets several readers share a group's work; each
+  /// has files of its own, so a batch that spreads over them costs a sync of each.
+  std::uint32_t partitions = 1;
   DurationUs retention = 7 * kDayUs;      ///< delete segments older than this …
   std::uint64_t bytes_soft = 8ull << 30;  ///< … or beyond this size, but only what every group has passed
   std::uint64_t bytes_hard =
