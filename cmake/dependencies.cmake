@@ -24,7 +24,6 @@ if(NOT MILLRACE_SANITIZER)
   find_path(JEMALLOC_INCLUDE jemalloc/jemalloc.h REQUIRED)
   add_library(jemalloc STATIC IMPORTED)
   set_target_properties(jemalloc PROPERTIES IMPORTED_LOCATION ${JEMALLOC})
-  target_compile_definitions(jemalloc INTERFACE MILLRACE_JEMALLOC)
 endif()
 
 set(MILLRACE_DEPS ${CMAKE_SOURCE_DIR}/build/deps CACHE PATH "where set-up put DuckDB and Node")
