@@ -20,18 +20,23 @@ struct Window {
 constexpr std::array kWindows = {Window{"1h", kHourUs}, Window{"24h", kDayUs}, Window{"7d", 7 * kDayUs},
                                  Window{"30d", 30 * kDayUs}, Window{"all", kTimeMax}};
 
-/// One list of the snapshot. {from} and {to} bound event_time: after `from`, up to and with `to`.
+/// At most so many points in the line of page views; each is a step of the first length that keeps to it.
+constexpr DurationUs kViewPointsMax = 200;
+constexpr std::array kViewSteps = {kMinuteUs, 10 * kMinuteUs, kHourUs, 4 * kHourUs, kDayUs, 7 * kDayUs};
+
+/// One list of the snapshot. {from} and {to} bound event_time: after `from`, up to and with `to`. Page views
+/// are counted in steps of {step}, the first of which holds {views_from}.
 struct Section {
   const char* key;
   const char* sql;
 };
 constexpr std::array kSections = {Section{"page_views_per_minute", R"sql(
       SELECT minute, coalesce(views, 0) AS views
-      FROM (SELECT unnest(generate_series(date_trunc('minute', {to}) - INTERVAL 59 MINUTE,
-                                          date_trunc('minute', {to}), INTERVAL 1 MINUTE)) AS minute)
-      LEFT JOIN (SELECT date_trunc('minute', event_time) AS minute, count(*) AS views FROM events
+      FROM (SELECT unnest(generate_series(time_bucket({step}, {views_from}), time_bucket({step}, {to}),
+                                          {step})) AS minute)
+      LEFT JOIN (SELECT time_bucket({step}, event_time) AS minute, count(*) AS views FROM events
                  WHERE type = 'page_view' AND event_time <= {to}
-                   AND event_time >= date_trunc('minute', {to}) - INTERVAL 59 MINUTE GROUP BY ALL) USING (minute)
+                   AND event_time >= time_bucket({step}, {views_from}) GROUP BY ALL) USING (minute)
       ORDER BY minute)sql"},
                                   Section{"pages", R"sql(
       SELECT coalesce(page_path, page_url) AS path, count(*) AS views FROM events
@@ -63,6 +68,30 @@ constexpr std::array kSections = {Section{"page_views_per_minute", R"sql(
 
 std::string timestamp_sql(TimeUs time) {
   return fmt::format("make_timestamp({})", time);
+}
+
+/// The step of page views over `span`: a round length, past the longest a multiple of it.
+DurationUs view_step(DurationUs span) {
+  const auto fits = [span](DurationUs step) { return span <= step * kViewPointsMax; };
+  if (const auto found = std::ranges::find_if(kViewSteps, fits); found != kViewSteps.end()) return *found;
+  return (span / (kViewSteps.back() * kViewPointsMax) + 1) * kViewSteps.back();
+}
+
+/// The page views to draw up to `as_of`.
+struct ViewSteps {
+  TimeUs from;
+  DurationUs step;
+};
+
+Result<ViewSteps> view_steps(duck::Connection& connection, DurationUs length, TimeUs as_of) {
+  if (length != kTimeMax) {
+    const auto step = view_step(length);
+    return ViewSteps{as_of - length + step, step};
+  }
+  MILLRACE_ASSIGN(const auto oldest,
+                  connection.scalar("SELECT min(event_time) FROM events WHERE type = 'page_view'"));
+  const auto from = std::min(oldest.value_or(as_of), as_of);
+  return ViewSteps{from, view_step(as_of - from)};
 }
 
 /// Append the rows of `sql` as an array of objects, the columns' names as their members'.
@@ -110,15 +139,18 @@ Result<std::string> dashboard_snapshot(Warehouse& warehouse, std::string_view wi
   MILLRACE_ASSIGN(const auto newest, connection.scalar("SELECT max(event_time) FROM events"));
   const auto as_of = std::min(newest.value_or(now), now);
   const auto from = timestamp_sql(length == kTimeMax ? kTimeMin - 1 : as_of - length);
+  MILLRACE_ASSIGN(const auto views, view_steps(connection, length, as_of));
   std::string text;
   JsonWriter json(text);
   json.begin_object().member("window", window).key("as_of").time(as_of);
+  json.member("page_views_step_s", views.step / kSecondUs);
   for (const auto& section : kSections) {
     json.key(section.key);
-    MILLRACE_TRY(append_rows(
-        connection,
-        fmt::format(fmt::runtime(section.sql), fmt::arg("from", from), fmt::arg("to", timestamp_sql(as_of))),
-        json));
+    const auto sql =
+        fmt::format(fmt::runtime(section.sql), fmt::arg("from", from), fmt::arg("to", timestamp_sql(as_of)),
+                    fmt::arg("views_from", timestamp_sql(views.from)),
+                    fmt::arg("step", fmt::format("to_microseconds({})", views.step)));
+    MILLRACE_TRY(append_rows(connection, sql, json));
   }
   json.end_object();
   return text;
