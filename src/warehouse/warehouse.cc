@@ -19,7 +19,8 @@ std::string quoted(const std::string& text) {
 
 /// What must be said before the file is opened. When to checkpoint is the loader's decision
 /// (`checkpoint_over`): DuckDB itself would do it after every large transaction, going by what it wrote and
-/// not by what its log holds.
+/// not by what its log holds. Without threads of its allocator, freed memory stays with DuckDB: 120 MB after
+/// the scan of a million events.
 std::map<std::string, std::string> settings_of(const WarehouseOptions& options) {
   return {{"threads", std::to_string(options.threads)},
           {"memory_limit", fmt::format("{}B", options.memory_bytes_max)},
@@ -27,6 +28,7 @@ std::map<std::string, std::string> settings_of(const WarehouseOptions& options) 
           {"autoinstall_known_extensions", "false"},
           {"autoload_known_extensions", "false"},
           {"allow_community_extensions", "false"},
+          {"allocator_background_threads", "true"},
           {"checkpoint_threshold", "1GB"}};
 }
 
