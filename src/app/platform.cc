@@ -208,12 +208,7 @@ Status Platform::write_server_file() {
                                {"pid", getpid()},
                                {"version", kVersion}};
   const Path path = config_.data / "server.json";
-  MILLRACE_TRY(write_file_atomically(env_, path, file.dump() + "\n"));
-  std::error_code error;
-  std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
-                               error);
-  if (error) return fail(Code::kIo, "cannot restrict it to its owner: " + error.message(), path.string());
-  return {};
+  return write_file_atomically(env_, path, file.dump() + "\n", OpenMode::kCreatePrivate);
 }
 
 Status Platform::ready() const {

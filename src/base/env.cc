@@ -168,6 +168,9 @@ void note_holder(int fd) {
   if (::ftruncate(fd, 0) == 0) std::ignore = ::pwrite(fd, id.data(), id.size(), 0);
 }
 
+constexpr mode_t kSharedFile = 0644;
+constexpr mode_t kPrivateFile = 0600;
+
 int flags_of(OpenMode mode) {
   switch (mode) {
     case OpenMode::kRead:
@@ -175,6 +178,7 @@ int flags_of(OpenMode mode) {
     case OpenMode::kReadWrite:
       return O_RDWR;
     case OpenMode::kCreate:
+    case OpenMode::kCreatePrivate:
       return O_RDWR | O_CREAT;
   }
   return O_RDONLY;
@@ -183,9 +187,13 @@ int flags_of(OpenMode mode) {
 class SystemEnv final : public Env {
  public:
   Result<std::unique_ptr<File>> open(const Path& path, OpenMode mode) override {
-    const int fd = open_fd(path, flags_of(mode));
+    const bool is_private = mode == OpenMode::kCreatePrivate;
+    const int fd = open_fd(path, flags_of(mode), is_private ? kPrivateFile : kSharedFile);
     if (fd < 0) return fail_errno("open", path);
-    return std::make_unique<SystemFile>(fd, path);
+    auto file = std::make_unique<SystemFile>(fd, path);
+    // One that was there before may have been made for more readers.
+    if (is_private && ::fchmod(fd, kPrivateFile) != 0) return fail_errno("restrict to its owner", path);
+    return file;
   }
 
   Status make_dirs(const Path& path) override {
@@ -280,13 +288,13 @@ class SystemEnv final : public Env {
   }
 
  private:
-  static int open_fd(const Path& path, int flags) {
-    return retry([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0644); });
+  static int open_fd(const Path& path, int flags, mode_t mode = kSharedFile) {
+    return retry([&] { return ::open(path.c_str(), flags | O_CLOEXEC, mode); });
   }
 };
 
-Status write_whole(Env& env, const Path& path, std::string_view content) {
-  MILLRACE_ASSIGN(const auto file, env.open(path, OpenMode::kCreate));
+Status write_whole(Env& env, const Path& path, std::string_view content, OpenMode mode) {
+  MILLRACE_ASSIGN(const auto file, env.open(path, mode));
   MILLRACE_TRY(file->truncate(0));
   MILLRACE_TRY(file->write_at(0, std::as_bytes(std::span(content))));
   return file->sync();
@@ -319,9 +327,9 @@ Result<std::string> read_file(Env& env, const Path& path, std::uint64_t bytes_ma
   }
 }
 
-Status write_file_atomically(Env& env, const Path& path, std::string_view content) {
+Status write_file_atomically(Env& env, const Path& path, std::string_view content, OpenMode mode) {
   const Path temporary = path.string() + ".tmp";
-  Status status = write_whole(env, temporary, content);
+  Status status = write_whole(env, temporary, content, mode);
   if (status) status = env.rename(temporary, path);
   if (!status) {
     std::ignore = env.remove(temporary);

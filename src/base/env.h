@@ -48,9 +48,10 @@ class FileLock {
 };
 
 enum class OpenMode : std::uint8_t {
-  kRead,       ///< the file must exist; read only
-  kReadWrite,  ///< the file must exist
-  kCreate,     ///< read and write; made when absent; kept when present
+  kRead,           ///< the file must exist; read only
+  kReadWrite,      ///< the file must exist
+  kCreate,         ///< read and write; made when absent; kept when present
+  kCreatePrivate,  ///< as kCreate, and nobody but its owner may open it (0600), from its first moment on
 };
 
 /// Files, clocks and randomness: everything nondeterministic that tests want to control. The system's
@@ -105,7 +106,8 @@ class Env {
 Result<std::string> read_file(Env& env, const Path& path, std::uint64_t bytes_max = 1ull << 32);
 
 /// Replace the file at `path` by `content`, whole or not at all, also through a loss of power: writes
-/// `path`.tmp, syncs it, renames it, syncs the directory.
-Status write_file_atomically(Env& env, const Path& path, std::string_view content);
+/// `path`.tmp, syncs it, renames it, syncs the directory. With `kCreatePrivate` only its owner can read it.
+Status write_file_atomically(Env& env, const Path& path, std::string_view content,
+                             OpenMode mode = OpenMode::kCreate);
 
 }  // namespace millrace

@@ -142,5 +142,19 @@ TEST_F(EnvTest, ClocksRunAndRandomBytesDiffer) {
   EXPECT_GT(env_.free_bytes(dir_).value(), 0u);
 }
 
+TEST_F(EnvTest, APrivateFileIsNobodyElses) {
+  const auto rights = [&](const char* name) {
+    return std::filesystem::status(dir_ / name).permissions() & std::filesystem::perms::mask;
+  };
+  constexpr auto kOwner = std::filesystem::perms::owner_read | std::filesystem::perms::owner_write;
+  ASSERT_TRUE(env_.open(dir_ / "a", OpenMode::kCreatePrivate));
+  EXPECT_EQ(rights("a"), kOwner);
+  // What a process that died left behind, open to all, is not taken as it is.
+  ASSERT_TRUE(env_.open(dir_ / "f.tmp", OpenMode::kCreate));
+  ::chmod((dir_ / "f.tmp").c_str(), 0644);
+  ASSERT_TRUE(write_file_atomically(env_, dir_ / "f", "secret", OpenMode::kCreatePrivate));
+  EXPECT_EQ(rights("f"), kOwner);
+}
+
 }  // namespace
 }  // namespace millrace

@@ -381,7 +381,8 @@ Result<std::unique_ptr<File>> FaultEnv::open(const Path& path, OpenMode mode) {
   const std::lock_guard lock(mutex_);
   const std::string name = normal(path);
   if (!tree_.contains(name)) {
-    if (mode != OpenMode::kCreate || !tree_.contains(parent_of(name))) {
+    const bool may_make = mode == OpenMode::kCreate || mode == OpenMode::kCreatePrivate;
+    if (!may_make || !tree_.contains(parent_of(name))) {
       return fail(Code::kNotFound, "cannot open: no such file", name);
     }
     MILLRACE_TRY(begin_change(name));
