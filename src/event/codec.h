@@ -62,6 +62,7 @@ struct BodyFacts {
   std::string_view segment_type;          ///< "track", "page", … from the route, when the body has no `type`
   CodecId push_codec = CodecId::kNative;  ///< kPubSub: what the message's data is, when its attribute
                                           ///< `codec` does not say
+  bool may_be_cloud_events = false;       ///< kNative: a piece with a member `specversion` is a CloudEvent
 };
 
 struct BodyLimits {
@@ -83,6 +84,7 @@ struct RefusedRecord {
   std::string_view value;
   Error reason;            ///< `where` points into the body: "batch[3].timestamp"
   std::string attributes;  ///< encoded Envelope
+  CodecId codec = CodecId::kNative;
 };
 
 struct BodySplit {

@@ -107,6 +107,7 @@ Status cut_batch(std::string_view body, std::string_view container, Pieces& cut)
 }
 
 bool has_member(std::string_view object, std::string_view key) {
+  if (!object.starts_with('{')) return false;
   json::RawItems members(object);
   while (members.next()) {
     if (members.key() == key) return true;
@@ -147,8 +148,7 @@ Error place(const Pieces& cut, const Piece& piece, Error error) {
 class Splitter {
  public:
   Splitter(CodecId codec, const BodyFacts& facts, const BodyLimits& limits, Env& env)
-      : limits_(limits), env_(env) {
-    envelope_.codec = codec;
+      : limits_(limits), env_(env), codec_(codec), may_be_cloud_events_(facts.may_be_cloud_events) {
     envelope_.received_time = facts.received_time;
     envelope_.source = facts.source;
     envelope_.ip = clean(facts.ip);
@@ -204,6 +204,15 @@ class Splitter {
     return cut.pieces.size() == 1 ? request_id_ : fmt::format("{}:{}", request_id_, index);
   }
 
+  /// Return the shape of a piece. Most bodies do not hold the word at all, and are not walked for it.
+  CodecId codec_of_piece(const Piece& piece) const {
+    constexpr std::string_view kMark = "specversion";
+    const bool is_cloud_event = may_be_cloud_events_ && codec_ == CodecId::kNative &&
+                                piece.text.find(kMark) != std::string_view::npos &&
+                                has_member(piece.text, kMark);
+    return is_cloud_event ? CodecId::kCloudEvents : codec_;
+  }
+
   /// Return what the piece shares with others: what the body said, and the route's type.
   std::string_view context_of(const Pieces& cut, const Piece& piece) {
     const bool needs_type = envelope_.codec == CodecId::kSegment && !segment_type_.empty() &&
@@ -227,6 +236,7 @@ class Splitter {
     const std::size_t first = events.size();
     const std::size_t index = split_.accepted.size() + split_.refused.size();
     Envelope& envelope = envelope_;
+    envelope.codec = codec_of_piece(piece);
     envelope.message_id = {};
     envelope.context = context_of(cut, piece);
     if (auto status = decode(piece); !status) return refuse(cut, piece, std::move(status).error());
@@ -260,6 +270,7 @@ class Splitter {
     RefusedRecord& record = split_.refused.emplace_back();
     record.value = piece.text;
     record.reason = place(cut, piece, std::move(error));
+    record.codec = envelope_.codec;
     encode_envelope(envelope_, record.attributes);
     ++events_;
     return {};
@@ -267,6 +278,8 @@ class Splitter {
 
   BodyLimits limits_;
   Env& env_;
+  const CodecId codec_;
+  const bool may_be_cloud_events_;
   Envelope envelope_;
   std::string_view segment_type_;
   std::string request_id_;

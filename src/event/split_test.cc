@@ -106,6 +106,35 @@ TEST(SplitBody, KeyIsAnonymousThenSessionThenUser) {
   for (const auto& [body, key] : kCases) EXPECT_EQ(native(body).split->accepted[0].key, key) << body;
 }
 
+TEST(SplitBody, EachPieceMayBeACloudEventByItsOwnKeys) {
+  const std::string cloud = R"({"id":"c","source":"/s","type":"com.example.x", "specversion" : "1.0"})";
+  const std::string says_the_word =
+      R"({"type":"x","message_id":"n","properties":{"specversion":"1.0","note":"has \"specversion\": in it"}})";
+  const std::string bad_cloud = R"({"specversion":"1.0","id":"b","type":"t"})";
+  BodyFacts facts = test_facts();
+  const auto codecs = [&](std::string_view body) {
+    std::vector<CodecId> found;
+    const DecodedBody decoded = decode_body(CodecId::kNative, body, facts);
+    for (const BodyRecord& record : decoded.split->accepted)
+      found.push_back(decode_envelope(record.attributes)->codec);
+    for (const RefusedRecord& record : decoded.split->refused) {
+      EXPECT_EQ(decode_envelope(record.attributes)->codec, record.codec);
+      found.push_back(record.codec);
+    }
+    return found;
+  };
+  using testing::ElementsAre;
+  EXPECT_THAT(codecs(cloud), ElementsAre(CodecId::kNative)) << "not offered";
+  facts.may_be_cloud_events = true;
+  EXPECT_THAT(codecs(cloud), ElementsAre(CodecId::kCloudEvents));
+  EXPECT_THAT(codecs(says_the_word), ElementsAre(CodecId::kNative));
+  EXPECT_THAT(codecs("[" + says_the_word + "," + cloud + "," + says_the_word + "]"),
+              ElementsAre(CodecId::kNative, CodecId::kCloudEvents, CodecId::kNative));
+  EXPECT_THAT(codecs(cloud + "\n" + says_the_word + "\n" + bad_cloud + "\nspecversion\n[\"specversion\"]\n"),
+              ElementsAre(CodecId::kCloudEvents, CodecId::kNative, CodecId::kCloudEvents, CodecId::kNative,
+                          CodecId::kNative));
+}
+
 TEST(SplitBody, IdsAreTheClientsElseTheRequestsElseNew) {
   BodyFacts facts = test_facts();
   facts.message_id = "req";

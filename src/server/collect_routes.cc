@@ -57,10 +57,9 @@ class CollectRoutes : public std::enable_shared_from_this<CollectRoutes> {
   /// POST /v1/events: one address for CloudEvents in each mode and for our own events.
   void events(const std::shared_ptr<Exchange>& exchange) {
     if (exchange->request.has_header("ce-id")) return binary_cloud_event(exchange);
-    const bool cloud =
-        exchange->request.header("Content-Type").find("cloudevents") != std::string_view::npos ||
-        exchange->request.body().find("\"specversion\"") != std::string_view::npos;
-    collect(cloud ? CodecId::kCloudEvents : CodecId::kNative, {}, exchange);
+    const bool says_so =
+        exchange->request.header("Content-Type").find("cloudevents") != std::string_view::npos;
+    collect(says_so ? CodecId::kCloudEvents : CodecId::kNative, {}, exchange);
   }
 
   void push(const std::shared_ptr<Exchange>& exchange) {
@@ -103,6 +102,7 @@ class CollectRoutes : public std::enable_shared_from_this<CollectRoutes> {
   static void answer(const Exchange& exchange, const Result<CollectCounts>& counts) {
     if (counts)
       return exchange.send(
+    facts.may_be_cloud_events = codec == CodecId::kNative;
           HttpResponse::json(200, fmt::format(R"({{"success":true,"accepted":{},"quarantined":{}}})",
                                               counts->accepted, counts->quarantined)));
     HttpResponse response = HttpResponse::from_error(counts.error());

@@ -79,7 +79,7 @@ void Collector::collect(CodecId codec, std::string_view body, const BodyFacts& f
     headers.reserve(split->refused.size());
     std::vector<NewRecord> refused;
     for (const RefusedRecord& record : split->refused) {
-      headers.push_back(quarantine_header("collect", codec, record.reason, facts));
+      headers.push_back(quarantine_header("collect", record.codec, record.reason, facts));
       refused.push_back({{}, headers.back(), record.value, facts.received_time, 1});
     }
     append({std::string(kQuarantineTopic), PartitionId(0)}, std::move(refused), request);
