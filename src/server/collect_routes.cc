@@ -1,8 +1,7 @@
 #include "server/collect_routes.h"
 
-#include <fmt/format.h>
-
 #include "event/codec.h"
+#include "event/json_writer.h"
 
 namespace millrace {
 namespace {
@@ -41,6 +40,19 @@ constexpr SegmentRoute kSegmentRoutes[] = {
     {"/api/s/page", "page"},
     {"/api/s/identify", "identify"},
 };
+
+std::string counts_json(const CollectCounts& counts) {
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object().member("success", true);
+  json.member("accepted", counts.accepted).member("quarantined", counts.quarantined);
+  if (const std::optional<Error>& error = counts.first_error) {
+    json.key("first_error").begin_object().member("code", code_name(error->code));
+    json.member("message", error->message).member("where", error->where).end_object();
+  }
+  json.end_object();
+  return out;
+}
 
 /// What the handlers share; each holds a reference.
 class CollectRoutes : public std::enable_shared_from_this<CollectRoutes> {
@@ -90,6 +102,7 @@ class CollectRoutes : public std::enable_shared_from_this<CollectRoutes> {
     facts.ip = exchange->request.remote_ip();
     facts.user_agent = exchange->request.header("User-Agent");
     facts.message_id = exchange->request.header("Idempotency-Key");
+    facts.may_be_cloud_events = codec == CodecId::kNative;
     if (codec == CodecId::kPubSub) {
       facts.push_codec = *codec_of(hint);
     } else {
@@ -100,11 +113,7 @@ class CollectRoutes : public std::enable_shared_from_this<CollectRoutes> {
   }
 
   static void answer(const Exchange& exchange, const Result<CollectCounts>& counts) {
-    if (counts)
-      return exchange.send(
-    facts.may_be_cloud_events = codec == CodecId::kNative;
-          HttpResponse::json(200, fmt::format(R"({{"success":true,"accepted":{},"quarantined":{}}})",
-                                              counts->accepted, counts->quarantined)));
+    if (counts) return exchange.send(HttpResponse::json(200, counts_json(*counts)));
     HttpResponse response = HttpResponse::from_error(counts.error());
     if (counts.error().code == Code::kOutOfRange) response.status = 413;
     exchange.send(std::move(response));

@@ -61,6 +61,7 @@ void Collector::collect(CodecId codec, std::string_view body, const BodyFacts& f
   auto request = std::make_shared<Request>();
   request->done = std::move(done);
   request->counts.quarantined = split->refused.size();
+  if (!split->refused.empty()) request->counts.first_error = split->refused.front().reason;
 
   std::vector<std::vector<NewRecord>> by_partition(partitions_);
   for (const BodyRecord& record : split->accepted) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "base/env.h"
@@ -14,8 +15,9 @@
 namespace millrace {
 
 struct CollectCounts {
-  std::uint64_t accepted = 0;     ///< events, durable in topic `events`
-  std::uint64_t quarantined = 0;  ///< refused records, durable in topic `quarantine`
+  std::uint64_t accepted = 0;        ///< events, durable in topic `events`
+  std::uint64_t quarantined = 0;     ///< refused records, durable in topic `quarantine`
+  std::optional<Error> first_error;  ///< why the first of them was refused, and where in the body
 };
 
 /// From a request's body to durable records.

@@ -56,7 +56,10 @@ test('one bad event does not stop its batch', async () => {
   const batch = [track('good-1'), track('bad-time', undefined, { timestamp: 'yesterday' }), track('good-2')];
   const answer = await server.post('/v1/batch', { batch });
   assert.equal(answer.status, 200);
-  assert.deepEqual(await answer.json(), { success: true, accepted: 2, quarantined: 1 });
+  const { first_error, ...counts } = await answer.json();
+  assert.deepEqual(counts, { success: true, accepted: 2, quarantined: 1 });
+  assert.deepEqual([first_error.code, first_error.where], ['invalid', 'batch[1].timestamp']);
+  assert.match(first_error.message, /yesterday/);
   assert.deepEqual(await rowsOf('good-1'), [['item_view']]);
   assert.deepEqual(await rowsOf('good-2'), [['item_view']]);
   const [[code, message]] = await quarantined("decode(raw) LIKE '%bad-time%'");
@@ -92,7 +95,20 @@ test('a 10 MB body is 413 and says the limit', async () => {
 
 test('an event over 32 KB goes to quarantine, its batch goes on', async () => {
   const answer = await server.post('/v1/batch', { batch: [track('fat', { x: 'y'.repeat(40_000) }), track('slim')] });
-  assert.deepEqual(await answer.json(), { success: true, accepted: 1, quarantined: 1 });
+  const { first_error, ...counts } = await answer.json();
+  assert.deepEqual(counts, { success: true, accepted: 1, quarantined: 1 });
+  assert.equal(first_error.where, 'batch[0]');
+});
+
+test('native events and CloudEvents may come together, each known by its own keys', async () => {
+  const note = { type: 'item_view', message_id: 'spec-native', items: [{ item_id: 'p1' }], properties: { specversion: '"specversion":' } };
+  const cloud = { specversion: '1.0', id: 'spec-cloud', source: '/shop', type: 'com.example.item_view', data: { items: [{ item_id: 'p1' }] } };
+  for (const body of [note, [note, cloud], `${JSON.stringify(cloud)}\n${JSON.stringify(note)}`]) {
+    const count = body === note ? 1 : 2;
+    assert.deepEqual(await (await server.post('/v1/events', body)).json(), { success: true, accepted: count, quarantined: 0 });
+  }
+  assert.deepEqual(await rowsOf('spec-native'), [['item_view']]);
+  assert.deepEqual(await rowsOf('/shop#spec-cloud'), [['item_view']]);
 });
 
 test('a batch over 500 KB is 413', async () => {
