@@ -1,7 +1,10 @@
 #include <csignal>
 #include <cstdio>
 
+#include <fmt/format.h>
+
 #include "app/command.h"
+#include "app/usage.h"
 #include "app/version.h"
 
 int main(int argc, char** argv) {
@@ -29,6 +32,10 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (const std::string unknown = millrace::unknown_word(app); !unknown.empty()) {
+      fmt::print(stderr, "millrace: {}\nSee millrace --help, and --help after a command.\n", unknown);
+      return millrace::kExitUsage;
+    }
     return app.exit(error) == 0 ? millrace::kExitDone : millrace::kExitUsage;
   }
   return exit_code;

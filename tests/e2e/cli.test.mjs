@@ -25,6 +25,18 @@ test('help teaches, and wrong usage is exit code 2', async () => {
   assert.equal((await run(['--version'])).stdout.trim(), '0.1.0');
 });
 
+test('a mistyped command or option gets the nearest known one', async () => {
+  for (const [args, meant] of [
+    [['ingset', 'csv', 'x.csv'], 'ingest'],
+    [['up', '--lsten', '127.0.0.1:0'], '--listen'],
+    [['ingest', '--mpa', 'm.yaml', 'csv', 'x.csv'], '--map'],
+  ]) {
+    const done = await run(args);
+    assert.equal(done.code, 2);
+    assert.match(done.stderr, new RegExp(`did you mean '${meant}'\\?`), args.join(' '));
+  }
+});
+
 test('ingest and sql work with no server running, and again with one', async (t) => {
   const data = path.join(dir, 'own');
   const file = path.join(dir, 'visits.jsonl');
