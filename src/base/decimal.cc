@@ -90,12 +90,27 @@ std::optional<std::int64_t> units_of(const Parts& parts) {
   return parts.negative ? -units : units;
 }
 
+/// Whether a comma stands between digits, and nothing else would keep the text from being a number.
+bool has_comma_in_number(std::string_view text) {
+  const auto comma = text.find(',');
+  if (comma == std::string_view::npos || comma == 0 || comma + 1 == text.size()) return false;
+  if (!is_digit(text[comma - 1]) || !is_digit(text[comma + 1])) return false;
+  return text.find_first_not_of("+-0123456789.,'eE ") == std::string_view::npos;
+}
+
 }  // namespace
+
+std::string not_a_number(std::string_view text) {
+  auto message = fmt::format("'{}' is not a number", text.substr(0, kShownBytesMax));
+  if (has_comma_in_number(text))
+    message += "; write a point before the decimals, not a comma, and nothing between thousands";
+  return message;
+}
 
 Result<Decimal> Decimal::parse(std::string_view text) {
   const auto shown = text.substr(0, kShownBytesMax);
   const auto parts = read_parts(text);
-  if (!parts) return fail(Code::kInvalid, fmt::format("'{}' is not a number", shown));
+  if (!parts) return fail(Code::kInvalid, not_a_number(text));
   const auto units = units_of(*parts);
   if (!units) {
     return fail(Code::kInvalid, fmt::format("'{}' is outside ±99,999,999,999,999.9999", shown));

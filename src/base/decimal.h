@@ -9,6 +9,9 @@
 
 namespace millrace {
 
+/// Return "'2,55' is not a number", and what to write instead where a comma is what stands in the way.
+std::string not_a_number(std::string_view text);
+
 /// A DECIMAL(18,4): an exact amount of money or a quantity. Kept as units of 1/10,000; read from
 /// text, never through a double.
 class Decimal {

@@ -1,5 +1,6 @@
 #include "base/decimal.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace millrace {
@@ -68,6 +69,13 @@ TEST(Decimal, RefusesWhatIsNoNumberOrTooLarge) {
     ASSERT_FALSE(number) << text;
     EXPECT_EQ(number.error().code, Code::kInvalid) << text;
   }
+}
+
+TEST(Decimal, HintsAtACommaThatStandsInANumber) {
+  for (const auto* text : {"2,55", "-1.234,50", "1,234.50", "1 234,5"})
+    EXPECT_TRUE(Decimal::parse(text).error().message.ends_with("nothing between thousands")) << text;
+  for (const auto* text : {"", "cheap", ",", "1,", ",5", "a,b", "1,5 kg"})
+    EXPECT_EQ(Decimal::parse(text).error().message, fmt::format("'{}' is not a number", text));
 }
 
 TEST(Decimal, WritesWithoutTrailingZeros) {

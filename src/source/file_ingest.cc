@@ -190,7 +190,11 @@ Status FileIngest::read_rows_on(const Opened& opened, RowMapper& mapper, MappedR
   const bool is_csv = opened.mapping.format == RowFormat::kCsv;
   const std::string_view shape = is_csv ? "csv" : "jsonl";
   std::size_t columns_bound = 0;
-  if (is_csv) MILLRACE_TRY(mapper.bind(rows.columns(), true));
+  if (is_csv) {
+    auto bound = mapper.bind(rows.columns(), true);
+    if (!bound && bound.error().where.empty()) bound.error().where = path_.string();
+    MILLRACE_TRY(bound);
+  }
   for (Row row;;) {
     MILLRACE_ASSIGN(const auto step, rows.next(row));
     if (step == RowReader::Step::kEnd) return {};

@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/logging.h"
+#include "base/text.h"
 #include "source/file_ingest.h"
 
 namespace millrace {
@@ -20,6 +22,9 @@ struct NamedCodec {
 constexpr NamedCodec kCodecs[] = {{"segment", CodecId::kSegment},   {"cloudevents", CodecId::kCloudEvents},
                                   {"native", CodecId::kNative},     {"visits", CodecId::kVisit},
                                   {"activity", CodecId::kActivity}, {"ga4", CodecId::kGa4}};
+
+constexpr std::string_view kFormats[] = {"segment", "cloudevents", "native", "visits", "activity",
+                                         "ga4",     "csv",         "jsonl",  "items",  "users"};
 
 /// How to read the files of one request.
 struct Plan {
@@ -47,10 +52,12 @@ Result<Plan> make_plan(Env& env, const IngestRequest& request) {
   const bool rows = request.format == "csv" || request.format == "jsonl" || catalogue;
   if (named != std::end(kCodecs)) plan.codec = named->codec;
   if (!plan.codec && !rows) {
+    const auto format = request.format.substr(0, 64);
+    const auto nearest = nearest_name(format, {std::begin(kFormats), std::end(kFormats)});
     return fail(Code::kInvalid,
-                fmt::format("unknown format '{}'; write segment, cloudevents, native, visits, activity, "
-                            "ga4, csv, jsonl, items or users",
-                            request.format.substr(0, 64)));
+                nearest.empty()
+                    ? fmt::format("unknown format '{}'; known are {}", format, fmt::join(kFormats, ", "))
+                    : fmt::format("unknown format '{}'; did you mean '{}'?", format, nearest));
   }
   if (plan.codec && !request.map.empty()) {
     return fail(Code::kInvalid, fmt::format("format {} needs no mapping", request.format));

@@ -234,6 +234,54 @@ TEST_F(IngestTest, TellsHowFarItIs) {
   EXPECT_GT(seen.back().rows_per_second, 0);
 }
 
+TEST_F(IngestTest, SaysWhenTheDelimiterIsWrongAndWhatToWrite) {
+  const auto refusal = [&](const IngestRequest& request) {
+    const auto result = bench_.run(request);
+    EXPECT_EQ(result.failed_files, 1u);
+    return result.files[0].error ? result.files[0].error->text() : "";
+  };
+  EXPECT_THAT(refusal(sales("semicolons.csv", "no;who;code;n;price;at\n1;7;a;1;2,5;2024-01-01\n")),
+              testing::AllOf(HasSubstr("semicolons.csv: "), HasSubstr("one column, 'no;who;code"),
+                             HasSubstr("delimiter: \";\"")));
+  EXPECT_THAT(refusal({.format = "items", .files = {bench_.folder.write("tabs.csv", "id\tname\na\tTea\n")}}),
+              testing::AllOf(HasSubstr("separated by tabs"), HasSubstr("delimiter: tab")));
+  EXPECT_THAT(refusal({.format = "items", .files = {bench_.folder.write("name.csv", "name\nTea\n")}}),
+              HasSubstr("name.csv: the file has no column 'id'"));
+}
+
+TEST_F(IngestTest, NamesEveryColumnThatIsNotThere) {
+  const auto result = bench_.run(sales("jan.csv", "num,who,code,n,pric\n1,7,a,1,2.5\n"));
+  const auto map = (bench_.folder.path() / "sales.yaml").string();
+  EXPECT_EQ(result.files[0].error->text(),
+            fmt::format("{0}:4: the file has no column 'at'\n{0}:5: the file has no column 'no'\n"
+                        "{0}:7: the file has no column 'no'\n"
+                        "{0}:8: the file has no column 'price'; did you mean 'pric'?",
+                        map));
+}
+
+TEST_F(IngestTest, HintsAtADecimalComma) {
+  const auto result = bench_.run(sales("jan.csv", "no,who,code,n,price,at\n1,7,a,1,\"2,55\",2024-01-01\n"));
+  EXPECT_EQ(result.counts.quarantined, 1u);
+  EXPECT_THAT(bench_.records(kQuarantineTopic).at(0).first,
+              HasSubstr("column 'price': '2,55' is not a number; write a point before the decimals"));
+}
+
+TEST_F(IngestTest, RefusesItemsWithAnUnreadablePrice) {
+  const auto plain = bench_.folder.write("items.csv", "id,price\na,1.5\nb,\"1,5\"\nc,\n");
+  EXPECT_EQ(bench_.run({.format = "items", .files = {plain}}).counts.quarantined, 1u);
+  const auto lines = bench_.folder.write("items.jsonl", R"({"id":"d","price":1.5}
+{"id":"e","price":"cheap"}
+{"id":"f","price":true}
+{"id":"g","price":null}
+)");
+  EXPECT_EQ(bench_.run({.format = "items", .files = {lines}}).counts.quarantined, 2u);
+  const auto map = bench_.folder.write("items.yaml", "produce: items\nid: no\nattributes: {price: Preis}\n");
+  const auto mapped = bench_.folder.write("mapped.csv", "no,Preis\nh,2\ni,free\n");
+  EXPECT_EQ(bench_.run({.format = "csv", .map = map, .files = {mapped}}).counts.quarantined, 1u);
+  EXPECT_EQ(bench_.records(kItemsTopic).size(), 5u);
+  EXPECT_THAT(bench_.records(kQuarantineTopic).back().first, HasSubstr("column 'Preis': 'free' is not"));
+}
+
 /// Answers kOverloaded to every second append, as a log under pressure does.
 class OverloadedLog final : public EventLog {
  public:

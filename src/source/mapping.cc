@@ -171,6 +171,14 @@ void read_delimiter(const YamlMap& root, char& into) {
   into = text[0];
 }
 
+void read_columns(const YamlMap& root, std::string_view key, std::vector<std::string>& into,
+                  std::string& where) {
+  const auto value = root.find(key);
+  if (!value) return;
+  where = value->where();
+  value->read(into);
+}
+
 void read_events(const YamlMap& root, Env& env, Mapping& mapping) {
   read_types(root, mapping.types);
   read_time(root, env, mapping);
@@ -200,8 +208,8 @@ Result<Mapping> read_document(const YamlDocument& yaml, Env& env) {
       "produce", mapping.produce,
       {{"events", Produce::kEvents}, {"items", Produce::kItems}, {"users", Produce::kUsers}});
   read_delimiter(root, mapping.delimiter);
-  root.optional("group_by", mapping.group_by);
-  root.optional("ignore", mapping.ignore);
+  read_columns(root, "group_by", mapping.group_by, mapping.group_by_where);
+  read_columns(root, "ignore", mapping.ignore, mapping.ignore_where);
   if (mapping.produce == Produce::kEvents) {
     read_events(root, env, mapping);
   } else {

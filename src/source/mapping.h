@@ -81,6 +81,8 @@ struct Mapping {
 
   std::vector<std::string> group_by;  ///< rows alike in these columns (and in type) are one event
   std::vector<std::string> ignore;    ///< columns to leave out
+  std::string group_by_where;         ///< "mapping.yaml:3"
+  std::string ignore_where;
 };
 
 /// Read a mapping. `name` is what messages call it. Errors: kInvalid, `where` with the line; an unknown

@@ -9,6 +9,7 @@
 namespace millrace {
 namespace {
 
+constexpr std::string_view kPrice = "price";  // the attribute of an item
 constexpr char kKeySeparator = '\x1F';
 
 /// Return Σ price × quantity of the items that have both, or nothing when none has or it is too large.
@@ -29,8 +30,8 @@ std::optional<Decimal> sum_of(std::span<const EventItem> items) {
 RowMapper::RowMapper(const Mapping& mapping, const Hash128& content, std::size_t group_bytes_max)
     : mapping_(mapping), content_hex_(to_hex(content)), groups_(group_bytes_max) {}
 
-Result<std::size_t> RowMapper::use(const ColumnFinder& finder, const ValueRule& rule) {
-  MILLRACE_ASSIGN(const auto column, finder.find(rule.column, rule.where));
+std::size_t RowMapper::use(ColumnFinder& finder, const ValueRule& rule) {
+  const auto column = finder.find(rule.column, rule.where);
   if (column != kNoColumn) is_used_[column] = true;
   return column;
 }
@@ -38,47 +39,64 @@ Result<std::size_t> RowMapper::use(const ColumnFinder& finder, const ValueRule& 
 Status RowMapper::bind(const std::vector<std::string>& columns, bool complete) {
   columns_ = columns;
   is_used_.assign(columns.size(), false);
-  const ColumnFinder finder(columns_, complete);
+  ColumnFinder finder(columns_, complete);
   group_columns_.clear();
   for (const auto& name : mapping_.group_by) {
-    MILLRACE_ASSIGN(group_columns_.emplace_back(), finder.find(name, "group_by"));
+    group_columns_.push_back(finder.find(name, mapping_.group_by_where));
   }
   for (const auto& name : mapping_.ignore) {
-    MILLRACE_ASSIGN(const auto column, finder.find(name, "ignore"));
+    const auto column = finder.find(name, mapping_.ignore_where);
     if (column != kNoColumn) is_used_[column] = true;
   }
-  return mapping_.produce == Produce::kEvents ? bind_events(finder) : bind_catalogue(finder);
+  if (mapping_.produce == Produce::kEvents) {
+    bind_events(finder);
+  } else {
+    bind_catalogue(finder);
+  }
+  return finder.finish();
 }
 
-Status RowMapper::bind_events(const ColumnFinder& finder) {
-  const auto bind_all = [&](const auto& rules, std::vector<std::size_t>& into) -> Status {
+void RowMapper::bind_events(ColumnFinder& finder) {
+  const auto bind_all = [&](const auto& rules, std::vector<std::size_t>& into) {
     into.clear();
-    for (const auto& rule : rules) {
-      MILLRACE_ASSIGN(into.emplace_back(), use(finder, rule.value));
-    }
-    return {};
+    for (const auto& rule : rules) into.push_back(use(finder, rule.value));
   };
-  MILLRACE_TRY(bind_all(mapping_.event, event_columns_));
-  MILLRACE_TRY(bind_all(mapping_.order, order_columns_));
-  MILLRACE_TRY(bind_all(mapping_.item, item_columns_));
-  MILLRACE_ASSIGN(time_column_, use(finder, mapping_.time));
+  bind_all(mapping_.event, event_columns_);
+  bind_all(mapping_.order, order_columns_);
+  bind_all(mapping_.item, item_columns_);
+  time_column_ = use(finder, mapping_.time);
   condition_columns_.clear();
   for (const auto& type : mapping_.types) {
     auto& columns = condition_columns_.emplace_back();
-    for (const auto& condition : type.when) {
-      MILLRACE_ASSIGN(columns.emplace_back(), finder.find(condition.column, condition.where));
-    }
+    for (const auto& condition : type.when) columns.push_back(finder.find(condition.column, condition.where));
   }
-  return {};
 }
 
-Status RowMapper::bind_catalogue(const ColumnFinder& finder) {
-  MILLRACE_ASSIGN(id_column_, use(finder, mapping_.id));
+void RowMapper::bind_catalogue(ColumnFinder& finder) {
+  id_column_ = use(finder, mapping_.id);
   attribute_columns_.clear();
-  for (const auto& rule : mapping_.attributes) {
-    MILLRACE_ASSIGN(attribute_columns_.emplace_back(), use(finder, rule.value));
+  for (const auto& rule : mapping_.attributes) attribute_columns_.push_back(use(finder, rule.value));
+  const auto price = std::ranges::find(columns_, kPrice);
+  other_price_column_ = kNoColumn;
+  if (mapping_.produce != Produce::kItems || price == columns_.end()) return;
+  const auto at = static_cast<std::size_t>(price - columns_.begin());
+  if (!is_used_[at]) other_price_column_ = at;
+}
+
+/// Refuse a catalogue item whose price nobody could read, as PUT /v1/items does.
+Status RowMapper::check_price() {
+  if (mapping_.produce != Produce::kItems) return {};
+  const auto check = [](std::string_view column, std::string_view text) -> Status {
+    if (text.empty()) return {};
+    if (auto price = Decimal::parse(text); !price)
+      return fail(std::move(price).error().with_context(fmt::format("column '{}'", column)));
+    return {};
+  };
+  for (std::size_t i = 0; i < attribute_columns_.size(); ++i) {
+    const auto& [name, rule] = mapping_.attributes[i];
+    if (name == kPrice) MILLRACE_TRY(check(rule.column, values_.value(rule, attribute_columns_[i])));
   }
-  return {};
+  return check(kPrice, values_.cell(other_price_column_));
 }
 
 Result<std::string_view> RowMapper::type_of_row() const {
@@ -213,6 +231,7 @@ Status RowMapper::map_change(const Row& row, MappedRecords& out) {
   if (id.empty())
     return fail(Code::kInvalid,
                 fmt::format("column '{}' is empty, so the row has no id", mapping_.id.column));
+  MILLRACE_TRY(check_price());
   if (!mapping_.group_by.empty()) {
     make_group_key("");
     if (!ids_seen_.insert(group_key_).second) return {};

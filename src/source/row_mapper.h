@@ -50,7 +50,7 @@ class RowMapper {
   RowMapper(const Mapping& mapping, const Hash128& content, std::size_t group_bytes_max);
 
   /// Find the mapping's columns; again whenever there are more of them. With `complete` (a CSV header)
-  /// a column that is not there is an error: kInvalid, `where` pointing into the mapping.
+  /// columns that are not there are an error, all at once: kInvalid, `where` pointing into the mapping.
   Status bind(const std::vector<std::string>& columns, bool complete);
 
   /// Map one row, appending to `out` unless it is grouped. Errors: kInvalid for a row that does not fit,
@@ -61,9 +61,9 @@ class RowMapper {
   bool take_groups(MappedRecords& out, std::size_t bytes_enough);
 
  private:
-  Status bind_events(const ColumnFinder& finder);
-  Status bind_catalogue(const ColumnFinder& finder);
-  Result<std::size_t> use(const ColumnFinder& finder, const ValueRule& rule);
+  void bind_events(ColumnFinder& finder);
+  void bind_catalogue(ColumnFinder& finder);
+  std::size_t use(ColumnFinder& finder, const ValueRule& rule);
 
   Result<std::string_view> type_of_row() const;
   Result<TimeUs> time_of_row();
@@ -72,6 +72,7 @@ class RowMapper {
   bool write_other_columns(const Row& row, std::string& out, bool needs_comma) const;
   void make_group_key(std::string_view type);
 
+  Status check_price();
   Status map_event(const Row& row, MappedRecords& out);
   Status map_change(const Row& row, MappedRecords& out);
   void write_event(Event& event, std::uint64_t line, MappedRecords& out) const;
@@ -91,6 +92,7 @@ class RowMapper {
   std::vector<std::size_t> group_columns_;
   std::size_t time_column_ = kNoColumn;
   std::size_t id_column_ = kNoColumn;
+  std::size_t other_price_column_ = kNoColumn;  ///< of items, where no rule names it
 
   RowValues values_;
   std::string properties_;      ///< of the present row

@@ -10,6 +10,8 @@
 namespace millrace {
 namespace {
 
+constexpr std::size_t kShownBytesMax = 100;
+
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
@@ -21,7 +23,7 @@ Result<Number> parse_number(std::string_view text) {
   Number number{};
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (problem == std::errc() && end == text.data() + text.size()) return number;
-  return fail(Code::kInvalid, fmt::format("'{}' is not a number", text.substr(0, 64)));
+  return fail(Code::kInvalid, not_a_number(text));
 }
 
 Status set(std::string_view text, std::string_view& into) {
@@ -40,6 +42,25 @@ Status set(std::string_view text, std::optional<Number>& into) {
   return {};
 }
 
+/// Return what seems to separate the columns of a header that was read as a single one, or NUL.
+char likely_delimiter(const std::vector<std::string>& columns) {
+  if (columns.size() != 1) return '\0';
+  std::ptrdiff_t most = 0;
+  char likely = '\0';
+  for (const char c : {';', '\t', '|', ','}) {
+    const auto count = std::ranges::count(columns.front(), c);
+    if (count > most) likely = c;
+    most = std::max(most, count);
+  }
+  return likely;
+}
+
+/// "mapping.yaml:12" → 12; 0 without a line.
+int line_of(std::string_view where) {
+  const auto digits = where.substr(std::min(where.rfind(':') + 1, where.size()));
+  return parse_number<int>(digits).value_or(0);
+}
+
 bool compares(std::string_view text, const Condition& condition) {
   const auto number = Decimal::parse(text);
   if (!number) return false;
@@ -48,16 +69,33 @@ bool compares(std::string_view text, const Condition& condition) {
 
 }  // namespace
 
-Result<std::size_t> ColumnFinder::find(const std::string& name, const std::string& where) const {
+std::size_t ColumnFinder::find(const std::string& name, const std::string& where) {
   if (name.empty()) return kNoColumn;
   const auto found = std::ranges::find(columns_, name);
   if (found != columns_.end()) return static_cast<std::size_t>(found - columns_.begin());
   if (!complete_) return kNoColumn;
-  const auto nearest = nearest_name(name, columns_);
-  return fail(Code::kInvalid,
-              nearest.empty() ? fmt::format("the file has no column '{}'", name)
-                              : fmt::format("the file has no column '{}'; did you mean '{}'?", name, nearest),
-              where);
+  Error error{Code::kInvalid, fmt::format("the file has no column '{}'", name), where};
+  if (const auto nearest = nearest_name(name, columns_); !nearest.empty())
+    error.message += fmt::format("; did you mean '{}'?", nearest);
+  if (std::ranges::find(missing_, error) == missing_.end()) missing_.push_back(std::move(error));
+  return kNoColumn;
+}
+
+Status ColumnFinder::finish() {
+  if (missing_.empty()) return {};
+  if (const char delimiter = likely_delimiter(columns_); delimiter != '\0') {
+    return fail(
+        Code::kInvalid,
+        fmt::format("the first line of the file is one column, '{}'; its columns seem to be separated "
+                    "by {}: write  delimiter: {}  into the mapping (--map)",
+                    columns_.front().substr(0, kShownBytesMax), delimiter == '\t' ? "tabs" : "this sign",
+                    delimiter == '\t' ? "tab" : fmt::format("\"{}\"", delimiter)));
+  }
+  // In the order of the file: the rules are read section by section.
+  std::ranges::stable_sort(missing_, {}, [](const Error& error) { return line_of(error.where); });
+  Error all = missing_.front();
+  for (std::size_t i = 1; i < missing_.size(); ++i) all.message += "\n" + missing_[i].text();
+  return fail(std::move(all));
 }
 
 std::string_view RowValues::cell(std::size_t column) const {

@@ -14,20 +14,25 @@ namespace millrace {
 
 inline constexpr std::size_t kNoColumn = SIZE_MAX;
 
-/// Finds the columns that a mapping names among those of a file.
+/// Finds the columns that a mapping names among those of a file, and notes those that are not there.
 class ColumnFinder {
  public:
-  /// With `complete` (a CSV header) a column that is not there is an error; else it may come later.
+  /// With `complete` (a CSV header) a column that is not there is a mistake; else it may come later.
   ColumnFinder(const std::vector<std::string>& columns, bool complete)
       : columns_(columns), complete_(complete) {}
 
-  /// Return the column's number; kNoColumn for an empty name, or one that has not been seen yet.
-  /// Errors: kInvalid, with the nearest name.
-  Result<std::size_t> find(const std::string& name, const std::string& where) const;
+  /// Return the column's number; kNoColumn for an empty name, or one that is not there (yet). `where` is
+  /// the place that names it.
+  std::size_t find(const std::string& name, const std::string& where);
+
+  /// Report all that were missing, each with its place and the nearest name; or, where the header was cut by
+  /// the wrong delimiter, that alone, with the remedy. Errors: kInvalid.
+  Status finish();
 
  private:
   const std::vector<std::string>& columns_;
   const bool complete_;
+  std::vector<Error> missing_;
 };
 
 /// Reads the values of a row by a mapping's rules. One thread.
