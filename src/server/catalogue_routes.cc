@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "event/json_text.h"
+#include "event/json_read.h"
 #include "log/topics.h"
 
 namespace millrace {
@@ -72,7 +72,15 @@ Result<Json> parse_body(std::string_view body) {
   return parsed;
 }
 
-Result<std::vector<Change>> puts_of(const Exchange& exchange) {
+/// Refuse a price that the tables could not hold: the item would otherwise be offered without one.
+Status check_price(const Json& attributes, std::string_view topic) {
+  const auto price = attributes.find("price");
+  if (topic != kItemsTopic || price == attributes.end()) return {};
+  if (auto read = json::decimal_of(price->dump()); !read) return fail(json::under("price", read.error()));
+  return {};
+}
+
+Result<std::vector<Change>> puts_of(const Exchange& exchange, std::string_view topic) {
   MILLRACE_ASSIGN(Json body, parse_body(exchange.request.body()));
   std::vector<Change> changes;
   if (!exchange.path_values.empty()) {
@@ -80,6 +88,7 @@ Result<std::vector<Change>> puts_of(const Exchange& exchange) {
     if (!body.is_object()) return fail(Code::kInvalid, "send one JSON object with the attributes");
     body.erase("id");
     MILLRACE_TRY(check_id(id));
+    MILLRACE_TRY(check_price(body, topic));
     changes.push_back(put_change(id, std::move(body)));
     return changes;
   }
@@ -91,12 +100,13 @@ Result<std::vector<Change>> puts_of(const Exchange& exchange) {
     if (id)
       if (Status good = check_id(*id); !good) id = fail(good.error());
     if (!id) return fail(id.error().code, id.error().message, fmt::format("[{}]", i));
+    if (Status price = check_price(body[i], topic); !price) return fail(json::under(i, price.error()));
     changes.push_back(put_change(*std::move(id), std::move(body[i])));
   }
   return changes;
 }
 
-Result<std::vector<Change>> deletes_of(const Exchange& exchange) {
+Result<std::vector<Change>> deletes_of(const Exchange& exchange, std::string_view) {
   std::vector<Change> changes;
   if (!exchange.path_values.empty()) {
     MILLRACE_TRY(check_id(exchange.path_values.front()));
@@ -119,11 +129,11 @@ class CatalogueRoutes : public std::enable_shared_from_this<CatalogueRoutes> {
   CatalogueRoutes(EventLog& log, QueryService& queries, WorkerPool& workers, Env& env)
       : log_(log), queries_(queries), workers_(workers), env_(env) {}
 
-  using ChangesOf = Result<std::vector<Change>> (*)(const Exchange&);
+  using ChangesOf = Result<std::vector<Change>> (*)(const Exchange&, std::string_view topic);
 
   RouteHandler changes(std::string_view topic, ChangesOf changes_of) {
     return [self = shared_from_this(), topic, changes_of](const std::shared_ptr<Exchange>& exchange) {
-      const Result<std::vector<Change>> changes = changes_of(*exchange);
+      const Result<std::vector<Change>> changes = changes_of(*exchange, topic);
       if (!changes) return exchange->send_error(changes.error());
       self->append(topic, *changes, exchange);
     };
