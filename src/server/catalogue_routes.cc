@@ -141,7 +141,7 @@ class CatalogueRoutes : public std::enable_shared_from_this<CatalogueRoutes> {
 
   void one_item(const std::shared_ptr<Exchange>& exchange) {
     run("WHERE item_id = " + sql_quoted(exchange->path_values.front()), 1, exchange,
-        [](const Json& items, Exchange& to) {
+        [](const Json& items, bool, Exchange& to) {
           if (items.empty()) return to.send(HttpResponse::error(404, "not_found", "there is no such item"));
           to.send(HttpResponse::json(200, items.front().dump()));
         });
@@ -155,9 +155,10 @@ class CatalogueRoutes : public std::enable_shared_from_this<CatalogueRoutes> {
     if (const std::string* category = query.find("category"))
       where +=
           fmt::format(" AND (category = {0} OR starts_with(category, {0} || '/'))", sql_quoted(*category));
-    run(where, *n, exchange, [n = *n](const Json& items, Exchange& to) {
+    run(where, *n, exchange, [n = *n](const Json& items, bool cut, Exchange& to) {
       Json answer = {{"items", items}, {"cursor", nullptr}};
-      if (std::cmp_equal(items.size(), n)) answer["cursor"] = items.back()["id"];
+      const bool may_go_on = cut || std::cmp_equal(items.size(), n);
+      if (may_go_on && !items.empty()) answer["cursor"] = items.back()["id"];
       to.send(HttpResponse::json(200, answer.dump()));
     });
   }
@@ -178,19 +179,20 @@ class CatalogueRoutes : public std::enable_shared_from_this<CatalogueRoutes> {
         });
   }
 
-  /// Select items on a worker and hand them on as [{"id","attributes"}].
+  /// Select items on a worker and hand them on as [{"id","attributes"}]; `cut` says that there are more than
+  /// an answer may hold.
   void run(const std::string& where, std::int64_t n, const std::shared_ptr<Exchange>& exchange,
-           std::function<void(const Json&, Exchange&)> answer) {
+           std::function<void(const Json& items, bool cut, Exchange&)> answer) {
     std::string sql =
         fmt::format("SELECT item_id, attributes FROM items {} ORDER BY item_id LIMIT {}", where, n);
     Status queued = workers_.submit([this, sql = std::move(sql), exchange, answer = std::move(answer)] {
       const Result<std::string> result = queries_.run(sql);
       if (!result) return exchange->send_error(result.error());
       Json items = Json::array();
-      const Json rows = Json::parse(*result)["rows"];
-      for (const Json& row : rows)
+      const Json parsed = Json::parse(*result);
+      for (const Json& row : parsed["rows"])
         items.push_back({{"id", row[0]}, {"attributes", Json::parse(row[1].get<std::string>())}});
-      answer(items, *exchange);
+      answer(items, parsed["truncated"].get<bool>(), *exchange);
     });
     if (!queued) exchange->send_error(queued.error());
   }
