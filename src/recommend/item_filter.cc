@@ -29,7 +29,7 @@ std::string_view trim(std::string_view text) {
 }
 
 std::unexpected<Error> bad_clause(std::string_view clause, std::string_view what) {
-  return fail(Code::kInvalid, fmt::format("filter clause '{}': {}; {}", clause.substr(0, 64), what, kRemedy),
+  return fail(Code::kInvalid, fmt::format("clause '{}': {}; {}", clause.substr(0, 64), what, kRemedy),
               "filter");
 }
 
@@ -45,7 +45,7 @@ Result<ItemFilter> ItemFilter::parse(std::string_view text) {
   if (trim(text).empty()) return filter;
   for (const std::string& part : split(text, ',')) {
     if (filter.clauses_.size() == kClausesMax) {
-      return fail(Code::kInvalid, fmt::format("a filter may have {} clauses at most", kClausesMax), "filter");
+      return fail(Code::kInvalid, fmt::format("at most {} clauses", kClausesMax), "filter");
     }
     MILLRACE_ASSIGN(Clause clause, parse_clause(trim(part)));
     filter.clauses_.push_back(std::move(clause));

@@ -16,10 +16,9 @@ Result<Placement> parse_placement(std::string_view text) {
   for (const Placement each : {Placement::kHome, Placement::kItem, Placement::kCart, Placement::kCheckout}) {
     if (text == placement_name(each)) return each;
   }
-  return fail(
-      Code::kInvalid,
-      fmt::format("placement '{}' is not known; use home, item, cart or checkout", text.substr(0, 32)),
-      "placement");
+  return fail(Code::kInvalid,
+              fmt::format("'{}' is not known; use home, item, cart or checkout", text.substr(0, 32)),
+              "placement");
 }
 
 }  // namespace millrace

@@ -1,5 +1,7 @@
 #include "server/dashboard_routes.h"
 
+#include <fmt/format.h>
+
 #include "server/ui_files.h"
 #include "warehouse/dashboard_queries.h"
 
@@ -14,11 +16,16 @@ bool accepts_gzip(const HttpRequest& request) {
   return request.header("Accept-Encoding").find("gzip") != std::string_view::npos;
 }
 
-void send_file(const Exchange& exchange) {
+void send_file(const Router& router, const Exchange& exchange) {
   const HttpRequest& request = exchange.request;
-  const UiFile* file =
-      request.method() == "GET" || request.method() == "HEAD" ? find_ui_file(request.path()) : nullptr;
-  if (!file) return exchange.send(HttpResponse::error(404, "not_found", "there is nothing at this address"));
+  const UiFile* file = find_ui_file(request.path());
+  if (!file) return exchange.send(router.nothing_at(request.path()));
+  if (request.method() != "GET" && request.method() != "HEAD") {
+    HttpResponse refusal = HttpResponse::error(
+        405, "invalid", fmt::format("this address does not take {}; it takes GET", request.method()));
+    refusal.headers.push_back({"Allow", "GET, HEAD"});
+    return exchange.send(std::move(refusal));
+  }
   HttpResponse response;
   response.headers = {{"ETag", std::string(file->etag)},
                       {"Cache-Control", std::string(ui_cache_control(*file))},
@@ -67,7 +74,7 @@ void add_dashboard_routes(Router& router, Dashboard& dashboard, WorkerPool& work
                if (Status added = dashboard.add_stream(window, stream); !added) stream->end();
              });
   router.add("GET", "/login", {Access::kPublic, false}, [](const auto& exchange) { log_in(*exchange); });
-  router.set_fallback([](const auto& exchange) { send_file(*exchange); });
+  router.set_fallback([&router](const auto& exchange) { send_file(router, *exchange); });
 }
 
 }  // namespace millrace

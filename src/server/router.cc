@@ -2,10 +2,15 @@
 
 #include <cassert>
 
+#include <fmt/format.h>
+
+#include "base/text.h"
+
 namespace millrace {
 namespace {
 
 constexpr std::string_view kMethodsHeader = "Allow";
+constexpr std::size_t kComparedBytesMax = 64;
 
 bool is_variable(std::string_view segment) {
   return segment.starts_with('{');
@@ -33,6 +38,14 @@ bool matches(const std::vector<std::string>& pattern, const std::vector<std::str
     }
   }
   return pattern.size() == segments.size();
+}
+
+/// Write `pattern` as an address, with what `segments` has where the pattern is open: "/v1/items/7".
+std::string address_of(const std::vector<std::string>& pattern, const std::vector<std::string>& segments) {
+  std::string address;
+  for (std::size_t i = 0; i < pattern.size(); ++i)
+    address += "/" + (is_variable(pattern[i]) && i < segments.size() ? segments[i] : pattern[i]);
+  return address;
 }
 
 void allow_all_origins(HttpResponse& response) {
@@ -71,6 +84,34 @@ const Router::Route* Router::find(std::string_view path, std::vector<std::string
   return nullptr;
 }
 
+/// Return the address of a route that `path` was probably meant to be, or "".
+std::string Router::nearest_address(std::string_view path) const {
+  // Comparing takes the product of the lengths, and this is an io thread.
+  if (path.size() > kComparedBytesMax) return "";
+  const auto segments = split_path(path);
+  if (!segments) return "";
+  std::vector<std::string> known;
+  for (const Route& route : routes_) known.push_back(address_of(route.pattern, *segments));
+  return nearest_name(address_of(*segments, {}), known);
+}
+
+HttpResponse Router::nothing_at(std::string_view path) const {
+  const std::string nearest = nearest_address(path);
+  return HttpResponse::error(404, "not_found",
+                             nearest.empty()
+                                 ? "there is nothing at this address; /openapi.json lists all there are"
+                                 : "there is nothing at this address; did you mean " + nearest + "?");
+}
+
+HttpResponse Router::wrong_method(const Route& route, std::string_view method) const {
+  std::string allowed;
+  for (const auto& entry : route.methods) allowed += (allowed.empty() ? "" : ", ") + entry.first;
+  HttpResponse response = HttpResponse::error(
+      405, "invalid", fmt::format("this address does not take {}; it takes {}", method, allowed));
+  response.headers.push_back({std::string(kMethodsHeader), "OPTIONS, " + allowed});
+  return response;
+}
+
 void Router::answer_options(const Route& route, const HttpRequest& request,
                             const Responder& responder) const {
   HttpResponse response;
@@ -107,18 +148,13 @@ void Router::handle(HttpRequest&& request, Responder responder) const {
   if (!route) {
     auto exchange = std::make_shared<Exchange>(std::move(request), std::move(responder), false);
     if (fallback_) return fallback_(exchange);
-    return exchange->send(HttpResponse::error(404, "not_found", "there is nothing at this address"));
+    return exchange->send(nothing_at(exchange->request.path()));
   }
   auto method = route->methods.find(request.method());
   if (method == route->methods.end() && request.method() == "HEAD") method = route->methods.find("GET");
   if (method == route->methods.end()) {
     if (request.method() == "OPTIONS") return answer_options(*route, request, responder);
-    HttpResponse response =
-        HttpResponse::error(405, "invalid", "this address does not take " + std::string(request.method()));
-    std::string allowed = "OPTIONS";
-    for (const auto& entry : route->methods) allowed += ", " + entry.first;
-    response.headers.push_back({std::string(kMethodsHeader), allowed});
-    return responder.send(std::move(response));
+    return responder.send(wrong_method(*route, request.method()));
   }
   const auto& [rule, handler] = method->second;
   auto exchange = std::make_shared<Exchange>(std::move(request), std::move(responder), rule.cors);

@@ -55,6 +55,9 @@ class Router {
   /// Serve whatever no route matches (the dashboard's pages).
   void set_fallback(RouteHandler handler) { fallback_ = std::move(handler); }
 
+  /// Return the 404 for a path, with the address that was probably meant.
+  HttpResponse nothing_at(std::string_view path) const;
+
   /// Answer one request: the HttpHandler of the server.
   void handle(HttpRequest&& request, Responder responder) const;
 
@@ -71,6 +74,8 @@ class Router {
   };
 
   const Route* find(std::string_view path, std::vector<std::string>& values) const;
+  std::string nearest_address(std::string_view path) const;
+  HttpResponse wrong_method(const Route& route, std::string_view method) const;
   void answer_options(const Route& route, const HttpRequest& request, const Responder& responder) const;
 
   AccessPolicy access_;

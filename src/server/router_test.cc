@@ -70,7 +70,20 @@ TEST_F(RouterTest, UnknownPathsAndMethodsSaySo) {
   EXPECT_EQ(ask(router, "GET", "/v1/items/").status, 404);
   const HttpResponse wrong = ask(router, "DELETE", "/v1/items/7");
   EXPECT_EQ(wrong.status, 405);
-  EXPECT_THAT(std::string(wrong.header("Allow")), HasSubstr("PUT"));
+  EXPECT_EQ(wrong.header("Allow"), "OPTIONS, GET, PUT");
+  EXPECT_THAT(wrong.body, HasSubstr("does not take DELETE; it takes GET, PUT"));
+}
+
+TEST_F(RouterTest, AMistypedPathGetsTheNearestRoute) {
+  const Router router = make();
+  EXPECT_THAT(ask(router, "POST", "/v1/bacth").body, HasSubstr("did you mean /v1/batch?"));
+  EXPECT_THAT(ask(router, "GET", "/v1/items/7/similiar").body,
+              HasSubstr("did you mean /v1/items/7/similar?"));
+  EXPECT_THAT(ask(router, "GET", "/v1/itmes/7").body, HasSubstr("did you mean /v1/items/7?"));
+  EXPECT_THAT(ask(router, "GET", "/favourites").body, testing::Not(HasSubstr("did you mean")));
+  EXPECT_THAT(ask(router, "GET", "/favourites").body, HasSubstr("/openapi.json"));
+  EXPECT_THAT(ask(router, "GET", "/v1/batch" + std::string(200, 'h')).body,
+              testing::Not(HasSubstr("did you mean")));
 }
 
 TEST_F(RouterTest, CorsIsForCollectAndRecommendationsAlone) {

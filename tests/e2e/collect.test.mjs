@@ -237,7 +237,14 @@ test('unknown routes and methods say so', async () => {
   const lost = await server.fetch('/v1/nothing');
   assert.equal(lost.status, 404);
   assert.ok((await lost.json()).message);
+  assert.match((await (await server.post('/v1/bacth', {})).json()).message, /did you mean \/v1\/batch\?/);
   const wrong = await server.fetch('/v1/batch');
   assert.equal(wrong.status, 405);
-  assert.ok(wrong.headers.get('allow'));
+  assert.equal(wrong.headers.get('allow'), 'OPTIONS, POST');
+  assert.match((await wrong.json()).message, /does not take GET; it takes POST/);
+  const page = await server.post('/', {});
+  assert.equal(page.status, 405);
+  assert.equal(page.headers.get('allow'), 'GET, HEAD');
+  const nowhere = await server.fetch('/v1/recommendations?placement=atlantis');
+  assert.match((await nowhere.json()).message, /^placement: 'atlantis' is not known; use home/);
 });
