@@ -1,5 +1,7 @@
 #include "app/config.h"
 
+#include <algorithm>
+
 #include "base/yaml.h"
 #include "server/access.h"
 
@@ -110,6 +112,11 @@ Status check_config(const Config& config) {
   if (config.listen.find(':') == std::string::npos)
     return fail(Code::kInvalid,
                 "listen takes HOST:PORT, such as 127.0.0.1:8080, not '" + config.listen + "'");
+  // What a header can carry; a browser would send other letters in another encoding than they stand here.
+  const auto is_visible = [](char c) { return c > ' ' && c < '\x7F'; };
+  if (!std::ranges::all_of(config.token, is_visible))
+    return fail(Code::kInvalid,
+                "auth.token may hold letters, digits and signs of ASCII only, without blanks");
   if (!config.token.empty() || is_loopback_address(config.listen)) return {};
   return fail(Code::kDenied,
               "listening on " + config.listen +

@@ -74,6 +74,12 @@ TEST_F(ConfigTest, ListeningBeyondThisMachineNeedsAToken) {
   EXPECT_EQ(check_config(config).error().code, Code::kDenied);
   config.token = "secret";
   EXPECT_TRUE(check_config(config));
+  config.token = "open sesame";
+  EXPECT_EQ(check_config(config).error().code, Code::kInvalid);
+  config.token = "s\xC3\xA9same";
+  EXPECT_EQ(check_config(config).error().code, Code::kInvalid);
+  config.token = "s3same-._~+/=";
+  EXPECT_TRUE(check_config(config));
   config.listen = "8080";
   EXPECT_EQ(check_config(config).error().code, Code::kInvalid);
 }

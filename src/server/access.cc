@@ -48,9 +48,9 @@ std::string cookie_token(const HttpRequest& request) {
   return {};
 }
 
-std::string credential(const HttpRequest& request) {
+std::string_view bearer_token(const HttpRequest& request) {
   const std::string_view header = request.header("Authorization");
-  return header.starts_with(kBearer) ? std::string(header.substr(kBearer.size())) : cookie_token(request);
+  return header.starts_with(kBearer) ? header.substr(kBearer.size()) : std::string_view();
 }
 
 std::string body_write_key(std::string_view body) {
@@ -98,8 +98,12 @@ Status AccessPolicy::check_origin(const HttpRequest& request) const {
   return fail(Code::kDenied, "pages of other sites may not call this route");
 }
 
+/// Either will do: a page may hold on to an old token, and yet have been logged in again.
 bool AccessPolicy::token_matches(const HttpRequest& request) const {
-  const std::string given = credential(request);
+  return is_token(bearer_token(request)) || is_token(cookie_token(request));
+}
+
+bool AccessPolicy::is_token(std::string_view given) const {
   if (given.empty()) return false;
   const bool admin = !options_.admin_token.empty() && equal_secret(given, options_.admin_token);
   return admin || (!options_.token.empty() && equal_secret(given, options_.token));

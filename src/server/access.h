@@ -53,6 +53,12 @@ class AccessPolicy {
   /// base64(key:)`, `X-Write-Key`, or `writeKey` in the body. Errors: kDenied for an unknown key.
   Result<std::string> source_of(const HttpRequest& request) const;
 
+  /// Return whether reading needs a token.
+  bool wants_token() const { return !options_.token.empty(); }
+
+  /// Return whether `given` is the configured token, or that of DATA/server.json.
+  bool is_token(std::string_view given) const;
+
  private:
   bool token_matches(const HttpRequest& request) const;
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "server/login_routes.h"
 #include "server/ui_files.h"
 #include "warehouse/dashboard_queries.h"
 
@@ -26,6 +27,10 @@ void send_file(const Router& router, const Exchange& exchange) {
     refusal.headers.push_back({"Allow", "GET, HEAD"});
     return exchange.send(std::move(refusal));
   }
+  // Pages without the token could show nothing but errors. Their files are no secret.
+  const bool is_page = file->path == "/index.html";
+  if (is_page && !router.access().check_credentials(request, Access::kRead))
+    return exchange.send(to_login(request.path()));
   HttpResponse response;
   response.headers = {{"ETag", std::string(file->etag)},
                       {"Cache-Control", std::string(ui_cache_control(*file))},
@@ -41,16 +46,6 @@ void send_file(const Router& router, const Exchange& exchange) {
   if (zipped) response.headers.push_back({"Content-Encoding", "gzip"});
   response.content_type = file->content_type;
   response.body = zipped ? file->gzip_bytes : file->bytes;
-  exchange.send(std::move(response));
-}
-
-void log_in(const Exchange& exchange) {
-  const std::string token(exchange.request.query().get("token"));
-  HttpResponse response;
-  response.status = 303;
-  response.headers = {
-      {"Location", "/"},
-      {"Set-Cookie", "millrace_token=" + url_encode(token) + "; Path=/; HttpOnly; SameSite=Strict"}};
   exchange.send(std::move(response));
 }
 
@@ -73,7 +68,7 @@ void add_dashboard_routes(Router& router, Dashboard& dashboard, WorkerPool& work
                const std::shared_ptr<ResponseStream> stream = exchange->start_stream("text/event-stream");
                if (Status added = dashboard.add_stream(window, stream); !added) stream->end();
              });
-  router.add("GET", "/login", {Access::kPublic, false}, [](const auto& exchange) { log_in(*exchange); });
+  add_login_routes(router);
   router.set_fallback([&router](const auto& exchange) { send_file(router, *exchange); });
 }
 
