@@ -67,6 +67,25 @@ HttpBodyLimits body_limits(std::string_view path, std::size_t events_bytes_max) 
 
 /// Refuse a data directory that a newer Millrace wrote; mark a new one.
 Status check_data_version(Env& env, const Path& data) {
+/// Return `dir` and those of its parents that do not exist, the innermost first.
+std::vector<Path> missing_dirs(Env& env, Path dir) {
+  std::vector<Path> missing;
+  for (; !dir.empty() && !env.exists(dir); dir = dir.parent_path()) missing.push_back(dir);
+  return missing;
+}
+
+/// Remove a data directory that was made for nothing, and the parents that were made for it.
+void remove_made(const std::vector<Path>& made) {
+  std::error_code ignored;
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    if (i == 0) {
+      std::filesystem::remove_all(made[i], ignored);
+    } else {
+      std::filesystem::remove(made[i], ignored);  // only when nobody put anything else there
+    }
+  }
+}
+
   const Path file = data / "VERSION";
   if (!env.exists(file)) return write_file_atomically(env, file, std::string(kDataVersion) + "\n");
   MILLRACE_ASSIGN(const std::string text, read_file(env, file, 64));
@@ -92,18 +111,29 @@ Result<std::unique_ptr<Platform>> Platform::open(Env& env, const Config& config,
   MILLRACE_TRY(check_config(config));
   raise_open_files_limit();
   std::unique_ptr<Platform> platform(new Platform(env, config));
-  MILLRACE_TRY(platform->open_data());
-  MILLRACE_TRY(platform->open_stores());
-  platform->start_jobs();
-  MILLRACE_TRY(platform->open_server(listen));
-  MILLRACE_TRY(platform->write_server_file());
+  if (Status opened = platform->open_all(listen); !opened) {
+    const std::vector<Path> made = std::move(platform->made_);
+    // The log holds the lock of the directory: until it is gone nobody else may begin to use it.
+    const std::unique_ptr<EventLog> log = std::move(platform->log_);
+    platform.reset();
+    remove_made(made);
+    return fail(std::move(opened).error());
+  }
   return platform;
 }
 
 Status Platform::open_data() {
-  const bool is_new = !env_.exists(config_.data);
+  const std::vector<Path> missing = missing_dirs(env_, config_.data);
+Status Platform::open_all(Listen listen) {
+  MILLRACE_TRY(open_data());
+  MILLRACE_TRY(open_stores());
+  start_jobs();
+  MILLRACE_TRY(open_server(listen));
+  return write_server_file();
+}
+
   MILLRACE_TRY(env_.make_dirs(config_.data));
-  if (is_new) {
+  if (!missing.empty()) {
     // It holds people's data and the commands' token; whoever wants to share it may widen this later.
     std::error_code ignored;
     std::filesystem::permissions(config_.data, std::filesystem::perms::owner_all, ignored);
@@ -112,6 +142,7 @@ Status Platform::open_data() {
   MILLRACE_ASSIGN(log_, SegmentLog::open(env_, config_.data / "log"));
   MILLRACE_TRY(check_data_version(env_, config_.data));
   return make_topics();
+  made_ = missing;
 }
 
 Status Platform::make_topics() {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "app/config.h"
 #include "base/env.h"
@@ -43,7 +44,8 @@ class Platform {
   };
 
   /// Open the data directory, start the jobs and listen. Errors: kExists when another process owns the
-  /// directory or the address; kInvalid for data of a newer version; kDenied; kNoSpace; kIo.
+  /// directory or the address; kInvalid for data of a newer version; kDenied; kNoSpace; kIo. A directory
+  /// that was made for it is then removed again.
   static Result<std::unique_ptr<Platform>> open(Env& env, const Config& config, Listen listen);
 
   /// Stops at once when `stop` was not called.
@@ -71,6 +73,7 @@ class Platform {
  private:
   Platform(Env& env, const Config& config);
 
+  Status open_all(Listen listen);
   Status open_data();
   Status open_stores();
   Status make_topics();
@@ -103,6 +106,7 @@ class Platform {
   std::unique_ptr<Router> router_;
   std::unique_ptr<HttpServer> server_;
   bool stopped_ = false;
+  std::vector<Path> made_;  ///< the data directory and its parents, as far as they were not there before
 };
 
 }  // namespace millrace

@@ -98,6 +98,7 @@ test('an address in use gets a clear error', async (t) => {
   const second = await run(['up', '--data', path.join(dir, 'other'), '--listen', new URL(server.url).host], { timeoutMs: 10_000 });
   assert.equal(second.code, 1);
   assert.match(second.stderr, /in use/);
+  await assert.rejects(stat(path.join(dir, 'other')), 'a data directory was left behind');
   await server.stop();
 });
 
