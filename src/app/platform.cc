@@ -26,6 +26,8 @@ namespace {
 
 constexpr std::size_t kWorkers = 4;
 constexpr std::size_t kWorkerQueueMax = 64;
+constexpr std::size_t kIngestWorkers = 2;  // of their own: an ingest may take minutes
+constexpr std::size_t kIngestQueueMax = 8;
 constexpr std::size_t kMessageBytesMax = 15 << 20;  // a record of the log holds 16 MiB
 constexpr std::size_t kCatalogueBytesMax = 16 << 20;
 // While the processor is short, collecting and answering come first; the tables catch up from the log.
@@ -65,8 +67,6 @@ HttpBodyLimits body_limits(std::string_view path, std::size_t events_bytes_max) 
   return limits;
 }
 
-/// Refuse a data directory that a newer Millrace wrote; mark a new one.
-Status check_data_version(Env& env, const Path& data) {
 /// Return `dir` and those of its parents that do not exist, the innermost first.
 std::vector<Path> missing_dirs(Env& env, Path dir) {
   std::vector<Path> missing;
@@ -86,6 +86,8 @@ void remove_made(const std::vector<Path>& made) {
   }
 }
 
+/// Refuse a data directory that a newer Millrace wrote; mark a new one.
+Status check_data_version(Env& env, const Path& data) {
   const Path file = data / "VERSION";
   if (!env.exists(file)) return write_file_atomically(env, file, std::string(kDataVersion) + "\n");
   MILLRACE_ASSIGN(const std::string text, read_file(env, file, 64));
@@ -122,8 +124,6 @@ Result<std::unique_ptr<Platform>> Platform::open(Env& env, const Config& config,
   return platform;
 }
 
-Status Platform::open_data() {
-  const std::vector<Path> missing = missing_dirs(env_, config_.data);
 Status Platform::open_all(Listen listen) {
   MILLRACE_TRY(open_data());
   MILLRACE_TRY(open_stores());
@@ -132,6 +132,8 @@ Status Platform::open_all(Listen listen) {
   return write_server_file();
 }
 
+Status Platform::open_data() {
+  const std::vector<Path> missing = missing_dirs(env_, config_.data);
   MILLRACE_TRY(env_.make_dirs(config_.data));
   if (!missing.empty()) {
     // It holds people's data and the commands' token; whoever wants to share it may widen this later.
@@ -140,9 +142,9 @@ Status Platform::open_all(Listen listen) {
   }
   // The log's lock decides who owns the directory, so it is opened before anything is written.
   MILLRACE_ASSIGN(log_, SegmentLog::open(env_, config_.data / "log"));
+  made_ = missing;
   MILLRACE_TRY(check_data_version(env_, config_.data));
   return make_topics();
-  made_ = missing;
 }
 
 Status Platform::make_topics() {
@@ -196,7 +198,8 @@ void Platform::start_jobs() {
 }
 
 Status Platform::open_server(Listen listen) {
-  workers_ = std::make_unique<WorkerPool>(kWorkers, kWorkerQueueMax);
+  workers_ = std::make_unique<WorkerPool>("worker", kWorkers, kWorkerQueueMax);
+  ingest_workers_ = std::make_unique<WorkerPool>("ingest", kIngestWorkers, kIngestQueueMax);
   dashboard_ = std::make_unique<Dashboard>(
       Dashboard::Sources{env_, *warehouse_, serving_, [this] { return books(); }, std::string(kVersion)});
   router_ = std::make_unique<Router>(
@@ -206,7 +209,7 @@ Status Platform::open_server(Listen listen) {
   add_recommend_routes(*router_, *recommender_, *answers_, serving_);
   add_query_routes(*router_, *queries_, *workers_);
   add_topic_routes(*router_, *log_, env_);
-  add_ingest_routes(*router_, *ingest_, *workers_);
+  add_ingest_routes(*router_, *ingest_, *ingest_workers_);
   add_dashboard_routes(*router_, *dashboard_, *workers_);
   add_ops_routes(*router_, [this] { return ready(); });
 
@@ -281,6 +284,7 @@ void Platform::stop(DurationUs grace) {
   server_->stop(grace);
   queries_->stop();
   catalogue_->stop();
+  ingest_workers_.reset();
   workers_.reset();
   dashboard_.reset();  // routes and workers speak to it until here
   if (Status drained = answers_->stop(kSecondUs); !drained) log_warning("recommend", drained.error().message);

@@ -102,11 +102,12 @@ class Platform {
   LoadJob* load_job_ = nullptr;            ///< owned by jobs_
   RecommendJob* recommend_job_ = nullptr;  ///< owned by jobs_
   std::unique_ptr<WorkerPool> workers_;
+  std::unique_ptr<WorkerPool> ingest_workers_;
   std::unique_ptr<Dashboard> dashboard_;
   std::unique_ptr<Router> router_;
   std::unique_ptr<HttpServer> server_;
-  bool stopped_ = false;
   std::vector<Path> made_;  ///< the data directory and its parents, as far as they were not there before
+  bool stopped_ = false;
 };
 
 }  // namespace millrace

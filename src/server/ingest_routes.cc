@@ -79,14 +79,17 @@ void run_ingest(Ingest& ingest, const IngestRequest& request, const std::shared_
 
 }  // namespace
 
-void add_ingest_routes(Router& router, Ingest& ingest, WorkerPool& workers) {
+void add_ingest_routes(Router& router, Ingest& ingest, WorkerPool& ingests) {
   router.add("POST", "/v1/ingest", {Access::kAdmin, false}, [&](const std::shared_ptr<Exchange>& exchange) {
     Result<IngestRequest> request = parse_request(exchange->request.body());
     if (!request) return exchange->send_error(request.error());
-    Status queued = workers.submit([&ingest, exchange, request = *std::move(request)] {
+    Status queued = ingests.submit([&ingest, exchange, request = *std::move(request)] {
       run_ingest(ingest, request, exchange->start_stream("application/x-ndjson"));
     });
-    if (!queued) exchange->send_error(queued.error());
+    if (!queued)
+      exchange->send_error({Code::kOverloaded,
+                            "other ingests run, and as many as may are waiting; try again when one is done",
+                            ""});
   });
 }
 

@@ -12,6 +12,6 @@ namespace millrace {
 /// "quarantined","skipped_files","failed_files","files":[{"file","source","rows","events","quarantined",
 /// "skipped","error"}]}} or {"error":{"code","message"}}. Hanging up cancels it.
 /// All arguments must outlive the router.
-void add_ingest_routes(Router& router, Ingest& ingest, WorkerPool& workers);
+void add_ingest_routes(Router& router, Ingest& ingest, WorkerPool& ingests);
 
 }  // namespace millrace

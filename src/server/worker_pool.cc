@@ -1,18 +1,19 @@
 #include "server/worker_pool.h"
 
 #include <exception>
-#include <string>
 
+#include <fmt/format.h>
 #include <pthread.h>
 
 #include "base/logging.h"
 
 namespace millrace {
 
-WorkerPool::WorkerPool(std::size_t threads, std::size_t queue_max) : queue_max_(queue_max) {
+WorkerPool::WorkerPool(std::string_view name, std::size_t threads, std::size_t queue_max)
+    : queue_max_(queue_max) {
   for (std::size_t i = 0; i < threads; ++i) {
     threads_.emplace_back([this] { run(); });
-    pthread_setname_np(threads_.back().native_handle(), ("worker-" + std::to_string(i)).c_str());
+    pthread_setname_np(threads_.back().native_handle(), fmt::format("{}-{}", name, i).c_str());
   }
 }
 

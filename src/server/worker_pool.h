@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -12,10 +13,11 @@
 
 namespace millrace {
 
-/// Threads for work that may block: SQL, ingest, files. Threads: `submit` from any.
+/// Threads for work that may block: SQL, files. What may take minutes gets a pool of its own. Threads: `submit` from any.
 class WorkerPool {
  public:
-  WorkerPool(std::size_t threads, std::size_t queue_max);
+  /// The threads are called `name`-0, …: at most 13 letters, which is what the system shows.
+  WorkerPool(std::string_view name, std::size_t threads, std::size_t queue_max);
 
   /// Finishes what has begun; what is still queued is dropped.
   ~WorkerPool();
