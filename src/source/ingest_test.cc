@@ -339,5 +339,22 @@ TEST_F(IngestTest, WaitsAndTriesAgainWhenTheLogIsOverloaded) {
   EXPECT_EQ(ids().size(), 200u);
 }
 
+TEST_F(IngestTest, KeepsTheOrderOfAnItemsChangesWhenTheLogIsOverloaded) {
+  OverloadedLog overloaded(*bench_.log);
+  IngestLimits limits;
+  limits.batch_bytes = 1'000;
+  auto ingest =
+      Ingest::open(overloaded, Env::system(), bench_.folder.path() / "other.sqlite", limits).value();
+  std::string content = "id,price\n";
+  for (int i = 0; i < 500; ++i) content += fmt::format("a,{}\n", i);
+  const auto result = ingest->run({.format = "items", .files = {bench_.folder.write("items.csv", content)}});
+  ASSERT_TRUE(result) << result.error().text();
+  const auto changes = bench_.records(kItemsTopic);
+  ASSERT_EQ(changes.size(), 500u);
+  for (int i = 0; i < 500; ++i)
+    EXPECT_EQ(changes[static_cast<std::size_t>(i)].second,
+              fmt::format(R"({{"op":"put","id":"a","attributes":{{"price":"{}"}}}})", i));
+}
+
 }  // namespace
 }  // namespace millrace

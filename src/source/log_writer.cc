@@ -5,12 +5,20 @@
 
 #include <fmt/format.h>
 
+#include "log/topics.h"
+
 namespace millrace {
 namespace {
 
 constexpr DurationUs kPauseMin = 20 * kMillisecondUs;
 constexpr DurationUs kPauseMax = kSecondUs;
 constexpr auto kLookAtStopEvery = std::chrono::milliseconds(100);
+
+/// Whether the last record of a key is the one that counts. A batch that is refused and tried again must
+/// then not be overtaken. Events carry their own times.
+bool keeps_order(const TopicPartition& to) {
+  return to.topic == kItemsTopic || to.topic == kUsersTopic;
+}
 
 }  // namespace
 
@@ -84,7 +92,7 @@ Status LogWriter::flush() {
 }
 
 Status LogWriter::submit(std::unique_ptr<Batch> batch) {
-  MILLRACE_TRY(wait_for_room(limits_.appends_in_flight));
+  MILLRACE_TRY(wait_for_room(keeps_order(batch->to) ? 1 : limits_.appends_in_flight));
   {
     const std::lock_guard lock(mutex_);
     ++in_flight_;
