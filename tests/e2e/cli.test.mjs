@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Server, run, temporaryDir } from '../support/millrace.mjs';
+import { Server, heedingPermissions, run, temporaryDir } from '../support/millrace.mjs';
 
 let dir;
 before(async () => (dir = await temporaryDir()));
@@ -118,22 +118,21 @@ test('listening beyond this machine without a token is refused', async () => {
   assert.match(started.stderr, /auth\.token/);
 });
 
-test('a data directory that cannot be written is a clear error', async (t) => {
-  if (process.getuid() === 0) {
-    // Root may write anywhere; a file in the way is as good an obstacle.
-    const file = path.join(dir, 'not-a-directory');
-    await writeFile(file, 'x');
-    const started = await run(['up', '--data', file, '--listen', '127.0.0.1:0'], { timeoutMs: 10_000 });
-    assert.equal(started.code, 1);
-    assert.match(started.stderr, /not-a-directory/);
-    return;
-  }
+test('a data directory that cannot be written is a clear error', async () => {
   const locked = path.join(dir, 'read-only');
   await mkdir(locked);
   await chmod(locked, 0o500);
-  const started = await run(['up', '--data', path.join(locked, 'data'), '--listen', '127.0.0.1:0'], { timeoutMs: 10_000 });
+  const up = (data) => run(['up', '--data', data, '--listen', '127.0.0.1:0'], { timeoutMs: 10_000, through: heedingPermissions });
+  const started = await up(path.join(locked, 'data'));
   assert.equal(started.code, 1);
-  assert.match(started.stderr, /read-only/);
+  assert.match(started.stderr, /read-only.*: cannot make directory: Permission denied/);
+
+  const file = path.join(dir, 'not-a-directory');
+  await writeFile(file, 'x');
+  const inTheWay = await up(file);
+  assert.equal(inTheWay.code, 1);
+  assert.match(inTheWay.stderr, /not-a-directory/);
+  assert.equal(await readFile(file, 'utf8'), 'x');
 });
 
 test('a newer data directory is refused', async (t) => {

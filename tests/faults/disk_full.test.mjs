@@ -1,27 +1,43 @@
 // ctest: timeout 120
 // A disk that fills up: collect answers 503, the process lives, and with room again it goes on by itself, with every
-// acknowledged event there. Needs a small file system of its own, so it is skipped without root.
+// acknowledged event there. Needs a small file system of its own: who may not mount one gets it in a user namespace
+// of their own, and where the system forbids that too, the test is skipped.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { rm, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { Server, temporaryDir } from '../support/millrace.mjs';
 
+/** A file system of its own, or null where it may not be mounted. */
 async function smallDisk(megabytes) {
   const dir = await temporaryDir();
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', dir]);
-  return dir;
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', dir]);
+  if (mounted.status === 0) return dir;
+  await rm(dir, { recursive: true });
+  return null;
 }
 
-let disk = null;
-try {
-  disk = await smallDisk(160);
-} catch {
-  disk = null;
+const asOwnRoot = ['unshare', '--map-root-user', '--mount'];
+const isInner = process.env.MILLRACE_TEST_NAMESPACE === '1';
+const disk = await smallDisk(160);
+const mayUnshare = !disk && !isInner && spawnSync(asOwnRoot[0], [...asOwnRoot.slice(1), 'true']).status === 0;
+const skip = disk || mayUnshare ? false : 'neither mounting a small file system nor a user namespace is allowed here';
+
+/** The whole file again, with a user namespace around it. */
+function inNamespace() {
+  // Without node's mark of a test inside a test, which would change what it prints.
+  const { NODE_TEST_CONTEXT, ...env } = process.env;
+  const inner = spawnSync(asOwnRoot[0], [...asOwnRoot.slice(1), process.execPath, fileURLToPath(import.meta.url)], {
+    env: { ...env, MILLRACE_TEST_NAMESPACE: '1' },
+    encoding: 'utf8',
+  });
+  assert.equal(inner.status, 0, inner.stdout + inner.stderr);
+  assert.match(inner.stdout, /pass 1$/m, inner.stdout);
 }
 
-test('a full disk is 503, and room makes it go on', { skip: disk ? false : 'mounting a small file system needs root' }, async () => {
+async function fillTheDisk() {
   try {
     const server = await Server.start({ data: path.join(disk, 'data') });
     const acknowledged = [];
@@ -68,4 +84,6 @@ test('a full disk is 503, and room makes it go on', { skip: disk ? false : 'moun
     execFileSync('umount', ['-l', disk]);
     await rm(disk, { recursive: true, force: true });
   }
-});
+}
+
+test('a full disk is 503, and room makes it go on', { skip }, mayUnshare ? inNamespace : fillTheDisk);
