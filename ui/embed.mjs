@@ -1,11 +1,13 @@
 // node embed.mjs DIST OUT: turn the built files of DIST into what the server links.
 //
 // Writes OUT/gz/N (gzip of file N, where that saves room), OUT/ui_files.s (all bytes, by .incbin)
-// and OUT/ui_files_table.inc (the rows of src/server/ui_files.cc). The same input gives the same output.
+// and OUT/ui_files_table.inc (the rows of src/server/ui_files.cc: the files, and the addresses of the pages
+// in src/pages.ts, all of which are index.html). The same input gives the same output.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { extname, join, relative, sep } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { pages } from './src/pages.ts';
 
 const contentTypes = {
   '.css': 'text/css; charset=utf-8',
@@ -56,4 +58,7 @@ names.forEach((name, i) => {
 });
 
 writeFileSync(join(out, 'ui_files.s'), assembly + '  .section .note.GNU-stack,"",@progbits\n');
-writeFileSync(join(out, 'ui_files_table.inc'), `${externs}\nconstexpr UiFile kFiles[] = {\n${rows}};\n`);
+
+const paths = pages.map((page) => quoted(page.path)).join(', ');
+const table = `${externs}\nconstexpr UiFile kFiles[] = {\n${rows}};\nconstexpr std::string_view kPages[] = {${paths}};\n`;
+writeFileSync(join(out, 'ui_files_table.inc'), table);

@@ -26,6 +26,8 @@ export default defineConfig({
     // ECharts is one big chunk, loaded only once a chart of it comes into view.
     chunkSizeWarningLimit: 700,
   },
+  // The pages are fetched when they are opened; look through all of them at the start, so that none reloads later.
+  optimizeDeps: { entries: ['index.html', 'src/**/*.{ts,tsx}', '!src/**/*.test.ts'] },
   server: {
     proxy: { '/v1': toServer, '/healthz': toServer, '/metrics': toServer, '/openapi.json': toServer },
   },

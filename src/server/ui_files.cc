@@ -5,11 +5,15 @@
 namespace millrace {
 namespace {
 
-// Made by ui/embed.mjs: `constexpr UiFile kFiles[]`, sorted by path.
+// Made by ui/embed.mjs: `constexpr UiFile kFiles[]`, sorted by path, and `kPages[]`, the addresses of pages.
 #include "ui_files_table.inc"
 
+/// A page, or what lies below one. "/" is a page with nothing of its own below it.
 bool is_page(std::string_view path) {
-  return path == "/" || path == "/shop" || path.starts_with("/shop/");
+  return std::ranges::any_of(kPages, [path](std::string_view page) {
+    if (!path.starts_with(page)) return false;
+    return path.size() == page.size() || (page != "/" && path[page.size()] == '/');
+  });
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ inline constexpr std::string_view kUiContentSecurityPolicy =
 std::span<const UiFile> ui_files();
 
 /// Return the file to answer `path` (without its query) with, or nullptr for a 404. "/" and the pages
-/// the browser itself draws ("/shop", "/shop/…") give index.html. Any thread.
+/// of ui/src/pages.ts ("/shop", with all below it) give index.html. Any thread.
 const UiFile* find_ui_file(std::string_view path);
 
 /// Return the Cache-Control of a file: a year and immutable for hashed names, else "no-cache", which

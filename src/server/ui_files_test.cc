@@ -30,8 +30,9 @@ TEST(UiFiles, EveryPageOfTheBrowserIsIndexHtml) {
   ASSERT_NE(index, nullptr);
   EXPECT_EQ(index->content_type, "text/html; charset=utf-8");
   EXPECT_TRUE(index->bytes.starts_with("<!doctype html>"));
-  for (const char* page : {"/", "/shop", "/shop/item/P-1"}) EXPECT_EQ(find_ui_file(page), index);
-  EXPECT_EQ(find_ui_file("/shopping"), nullptr);
+  for (const char* page : {"/", "/shop", "/shop/item/P-1"}) EXPECT_EQ(find_ui_file(page), index) << page;
+  for (const char* none : {"/shopping", "/v1", "//", "/x/shop", ""})
+    EXPECT_EQ(find_ui_file(none), nullptr) << none;
   EXPECT_EQ(find_ui_file("/assets/../index.html"), nullptr);
 }
 

@@ -1,12 +1,14 @@
 // Open pages of a running server in a real Chromium, and judge them as a person would.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { root, temporaryDir } from '../support/millrace.mjs';
 
-const { chromium } = createRequire(path.join(root, 'ui/package.json'))('playwright-core');
+const fromUi = createRequire(path.join(root, 'ui/package.json'));
+const { chromium } = fromUi('playwright-core');
+const axe = readFileSync(fromUi.resolve('axe-core/axe.min.js'), 'utf8');
 const executable = process.env.MILLRACE_CHROMIUM ?? '/usr/bin/chromium';
 
 /** Why there can be no browser here, or false: for the `skip` of a test. */
@@ -72,13 +74,13 @@ export class Browser {
 }
 
 /** Keep a picture where MILLRACE_SCREENSHOTS says, for people to look at. */
-export async function picture(page, name) {
+export async function picture(page, name, { fullPage = true } = {}) {
   const folder = process.env.MILLRACE_SCREENSHOTS;
   if (!folder) return;
   await mkdir(folder, { recursive: true });
   await page.screenshot({
     path: path.join(folder, `${name}.png`),
-    fullPage: true,
+    fullPage,
   });
 }
 
@@ -113,6 +115,27 @@ export async function assertSound(page, what) {
   assert.deepEqual(await page.evaluate(findWide), [], `${what}: wider than the window`);
   assert.deepEqual(await page.evaluate(findBarriers), [], `${what}: barriers`);
   assert.deepEqual(await page.evaluate(findFaint), [], `${what}: text with too little contrast`);
+  assert.deepEqual(await page.evaluate(findSmall), [], `${what}: too small for a finger`);
+  assert.deepEqual(await findByAxe(page), [], `${what}: axe-core finds`);
+}
+
+/** What axe-core, which knows WCAG 2.2 up to AA and good practice, has against the page. */
+async function findByAxe(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)}`));
+}
+
+/** In the page: what a finger would miss. Links within a sentence, and what is drawn wholly inside another, are spared. */
+function findSmall() {
+  const finger = innerWidth <= 620 ? 40 : 24;
+  const inSentence = (e) => e.tagName === 'A' && getComputedStyle(e).display === 'inline' && e.closest('p, dd, li');
+  return [...document.querySelectorAll('button, a[href], input:not([type=hidden]), select, [role=button]')]
+    .filter((e) => e.getClientRects().length > 0 && !inSentence(e) && !e.matches('.skip'))
+    .map((e) => ({ e, box: (e.labels?.[0] ?? e).getBoundingClientRect() }))
+    .filter(({ box }) => box.width > 1 && box.height > 1)
+    .filter(({ box }) => box.height < finger || box.width < Math.min(finger, 24))
+    .map(({ e, box }) => `${Math.round(box.width)} × ${Math.round(box.height)} ${e.outerHTML.slice(0, 120)}`);
 }
 
 /** In the page: what makes it scroll sideways. */

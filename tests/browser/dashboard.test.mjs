@@ -238,6 +238,59 @@ describe('a server with traffic', options, () => {
     await eventually(async () => assert.ok(await page.getByRole('radio', { name: '7 d' }).isChecked()));
   });
 
+  test('draws page views of the chosen window', async () => {
+    const threeDaysAgo = new Date(Date.now() - 3 * 86_400_000).toISOString();
+    const old = { ...pageView('/garden'), timestamp: threeDaysAgo };
+    assert.equal(
+      (
+        await server.post('/v1/batch', {
+          batch: Array.from({ length: 90 }, (_, i) => ({ ...old, messageId: `old-${i}` })),
+        })
+      ).status,
+      200,
+    );
+    events += 90;
+    await server.drained();
+    const page = await browser.open(`${server.url}/?window=24h`);
+    const views = panel(page, 'Page views a minute');
+    await views.getByText('In the last 24 hours, averaged over each 10 minutes').waitFor();
+    await views.getByRole('button', { name: /as a table/ }).click();
+    await eventually(async () => assert.equal(await views.getByRole('row').count(), 144));
+    await page.getByRole('radiogroup', { name: 'Time window' }).getByText('7 d', { exact: true }).click();
+    await views.getByText('In the last 7 days, averaged over each hour').waitFor();
+    // 90 views in one hour are 1.5 a minute.
+    await eventually(async () => assert.equal(await views.getByRole('cell', { name: '1.5', exact: true }).count(), 1));
+  });
+
+  test('tells the figure of the point under the pointer', async () => {
+    const page = await browser.open(`${server.url}/?window=1h`);
+    const views = panel(page, 'Page views a minute');
+    await views.getByText('this minute so far').waitFor();
+    const plot = await page.locator('.u-over').boundingBox();
+    await page.mouse.move(plot.x + plot.width / 2, plot.y + plot.height / 2);
+    await views.getByText(/^\d\d:\d\d$/).waitFor();
+    assert.match(await textOf(page, 'views-now'), /^\d+$/);
+    await page.mouse.move(5, 5);
+    await views.getByText('this minute so far').waitFor();
+  });
+
+  test('bears names of any length', async () => {
+    const page = await browser.open(server.url, { size: sizes.narrow });
+    const path = `/${'very-long-'.repeat(30)}`;
+    const name = 'Hand-forged copper rake with an ash handle for gardens of every size '.repeat(4).trim();
+    await server.post('/v1/batch', {
+      batch: [
+        ...Array.from({ length: 30 }, () => pageView(path)),
+        ...Array.from({ length: 9 }, () => track('Product Viewed', { product_id: 'long', name, category: 'Garden' })),
+      ],
+    });
+    events += 39;
+    await panel(page, 'Visits by page').getByTitle(path).waitFor();
+    await panel(page, 'Most popular items').getByTitle(name).waitFor();
+    await seeAll(page);
+    await assertSound(page, 'long names');
+  });
+
   test('shows every chart as a table too', async () => {
     const page = await browser.open(server.url);
     await page.getByTestId('books').waitFor();
@@ -291,6 +344,8 @@ describe('a server with traffic', options, () => {
         ),
       );
     }
+    for (const name of ['Overview', 'Example shop', 'Light or dark: As the system'])
+      assert.ok(reached.has(name), `${name} not in ${[...reached].join(' | ')}`);
     assert.ok(reached.has('Balanced'), [...reached].join(' | '));
     assert.ok(reached.has('Show as a table: Sales by category'), [...reached].join(' | '));
   });
@@ -315,7 +370,7 @@ describe('a server with traffic', options, () => {
     const clock = async (timezone) => {
       const page = await browser.open(server.url, { timezone });
       await page.getByTestId('balance').waitFor();
-      const [, hour] = /· (\d+):/.exec(await page.getByTestId('link').locator('..').innerText());
+      const [, hour] = /Figures of (\d+):/.exec(await page.getByText(/^Figures of/).innerText());
       return Number(hour);
     };
     const [tokyo, utc] = [await clock('Asia/Tokyo'), await clock('UTC')];
@@ -364,6 +419,77 @@ describe('a server with traffic', options, () => {
   });
 });
 
+describe('the frame around the pages', options, () => {
+  let server;
+  before(async () => (server = await Server.start()));
+  after(() => server?.stop());
+
+  test('leads from page to page without loading anew, and says which one it is', async () => {
+    const page = await browser.open(server.url);
+    await page.evaluate(() => (window.stillHere = true));
+    const pages = page.getByRole('navigation', { name: 'Pages' });
+    for (const [name, title, path] of [
+      ['Example shop', 'Example shop · Millrace', '/shop'],
+      ['Overview', 'Overview · Millrace', '/'],
+    ]) {
+      await pages.getByRole('link', { name }).click();
+      await eventually(async () => assert.equal(await page.title(), title));
+      assert.equal(new URL(page.url()).pathname, path);
+      assert.deepEqual(await pages.locator('[aria-current=page]').allInnerTexts(), [name]);
+    }
+    await page.goBack();
+    await eventually(async () => assert.equal(await page.title(), 'Example shop · Millrace'));
+    assert.equal(await page.evaluate(() => window.stillHere), true);
+    assert.equal((await server.fetch('/no-such-page')).status, 404);
+  });
+
+  test('scrolls its row of pages sideways when they are many, and never the page', async () => {
+    const page = await browser.open(`${server.url}/shop`, { size: sizes.narrow });
+    await page.getByTestId('person').waitFor();
+    // The pages of later versions: the row must bear them.
+    await page.evaluate(() => {
+      const nav = document.querySelector('nav[aria-label=Pages]');
+      for (const name of ['Recommend', 'Workflows', 'Catalogue', 'Alerts', 'Streams'])
+        nav.append(Object.assign(nav.lastElementChild.cloneNode(), { textContent: name, href: `/${name}` }));
+    });
+    const widths = await page.evaluate(() => {
+      const nav = document.querySelector('nav[aria-label=Pages]');
+      return { inside: nav.scrollWidth, row: nav.clientWidth, page: document.documentElement.scrollWidth };
+    });
+    assert.ok(widths.inside > widths.row, JSON.stringify(widths));
+    assert.ok(widths.page <= 390, JSON.stringify(widths));
+  });
+
+  test('stays when a page cannot be fetched', async () => {
+    const page = await browser.open(server.url);
+    await page.getByRole('heading', { name: 'Overview' }).waitFor();
+    await page.route('**/assets/shop-*.js', (route) => route.abort());
+    await page.getByRole('link', { name: 'Example shop', exact: true }).first().click();
+    await page.getByRole('heading', { name: 'This page cannot be shown' }).waitFor();
+    await page.getByRole('link', { name: 'Overview', exact: true }).click();
+    await page.getByRole('heading', { name: 'Overview' }).waitFor();
+    await page.getByRole('link', { name: 'Example shop', exact: true }).first().click();
+    await page.unroute('**/assets/shop-*.js');
+    await page.getByRole('button', { name: 'Load again' }).click();
+    await page.getByRole('heading', { name: 'The Mill Shop' }).waitFor();
+  });
+
+  test('shows the shape of what is to come while the first figures are on their way, and says when none come', async () => {
+    assert.equal((await server.post('/v1/batch', { batch: [pageView('/')] })).status, 200);
+    const page = await browser.open('about:blank');
+    await page.route('**/v1/dashboard/stream*', (route) => route.abort());
+    await page.goto(server.url);
+    await page.getByRole('status', { name: 'Loading' }).waitFor();
+    await page.getByTestId('link-lost').getByText('The server does not answer.').waitFor();
+    assert.equal(await textOf(page, 'link'), 'Not connected');
+    await picture(page, 'dashboard-no-answer');
+    await page.unroute('**/v1/dashboard/stream*');
+    await page.getByRole('button', { name: 'Try now' }).click();
+    await page.getByTestId('balance').waitFor();
+    await eventually(async () => assert.equal(await textOf(page, 'link'), 'Live'));
+  });
+});
+
 describe('a server that goes away', options, () => {
   test('says so, keeps the last figures, and goes on by itself when it is back', async () => {
     const data = await temporaryDir();
@@ -377,7 +503,7 @@ describe('a server that goes away', options, () => {
       await server.kill();
       await page.getByTestId('link-lost').getByText('Connection lost.').waitFor();
       assert.equal(await textOf(page, 'books-received'), before);
-      assert.equal(await textOf(page, 'link'), 'Not live');
+      assert.equal(await textOf(page, 'link'), 'Not connected');
       await picture(page, 'dashboard-lost');
 
       const port = new URL(server.url).port;

@@ -4,7 +4,7 @@ import styles from './bar_list.module.css';
 
 export interface Bar {
   key: string;
-  label: ReactNode;
+  label: string;
   /** A quiet second line. */
   note?: ReactNode;
   value: number;
@@ -20,7 +20,9 @@ export function BarList({ bars, label }: { bars: Bar[]; label: string }) {
         <li key={bar.key} className={styles.row}>
           <span className={styles.bar} style={{ width: `${(bar.value / most) * 100}%` }} aria-hidden="true" />
           <span className={styles.name}>
-            <span className={styles.label}>{bar.label}</span>
+            <span className={styles.label} title={bar.label}>
+              {bar.label}
+            </span>
             {bar.note && <span className={styles.note}>{bar.note}</span>}
           </span>
           {bar.extra}

@@ -5,9 +5,14 @@ const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
 const oneDigit = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const significant = new Intl.NumberFormat(locale, { maximumSignificantDigits: 2 });
 const short = new Intl.NumberFormat(locale, { notation: 'compact', maximumFractionDigits: 1 });
-const parts = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 1 });
+const parts = new Intl.NumberFormat(locale, {
+  style: 'percent',
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+});
 const clock = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
 const minute = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
+const day = new Intl.DateTimeFormat(locale, { dateStyle: 'medium' });
 const dayAndMinute = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
 
 /** 12345 → "12,345". */
@@ -38,6 +43,8 @@ export const clockTime = (iso: string): string => clock.format(new Date(iso));
 
 /** "10:04" for a Date; with its day when `withDay`. */
 export const minuteTime = (at: Date, withDay: boolean): string => (withDay ? dayAndMinute : minute).format(at);
+
+export const dayOf = (at: Date): string => day.format(at);
 
 /**
  * Write an exact decimal ("123.4500") as money of its currency ("$123.45"), in that currency's own

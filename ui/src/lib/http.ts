@@ -1,4 +1,5 @@
 /** Calls to the server that served this page. */
+import { callWas } from './connection.ts';
 
 const tokenKey = 'millrace-token';
 
@@ -53,8 +54,11 @@ export async function call<T>(path: string, init: RequestInit = {}): Promise<Ans
 
 async function send(path: string, init: RequestInit): Promise<Response> {
   try {
-    return await fetch(path, { ...init, headers: { ...authorization(), ...init.headers } });
+    const response = await fetch(path, { ...init, headers: { ...authorization(), ...init.headers } });
+    callWas(true);
+    return response;
   } catch {
+    callWas(false);
     throw new CallError(0, 'The server cannot be reached.');
   }
 }

@@ -1,3 +1,4 @@
+import { streamIs, streamOpened } from './connection.ts';
 import { authorization } from './http.ts';
 import { EventStreamParser } from './sse.ts';
 
@@ -23,8 +24,10 @@ export const backoffMs = (attempt: number): number => Math.min(500 * 2 ** attemp
 export function follow(
   url: string,
   onData: (event: string, data: string) => void,
-  onState: (state: LinkState) => void,
+  onLinkState: (state: LinkState) => void,
 ): Live {
+  const closed = streamOpened();
+  const onState = (state: LinkState) => (streamIs(state.status), onLinkState(state));
   let attempt = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let current: AbortController | undefined;
@@ -63,6 +66,7 @@ export function follow(
     retry: () => void connect(),
     close: () => {
       stop();
+      closed();
       document.removeEventListener('visibilitychange', wake);
       window.removeEventListener('online', wake);
     },

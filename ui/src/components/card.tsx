@@ -1,9 +1,9 @@
 import { ActionIcon, Tooltip } from '@mantine/core';
 import { type ReactNode, useId, useState } from 'react';
 import { Icon } from '../brand/icons.tsx';
-import styles from './panel.module.css';
+import styles from './card.module.css';
 
-interface PanelProps {
+interface CardProps {
   title: string;
   /** One quiet line under the title: of when, of what. */
   note?: ReactNode;
@@ -15,12 +15,12 @@ interface PanelProps {
 }
 
 /** A titled region of the page. With `table`, a switch shows that instead of the chart. */
-export function Panel({ title, note, actions, table, className, children }: PanelProps) {
+export function Card({ title, note, actions, table, className, children }: CardProps) {
   const heading = useId();
   const [asTable, setAsTable] = useState(false);
   const label = asTable ? 'Show the chart' : 'Show as a table';
   return (
-    <section className={`${styles.panel} ${className ?? ''}`} aria-labelledby={heading}>
+    <section className={`${styles.card} ${className ?? ''}`} aria-labelledby={heading}>
       <header className={styles.head}>
         <div className={styles.words}>
           <h2 id={heading}>{title}</h2>
@@ -53,9 +53,4 @@ export function Panel({ title, note, actions, table, className, children }: Pane
       )}
     </section>
   );
-}
-
-/** What a panel shows while its window holds nothing. */
-export function Nothing({ children }: { children: ReactNode }) {
-  return <p className={styles.nothing}>{children}</p>;
 }

@@ -1,4 +1,5 @@
-import { Nothing, Panel } from '../components/panel.tsx';
+import { Card } from '../components/card.tsx';
+import { Empty } from '../components/empty.tsx';
 import { categoryPath, shortCount } from '../lib/format.ts';
 import { type PopularItem, type Snapshot, windowWords } from './types.ts';
 import styles from './popular.module.css';
@@ -10,9 +11,9 @@ export function Popular({ snapshot }: { snapshot: Snapshot }) {
   const { popular_items: items, window } = snapshot;
   const most = Math.max(1, ...items.map((item) => item.views));
   return (
-    <Panel title="Most popular items" note={`In ${windowWords(window)}`}>
+    <Card title="Most popular items" note={`In ${windowWords(window)}`}>
       {items.length === 0 ? (
-        <Nothing>Nobody looked at an item in {windowWords(window)}.</Nothing>
+        <Empty>Nobody looked at an item in {windowWords(window)}.</Empty>
       ) : (
         <table className={styles.table}>
           <thead>
@@ -30,7 +31,7 @@ export function Popular({ snapshot }: { snapshot: Snapshot }) {
           </tbody>
         </table>
       )}
-    </Panel>
+    </Card>
   );
 }
 
@@ -39,7 +40,9 @@ function Row({ item, share }: { item: PopularItem; share: number }) {
     <tr>
       <th scope="row">
         <span className={styles.bar} style={{ width: `${share * 100}%` }} aria-hidden="true" />
-        <span className={styles.name}>{item.name || item.item_id}</span>
+        <span className={styles.name} title={item.name || item.item_id}>
+          {item.name || item.item_id}
+        </span>
         <span className={styles.category}>
           {item.category ? categoryPath(item.category) : item.name ? item.item_id : ' '}
         </span>

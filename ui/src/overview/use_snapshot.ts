@@ -8,7 +8,7 @@ export interface Recent {
   p99: number[];
 }
 
-export interface Dashboard {
+export interface LiveSnapshot {
   /** The newest figures; those of another window until the first of this one has come. */
   snapshot: Snapshot | undefined;
   recent: Recent;
@@ -19,8 +19,8 @@ export interface Dashboard {
 const recentMax = 120;
 const append = (values: number[], value: number) => [...values, value].slice(-recentMax);
 
-/** Follow the dashboard's figures of a window. */
-export function useDashboard(window: WindowName): Dashboard {
+/** Follow the figures of a window. */
+export function useSnapshot(window: WindowName): LiveSnapshot {
   const [snapshot, setSnapshot] = useState<Snapshot>();
   const [recent, setRecent] = useState<Recent>({ events: [], p99: [] });
   const [link, setLink] = useState<LinkState>({ status: 'connecting' });

@@ -1,9 +1,9 @@
 import { Popover, UnstyledButton } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { type PointerEvent, useRef } from 'react';
+import { Card } from '../components/card.tsx';
 import { Icon } from '../brand/icons.tsx';
 import { DataTable } from '../components/data_table.tsx';
-import { Panel } from '../components/panel.tsx';
 import { count, counted } from '../lib/format.ts';
 import { flowOf, type Node, outline, type Ribbon, unaccounted } from './flow.ts';
 import type { Books as BooksType } from './types.ts';
@@ -28,7 +28,7 @@ export function Books({ books }: { books: BooksType }) {
       ? ` ${counted(lateCount, 'event')} came late and ${lateCount === 1 ? 'was' : 'were'} applied all the same.`
       : '';
   return (
-    <Panel
+    <Card
       title="The books"
       note={`Where every event went, since the first.${late}`}
       actions={<Balance books={books} />}
@@ -36,7 +36,7 @@ export function Books({ books }: { books: BooksType }) {
     >
       <Picture books={books} />
       <Tree books={books} />
-    </Panel>
+    </Card>
   );
 }
 

@@ -1,40 +1,31 @@
 import { SegmentedControl, Skeleton } from '@mantine/core';
+import { LinkNotice } from '../components/link_notice.tsx';
+import { PageHead } from '../components/page_head.tsx';
 import { clockTime } from '../lib/format.ts';
-import type { LinkState } from '../lib/live.ts';
 import { navigate, useLocation } from '../lib/router.tsx';
 import { Books } from './books.tsx';
 import { DeviceVisits } from './devices.tsx';
 import { FirstSteps } from './first_steps.tsx';
-import { LinkNotice } from './link_notice.tsx';
 import { Pages } from './pages.tsx';
 import { Popular } from './popular.tsx';
 import { Sales } from './sales.tsx';
 import { type Snapshot, windowOf, windows } from './types.ts';
-import { type Recent, useDashboard } from './use_dashboard.ts';
+import { type Recent, useSnapshot } from './use_snapshot.ts';
 import { PageViews } from './views.tsx';
 import { Vitals } from './vitals.tsx';
-import styles from './dashboard.module.css';
+import styles from './overview.module.css';
 
 /** The first page: what flows through Millrace, live. The window is kept in the address. */
-export default function Dashboard() {
+export default function Overview() {
   const window = windowOf(useLocation().searchParams.get('window'));
-  const { snapshot, recent, link, retry } = useDashboard(window);
-  const choose = (name: string) => navigate(`/?window=${name}`, { replace: true });
+  const { snapshot, recent, link, retry } = useSnapshot(window);
   return (
     <div className={styles.page}>
-      <header className={styles.head}>
-        <div>
-          <h1>Dashboard</h1>
-          <Status link={link} snapshot={snapshot} />
-        </div>
-        <SegmentedControl
-          aria-label="Time window"
-          className={styles.windows}
-          data={windows.map(({ name, label }) => ({ value: name, label }))}
-          value={window}
-          onChange={choose}
-        />
-      </header>
+      <PageHead
+        title="Overview"
+        note={snapshot && <span className="figures">Figures of {clockTime(snapshot.time)}</span>}
+        actions={<WindowChoice window={window} />}
+      />
       <LinkNotice link={link} asOf={snapshot?.time} retry={retry} />
       {snapshot ? (
         <Figures snapshot={snapshot} recent={recent} live={link.status === 'live' && snapshot.window === window} />
@@ -45,14 +36,15 @@ export default function Dashboard() {
   );
 }
 
-function Status({ link, snapshot }: { link: LinkState; snapshot: Snapshot | undefined }) {
-  const live = link.status === 'live';
+function WindowChoice({ window }: { window: Snapshot['window'] }) {
   return (
-    <p className={styles.status}>
-      <span className={live ? styles.drop : styles.dropStill} aria-hidden="true" />
-      <span data-testid="link">{live ? 'Live' : link.status === 'refused' ? 'Locked' : 'Not live'}</span>
-      {snapshot && <span className="figures">· {clockTime(snapshot.time)}</span>}
-    </p>
+    <SegmentedControl
+      aria-label="Time window"
+      className={styles.windows}
+      data={windows.map(({ name, label }) => ({ value: name, label }))}
+      value={window}
+      onChange={(name) => navigate(`/?window=${name}`, { replace: true })}
+    />
   );
 }
 
@@ -77,7 +69,7 @@ function Figures({ snapshot, recent, live }: { snapshot: Snapshot; recent: Recen
 
 function Waiting() {
   return (
-    <div className={styles.grid} aria-busy="true" aria-label="Loading">
+    <div className={styles.grid} aria-busy="true" aria-label="Loading" role="status">
       <Skeleton height={170} radius={18} />
       <Skeleton height={310} radius={14} />
       <Skeleton height={310} radius={14} />

@@ -1,6 +1,7 @@
+import { Card } from '../components/card.tsx';
+import { Empty } from '../components/empty.tsx';
 import { BarList } from '../components/bar_list.tsx';
 import { DataTable } from '../components/data_table.tsx';
-import { Nothing, Panel } from '../components/panel.tsx';
 import { count } from '../lib/format.ts';
 import { type Snapshot, windowWords } from './types.ts';
 
@@ -21,9 +22,9 @@ export function Pages({ snapshot }: { snapshot: Snapshot }) {
     />
   );
   return (
-    <Panel title="Visits by page" note={`Views in ${windowWords(window)}`} table={pages.length > 0 && table}>
+    <Card title="Visits by page" note={`Views in ${windowWords(window)}`} table={pages.length > 0 && table}>
       {pages.length === 0 ? (
-        <Nothing>No page was viewed in {windowWords(window)}.</Nothing>
+        <Empty>No page was viewed in {windowWords(window)}.</Empty>
       ) : (
         <BarList
           label="Views of each page"
@@ -32,6 +33,6 @@ export function Pages({ snapshot }: { snapshot: Snapshot }) {
             .map((page) => ({ key: page.path, label: page.path || '(no path)', value: page.views }))}
         />
       )}
-    </Panel>
+    </Card>
   );
 }

@@ -1,8 +1,9 @@
 import type { EChartsCoreOption } from 'echarts/core';
 import { useMemo } from 'react';
+import { Card } from '../components/card.tsx';
+import { Empty } from '../components/empty.tsx';
 import { type ChartColors, useChartColors } from '../charts/colors.ts';
 import { EChart } from '../charts/echart.tsx';
-import { Nothing, Panel } from '../components/panel.tsx';
 import { percent, shortCount } from '../lib/format.ts';
 import { type Snapshot, windowWords } from './types.ts';
 import styles from './devices.module.css';
@@ -16,9 +17,9 @@ export function DeviceVisits({ snapshot }: { snapshot: Snapshot }) {
   const colors = useChartColors();
   const total = devices.reduce((sum, d) => sum + d.visits, 0);
   return (
-    <Panel title="Visits by device" note={`In ${windowWords(window)}`}>
+    <Card title="Visits by device" note={`In ${windowWords(window)}`}>
       {total === 0 ? (
-        <Nothing>No visit in {windowWords(window)}.</Nothing>
+        <Empty>No visit in {windowWords(window)}.</Empty>
       ) : (
         <div className={styles.both}>
           <Ring devices={devices} total={total} colors={colors} />
@@ -42,7 +43,7 @@ export function DeviceVisits({ snapshot }: { snapshot: Snapshot }) {
           </dl>
         </div>
       )}
-    </Panel>
+    </Card>
   );
 }
 

@@ -1,9 +1,9 @@
-import type { ReactNode } from 'react';
 import { Wheel } from '../brand/wheel.tsx';
 import { Sparkline } from '../charts/sparkline.tsx';
+import { Stat, Stats } from '../components/stat.tsx';
 import { count, counted, milliseconds, rate } from '../lib/format.ts';
 import type { Served, Snapshot } from './types.ts';
-import type { Recent } from './use_dashboard.ts';
+import type { Recent } from './use_snapshot.ts';
 import styles from './vitals.module.css';
 
 /** The race and its wheel: how much flows now, and how fast answers come. */
@@ -14,57 +14,32 @@ export function Vitals({ snapshot, recent, live }: { snapshot: Snapshot; recent:
       <div className={styles.wheel}>
         <Wheel size={150} perSecond={live ? rates.events_per_s : 0} />
       </div>
-      <dl className={styles.figures}>
-        <Figure name="Events a second" value={rate(rates.events_per_s)} testId="events-per-s">
+      <Stats className={styles.figures}>
+        <Stat name="Events a second" value={rate(rates.events_per_s)} testId="events-per-s">
           <Sparkline values={recent.events} />
-        </Figure>
-        <Figure name="Answers a second" value={rate(rates.recommendations_per_s)}>
+        </Stat>
+        <Stat name="Answers a second" value={rate(rates.recommendations_per_s)}>
           {counted(recommendations.served, 'recommendation')} so far
-        </Figure>
+        </Stat>
         <AnswerTime served={recommendations} />
         <Fallbacks served={recommendations} />
-      </dl>
+      </Stats>
       <Waves />
     </section>
-  );
-}
-
-function Figure({
-  name,
-  value,
-  unit,
-  testId,
-  children,
-}: {
-  name: string;
-  value: string;
-  unit?: string;
-  testId?: string;
-  children?: ReactNode;
-}) {
-  return (
-    <div className={styles.figure}>
-      <dt>{name}</dt>
-      <dd className={styles.value} data-testid={testId}>
-        {value}
-        {unit && <small>{unit}</small>}
-      </dd>
-      <dd className={styles.note}>{children}</dd>
-    </div>
   );
 }
 
 function AnswerTime({ served }: { served: Served }) {
   if (served.served === 0)
     return (
-      <Figure name="Answer time" value="–">
+      <Stat name="Answer time" value="–">
         no answer yet
-      </Figure>
+      </Stat>
     );
   return (
-    <Figure name="99 of 100 answers within" value={milliseconds(served.p99_ms)} unit="ms">
+    <Stat name="99 of 100 answers within" value={milliseconds(served.p99_ms)} unit="ms">
       half of them within {milliseconds(served.p50_ms)} ms
-    </Figure>
+    </Stat>
   );
 }
 
@@ -77,9 +52,9 @@ function Fallbacks({ served }: { served: Served }) {
     cold > 0 && counted(cold, 'newcomer'),
   ];
   return (
-    <Figure name="Fallback answers" value={count(deadline + error + cold)}>
+    <Stat name="Fallback answers" value={count(deadline + error + cold)}>
       {parts.filter(Boolean).join(', ') || 'popular items were never needed'}
-    </Figure>
+    </Stat>
   );
 }
 

@@ -8,9 +8,9 @@ export interface Snapshot {
   recommendations: Served;
   window: WindowName;
   as_of: string;
-  /** Views of each minute; of longer steps when `page_views_step_s` says so (60 when absent). */
+  /** Views of each step of `page_views_step_s` seconds, by when it begins; the last holds `as_of`. */
   page_views_per_minute: MinuteViews[];
-  page_views_step_s?: number;
+  page_views_step_s: number;
   pages: { path: string; views: number }[];
   popular_items: PopularItem[];
   sales_by_category: CategorySales[];

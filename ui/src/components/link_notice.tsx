@@ -1,9 +1,9 @@
 import { Button, PasswordInput } from '@mantine/core';
 import { type FormEvent, useEffect, useState } from 'react';
-import { Icon } from '../brand/icons.tsx';
 import { clockTime, counted } from '../lib/format.ts';
 import { keepToken } from '../lib/http.ts';
 import type { LinkState } from '../lib/live.ts';
+import { ErrorNote } from './error_note.tsx';
 import styles from './link_notice.module.css';
 
 interface LinkNoticeProps {
@@ -13,22 +13,18 @@ interface LinkNoticeProps {
   retry: () => void;
 }
 
-/** Says when the figures are not live any more, and what happens next. Nothing while all is well. */
+/** Says when the figures of a page are not live any more, and what happens next. Nothing while all is well. */
 export function LinkNotice({ link, asOf, retry }: LinkNoticeProps) {
   const lost = useLasting(link.status === 'lost' || link.status === 'connecting', 1200);
   if (link.status === 'refused') return <TokenForm onDone={retry} />;
   if (!lost || link.status === 'live') return <div role="status" className={styles.silent} />;
   return (
-    <div role="status" className={styles.notice} data-testid="link-lost">
-      <Icon name="warning" />
-      <p>
-        <strong>{asOf ? 'Connection lost.' : 'No connection.'}</strong>{' '}
+    <div className={styles.lost}>
+      <ErrorNote testId="link-lost" retry={retry} retryLabel="Try now">
+        <strong>{asOf ? 'Connection lost.' : 'The server does not answer.'}</strong>{' '}
         {asOf && <>These are the figures of {clockTime(asOf)}. </>}
         {link.status === 'lost' ? <RetryIn at={link.retryAt} /> : 'Trying…'}
-      </p>
-      <Button size="compact-sm" variant="default" onClick={retry}>
-        Try now
-      </Button>
+      </ErrorNote>
     </div>
   );
 }
@@ -65,7 +61,7 @@ function TokenForm({ onDone }: { onDone: () => void }) {
     onDone();
   };
   return (
-    <form className={styles.notice} onSubmit={submit} role="status">
+    <form className={styles.form} onSubmit={submit} role="status">
       <PasswordInput
         label="This server asks for its token"
         description="The value of auth.token in millrace.yaml. It stays in this browser."

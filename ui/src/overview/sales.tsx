@@ -1,10 +1,11 @@
-import { SegmentedControl, Select } from '@mantine/core';
+import { NativeSelect, SegmentedControl } from '@mantine/core';
 import type { EChartsCoreOption } from 'echarts/core';
 import { useMemo, useState } from 'react';
+import { Card } from '../components/card.tsx';
+import { Empty } from '../components/empty.tsx';
 import { useChartColors } from '../charts/colors.ts';
 import { EChart } from '../charts/echart.tsx';
 import { DataTable } from '../components/data_table.tsx';
-import { Nothing, Panel } from '../components/panel.tsx';
 import { categoryPath, count, money } from '../lib/format.ts';
 import { type CategorySales, type Snapshot, windowWords } from './types.ts';
 
@@ -36,18 +37,18 @@ export function Sales({ snapshot }: { snapshot: Snapshot }) {
       : `In ${windowWords(window)}${currency && `, in ${currency}`}`;
 
   return (
-    <Panel
+    <Card
       title="Sales by category"
       note={note}
       actions={currencies.length > 1 && <CurrencyChoice all={currencies} value={currency} onChange={setChosen} />}
       table={shown.length > 0 && <SalesTable rows={shown} />}
     >
       {shown.length === 0 ? (
-        <Nothing>Nothing was sold in {windowWords(window)}.</Nothing>
+        <Empty>Nothing was sold in {windowWords(window)}.</Empty>
       ) : (
         <SalesBars rows={shown.slice(0, barsMax)} currency={currency} />
       )}
-    </Panel>
+    </Card>
   );
 }
 
@@ -62,16 +63,14 @@ function CurrencyChoice({
 }) {
   const data = all.map((currency) => ({ value: currency, label: currency || 'none' }));
   if (all.length <= 3)
-    return <SegmentedControl size="xs" aria-label="Currency" data={data} value={value} onChange={onChange} />;
+    return <SegmentedControl size="sm" aria-label="Currency" data={data} value={value} onChange={onChange} />;
   return (
-    <Select
-      size="xs"
-      w={92}
+    <NativeSelect
+      size="sm"
       aria-label="Currency"
       data={data}
       value={value}
-      onChange={(v) => v !== null && onChange(v)}
-      allowDeselect={false}
+      onChange={(event) => onChange(event.currentTarget.value)}
     />
   );
 }
