@@ -152,6 +152,63 @@ describe('a shop with a history', options, () => {
     });
   });
 
+  test('keeps the recommendations in sight while one scrolls along the shelves', async () => {
+    const page = await browser.open(`${server.url}/shop`);
+    await eventually(async () => assert.equal((await railIds(page)).length, 6));
+    await page.getByRole('button', { name: /Show more/ }).click();
+    await tile(page, 'i29').waitFor();
+    await page.evaluate(() => scrollTo(0, 700));
+    for (const heading of ['For you', 'What just happened']) {
+      const box = await page.getByRole('heading', { name: heading }).boundingBox();
+      assert.ok(box.y >= 0 && box.y + box.height < sizes.wide.height, `${heading} at ${JSON.stringify(box)}`);
+    }
+    await picture(page, 'shop-scrolled', { fullPage: false });
+    const last = await rail(page).last().boundingBox();
+    assert.ok(last.y + last.height < sizes.wide.height, 'the whole list is in sight');
+    // Also beside a product, where reasons are longer and more has happened: nothing of the list is cut.
+    await tile(page, 'i20').click();
+    await page.getByRole('button', { name: 'Add to cart' }).click();
+    await page.getByRole('button', { name: 'Add another (1 in cart)' }).waitFor();
+    const cut = await page.getByRole('complementary').evaluate((e) => e.scrollHeight - e.clientHeight);
+    assert.ok(cut <= 0, `${cut} px of the list are cut`);
+  });
+
+  test('shows the shape of the list until the first one comes, and does not call it empty', async () => {
+    const page = await browser.open('about:blank');
+    let answer;
+    const held = new Promise((resolve) => (answer = resolve));
+    await page.route('**/v1/recommendations?*', async (route) => {
+      await held;
+      await route.continue();
+    });
+    await page.goto(`${server.url}/shop`);
+    await tile(page, 'i02').waitFor();
+    await page.getByTestId('rail-waiting').waitFor();
+    assert.equal(await page.getByTestId('rail-note').innerText(), 'Choosing for you…');
+    assert.equal(await page.getByText('Nothing to recommend').count(), 0);
+    await assertSound(page, 'waiting');
+    answer();
+    await eventually(async () => assert.equal((await railIds(page)).length, 6));
+    assert.equal(await page.getByTestId('rail-waiting').count(), 0);
+  });
+
+  test('says in the header whether the server answers', async () => {
+    const page = await browser.open(`${server.url}/shop`);
+    const link = () => page.getByTestId('link').innerText();
+    await eventually(async () => assert.equal(await link(), 'Connected'));
+    await page.route('**/v1/**', (route) => route.abort());
+    await page.route('**/healthz', (route) => route.abort());
+    await page.getByRole('link', { name: 'Garden', exact: true }).click();
+    await page.getByText('The shelves cannot be reached.').waitFor();
+    await eventually(async () => assert.equal(await link(), 'Not connected'));
+    await picture(page, 'shop-lost');
+    await page.unroute('**/v1/**');
+    await page.unroute('**/healthz');
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await tile(page, 'i01').waitFor();
+    await eventually(async () => assert.equal(await link(), 'Connected'));
+  });
+
   test('browses by category', async () => {
     const page = await browser.open(`${server.url}/shop`);
     await page.getByRole('link', { name: 'Garden', exact: true }).click();

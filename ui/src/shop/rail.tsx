@@ -1,10 +1,10 @@
-import { Button } from '@mantine/core';
+import { Button, Skeleton } from '@mantine/core';
 import { useEffect } from 'react';
 import { milliseconds } from '../lib/format.ts';
 import { Link } from '../lib/router.tsx';
 import { Art } from './art.tsx';
 import { Price } from './price.tsx';
-import type { Change, Suggestion, Suggestions } from './recommendations.ts';
+import { type Change, shown, type Suggestion, type Suggestions } from './recommendations.ts';
 import { nameOf } from './types.ts';
 import type { Shop } from './use_shop.ts';
 import styles from './rail.module.css';
@@ -16,13 +16,13 @@ const retryEmptyMs = 1_000;
 /** What is recommended to this person at this moment, why, and how long the answer took. */
 export function Rail({ shop }: { shop: Shop }) {
   const { suggestions, follow, retry } = shop;
-  const { list, changed, failed } = suggestions;
-  const empty = list.length === 0;
+  const { list, changed, failed, loading } = suggestions;
+  const empty = list.length === 0 && !loading;
   useEffect(() => {
-    if (!failed && !empty) return;
-    const timer = setInterval(retry, failed ? retryMs : retryEmptyMs);
+    if (!failed && !empty && !loading) return;
+    const timer = setInterval(retry, empty && !failed ? retryEmptyMs : retryMs);
     return () => clearInterval(timer);
-  }, [failed, empty, retry]);
+  }, [failed, empty, loading, retry]);
 
   return (
     <aside className={styles.rail} aria-labelledby="for-you">
@@ -34,20 +34,24 @@ export function Rail({ shop }: { shop: Shop }) {
         {noteOf(suggestions)}
       </p>
       {failed && (
-        <Button size="compact-sm" variant="default" onClick={retry}>
+        <Button size="sm" variant="default" onClick={retry}>
           Ask again
         </Button>
       )}
-      <ol className={styles.list} data-testid="rail">
-        {list.map((suggestion) => (
-          <Entry
-            key={suggestion.id}
-            suggestion={suggestion}
-            change={changed.get(suggestion.id)}
-            onFollow={() => follow(suggestions.recommendationId)}
-          />
-        ))}
-      </ol>
+      {loading ? (
+        <Waiting />
+      ) : (
+        <ol className={styles.list} data-testid="rail">
+          {list.map((suggestion) => (
+            <Entry
+              key={suggestion.id}
+              suggestion={suggestion}
+              change={changed.get(suggestion.id)}
+              onFollow={() => follow(suggestions.recommendationId)}
+            />
+          ))}
+        </ol>
+      )}
     </aside>
   );
 }
@@ -64,7 +68,25 @@ function Latency({ suggestions: { tookMs, failed } }: { suggestions: Suggestions
   );
 }
 
-function noteOf({ list, changed, failed, fallback }: Suggestions): string {
+/** The shape of the list to come. */
+function Waiting() {
+  return (
+    <ul className={`${styles.list} ${styles.waiting}`} aria-hidden="true" data-testid="rail-waiting">
+      {Array.from({ length: shown }, (_, i) => (
+        <li key={i}>
+          <Skeleton className={styles.picture} radius={9} />
+          <span className={styles.lines}>
+            <Skeleton height={14} width="80%" />
+            <Skeleton height={11} width="55%" />
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function noteOf({ list, changed, failed, fallback, loading }: Suggestions): string {
+  if (loading) return 'Choosing for you…';
   if (failed)
     return list.length > 0
       ? 'The recommender does not answer. This is the last list that came.'

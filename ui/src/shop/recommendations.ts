@@ -20,6 +20,8 @@ export interface Suggestions {
   changed: Map<string, Change>;
   /** The call failed: `list` is the last one that came. */
   failed: boolean;
+  /** No answer has come yet, neither good nor bad. */
+  loading: boolean;
 }
 
 export interface Context {
@@ -29,8 +31,9 @@ export interface Context {
   items: string[];
 }
 
-const shown = 6;
-const nothing: Suggestions = { list: [], fallback: null, changed: new Map(), failed: false };
+/** How many are asked for. */
+export const shown = 6;
+const nothing: Suggestions = { list: [], fallback: null, changed: new Map(), failed: false, loading: true };
 
 /** Compare two lists. The first list of all has no changes: everything would be one. */
 export function changesOf(before: RecommendedItem[], next: RecommendedItem[]): Map<string, Change> {
@@ -101,9 +104,11 @@ export function useRecommendations(): Suggestions & {
         tookMs,
         changed,
         failed: false,
+        loading: false,
       };
     } catch {
-      return isStale() ? undefined : { ...nothing, list: now.list.length > 0 ? now.list : lastList(), failed: true };
+      if (isStale()) return undefined;
+      return { ...nothing, list: now.list.length > 0 ? now.list : lastList(), failed: true, loading: false };
     }
   }, []);
 

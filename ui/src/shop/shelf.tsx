@@ -1,5 +1,6 @@
-import { Button } from '@mantine/core';
+import { Button, Skeleton } from '@mantine/core';
 import { useEffect, useState } from 'react';
+import { ErrorNote } from '../components/error_note.tsx';
 import { categoryPath, counted } from '../lib/format.ts';
 import { Link } from '../lib/router.tsx';
 import { Art } from './art.tsx';
@@ -34,17 +35,15 @@ export function ShelfPage({ shop, category }: { shop: Shop; category: string | u
     <>
       <Categories now={category} />
       {shelf.state === 'failed' && (
-        <p className={styles.notice} role="alert">
-          The shelves cannot be reached.{' '}
-          <Button size="compact-sm" variant="default" onClick={shelf.reload}>
-            Try again
-          </Button>
-        </p>
+        <div className={styles.failed}>
+          <ErrorNote retry={shelf.reload}>The shelves cannot be reached.</ErrorNote>
+        </div>
       )}
       <ul className={styles.grid} aria-busy={shelf.state === 'loading'} data-testid="shelf">
         {shelf.items.map((item) => (
           <Tile key={item.id} item={item} />
         ))}
+        {shelf.state === 'loading' && <TilesToCome />}
       </ul>
       {loaded && shelf.items.length === 0 && <p className={styles.notice}>Nothing stands on this shelf.</p>}
       {shelf.more && (
@@ -75,6 +74,17 @@ function Categories({ now }: { now: string | undefined }) {
   );
 }
 
+/** The shape of a first row of things. */
+function TilesToCome() {
+  return Array.from({ length: 8 }, (_, i) => (
+    <li key={i} className={styles.tile} aria-hidden="true">
+      <Skeleton className={styles.picture} radius={12} />
+      <Skeleton height={14} width="70%" mb={7} />
+      <Skeleton height={12} width="90%" />
+    </li>
+  ));
+}
+
 export function Tile({ item }: { item: Item }) {
   return (
     <li className={styles.tile} data-item={item.id}>
@@ -82,7 +92,9 @@ export function Tile({ item }: { item: Item }) {
         <span className={styles.picture}>
           <Art id={item.id} name={nameOf(item)} />
         </span>
-        <span className={styles.name}>{nameOf(item)}</span>
+        <span className={styles.name} title={nameOf(item)}>
+          {nameOf(item)}
+        </span>
         <span className={styles.line}>
           <span>{item.attributes.category ? categoryPath(item.attributes.category).split(' › ').at(-1) : ''}</span>
           {isAvailable(item) ? <Price item={item} /> : <em>sold out</em>}

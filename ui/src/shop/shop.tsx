@@ -47,8 +47,6 @@ export default function Shop() {
         </div>
         <div className={styles.side}>
           <Rail shop={shop} />
-        </div>
-        <div className={styles.trail}>
           <Trail steps={shop.steps} />
         </div>
       </div>

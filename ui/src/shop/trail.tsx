@@ -5,7 +5,7 @@ import styles from './trail.module.css';
 /** What was just done, and what became of it: sent, safe on disk, answered with. */
 export function Trail({ steps }: { steps: Step[] }) {
   return (
-    <section className={styles.trail} aria-labelledby="trail">
+    <section className={styles.trail} aria-labelledby="trail" tabIndex={0}>
       <h2 id="trail">What just happened</h2>
       <ol>
         {steps.map((step) => (
