@@ -1,5 +1,8 @@
 #include "source/ingest.h"
 
+#include <chrono>
+#include <thread>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -282,14 +285,21 @@ TEST_F(IngestTest, RefusesItemsWithAnUnreadablePrice) {
   EXPECT_THAT(bench_.records(kQuarantineTopic).back().first, HasSubstr("column 'Preis': 'free' is not"));
 }
 
-/// Answers kOverloaded to every second append, as a log under pressure does.
+/// Answers kOverloaded to every second append, as a log under pressure does: at once, or, as a full disk is
+/// found out, when others have been handed over already.
 class OverloadedLog final : public EventLog {
  public:
-  explicit OverloadedLog(EventLog& log) : log_(log) {}
+  enum class Refuses : std::uint8_t { kAtOnce, kLate };
+
+  explicit OverloadedLog(EventLog& log, Refuses refuses = Refuses::kAtOnce) : log_(log), refuses_(refuses) {}
 
   void append(const TopicPartition& to, std::vector<NewRecord> batch, AppendDone done) override {
-    if (++appends_ % 2 == 1) return done(fail(Code::kOverloaded, "try again later"));
-    log_.append(to, std::move(batch), std::move(done));
+    if (++appends_ % 2 == 0) return log_.append(to, std::move(batch), std::move(done));
+    if (refuses_ == Refuses::kAtOnce) return done(fail(Code::kOverloaded, "try again later"));
+    late_.emplace_back([done = std::move(done)] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      done(fail(Code::kNoSpace, "the disk is full"));
+    });
   }
   Status create_topic(std::string_view topic, const TopicConfig& config) override {
     return log_.create_topic(topic, config);
@@ -322,7 +332,9 @@ class OverloadedLog final : public EventLog {
 
  private:
   EventLog& log_;
+  const Refuses refuses_;
   int appends_ = 0;
+  std::vector<std::jthread> late_;  ///< last: they end before the rest
 };
 
 TEST_F(IngestTest, WaitsAndTriesAgainWhenTheLogIsOverloaded) {
@@ -339,10 +351,10 @@ TEST_F(IngestTest, WaitsAndTriesAgainWhenTheLogIsOverloaded) {
   EXPECT_EQ(ids().size(), 200u);
 }
 
-TEST_F(IngestTest, KeepsTheOrderOfAnItemsChangesWhenTheLogIsOverloaded) {
-  OverloadedLog overloaded(*bench_.log);
+TEST_F(IngestTest, KeepsTheOrderOfAnItemsChangesWhenTheLogRefusesSome) {
+  OverloadedLog overloaded(*bench_.log, OverloadedLog::Refuses::kLate);
   IngestLimits limits;
-  limits.batch_bytes = 1'000;
+  limits.batch_bytes = 4'000;
   auto ingest =
       Ingest::open(overloaded, Env::system(), bench_.folder.path() / "other.sqlite", limits).value();
   std::string content = "id,price\n";

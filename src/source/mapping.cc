@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/yaml.h"
+#include "source/row_values.h"
 
 namespace millrace {
 namespace {
@@ -131,11 +132,23 @@ std::optional<Member<Object>> find_member(std::string_view name, const YamlValue
   return std::nullopt;
 }
 
+/// Read what fills one member. A constant that it cannot hold would spoil every row, so it is refused here.
+template <class Object>
+MemberRule<Object> read_member(const Member<Object>& member, const YamlValue& value) {
+  MemberRule<Object> rule{member, read_value(value)};
+  if (!rule.value.column.empty()) return rule;
+  RowValues values;
+  values.begin({});
+  Object object;
+  if (const auto filled = values.fill(rule, kNoColumn, object); !filled) value.error(filled.error().message);
+  return rule;
+}
+
 template <class Object>
 std::vector<MemberRule<Object>> read_members(const YamlMap& map) {
   std::vector<MemberRule<Object>> rules;
   for (const auto& [name, value] : map.entries()) {
-    if (const auto member = find_member<Object>(name, value)) rules.push_back({*member, read_value(value)});
+    if (const auto member = find_member<Object>(name, value)) rules.push_back(read_member(*member, value));
   }
   return rules;
 }
@@ -152,7 +165,7 @@ void read_order(const YamlMap& map, Mapping& mapping) {
     const auto member = find_member<EventOrder>(name, value);
     if (!member) continue;
     if (!is_sum_of_items(value)) {
-      mapping.order.push_back({*member, read_value(value)});
+      mapping.order.push_back(read_member(*member, value));
     } else if (const auto* amount = std::get_if<std::optional<Decimal> EventOrder::*>(&*member)) {
       mapping.sums_of_items.push_back(*amount);
     } else {

@@ -194,6 +194,25 @@ TEST(Mapping, RefusesWhatItDoesNotKnow) {
             "group_by, id, ignore, produce, source");
 }
 
+TEST(Mapping, ReportsAllMistakesAtOnceWithTheirLines) {
+  EXPECT_EQ(
+      refusal("type: read\n"
+              "time: {column: at, format: minutes}\n"
+              "fields: {usr_id: x, value: {constant: much}}\n"
+              "item: {quantity: {constant: '1,5'}, price: {column: a, constant: b}}\n"
+              "delimiter: ab\n"
+              "colour: red\n"),
+      "m.yaml:2: 'minutes' is no time format: write iso, s, ms, us or a pattern such as %Y-%m-%d %H:%M:%S\n"
+      "m.yaml:3: unknown field 'usr_id'; did you mean 'user_id'?\n"
+      "m.yaml:3: 'much' is not a number\n"
+      "m.yaml:4: '1,5' is not a number; write a point before the decimals, not a comma, and nothing between "
+      "thousands\n"
+      "m.yaml:4: give either 'column' or 'constant'\n"
+      "m.yaml:5: expected one character, or the word tab\n"
+      "m.yaml:6: unknown key 'colour'; known here: delimiter, fields, format, group_by, ignore, item, order, "
+      "produce, source, time, type");
+}
+
 TEST(Mapping, ShippedOnesAreSound) {
   for (const auto* path :
        {"examples/shop/mappings/online_retail.yaml", "examples/shop/mappings/ratings.yaml",
