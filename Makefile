@@ -55,7 +55,7 @@ lint: ## formatting, static analysis of the changed files (ALL=1: of all), types
 	@scripts/setup.sh build lint
 	@ALL=$(ALL) scripts/lint.sh
 
-dev: ## rebuild and restart the server whenever a source file changes (ARGS="--data DIR")
+dev: ## rebuild and restart the server on change, and show ui/ as it is edited (ARGS="--data DIR"; PORT, UI_PORT)
 	@scripts/setup.sh build
 	@PORT=$(PORT) scripts/dev.sh $(ARGS)
 
