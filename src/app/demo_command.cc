@@ -154,7 +154,7 @@ std::string Demo::status_line(DurationUs since_last_us) {
   received_seen_ = books->received();
   const SimulatorStats stats = simulator_->stats();
   return fmt::format(
-      "{:6.0f} events/s   recommend p99 {:5.1f} ms   books {}: received {} = applied {} + duplicate {} + "
+      "{:6.0f} events/s   p99 at the shop {:5.1f} ms   books {}: received {} = applied {} + duplicate {} + "
       "quarantined {} + pending {}",
       rate, static_cast<double>(stats.recommend_latency_us.quantile(.99)) / 1000,
       books->balanced ? "balanced" : "NOT BALANCED", books->received(), books->events.applied,
@@ -191,18 +191,28 @@ Status Demo::go_live() {
   return {};
 }
 
+/// What the shop sent and what the server said it has; a difference has a reason, and is said.
+void print_events(const SimulatorStats& stats) {
+  const std::uint64_t open = stats.events_sent - std::min(stats.events_acknowledged, stats.events_sent);
+  fmt::print(
+      "  events            {} sent, {} acknowledged as safe on disk{}\n", with_thousands(stats.events_sent),
+      with_thousands(stats.events_acknowledged),
+      open > 0 ? fmt::format("; no good answer yet to {} when the demo ended", with_thousands(open)) : "");
+}
+
 Status Demo::finish() {
   const SimulatorStats stats = simulator_->stats();
   simulator_.reset();
   MILLRACE_TRY(platform_->wait_caught_up(kMinuteUs));
   MILLRACE_ASSIGN(const Books books, platform_->books());
   platform_->stop(kStopGrace);
-  fmt::print("\nSummary\n  visits            {}\n  events            {} sent, {} acknowledged\n",
-             with_thousands(stats.visits), with_thousands(stats.events_sent),
-             with_thousands(stats.events_acknowledged));
+  fmt::print("\nSummary\n  visits            {}\n", with_thousands(stats.visits));
+  print_events(stats);
   fmt::print(
       "  collect           p50 {:.1f} ms, p99 {:.1f} ms\n  recommendations   {} shown, p50 {:.1f} ms, p99 "
-      "{:.1f} ms, {} taken up\n",
+      "{:.1f} ms, {} taken up\n"
+      "                    (times as the shop sees them, from when it meant to ask to the whole answer; the\n"
+      "                    dashboard shows the server's own share)\n",
       static_cast<double>(stats.collect_latency_us.quantile(.5)) / 1000,
       static_cast<double>(stats.collect_latency_us.quantile(.99)) / 1000, with_thousands(stats.offers),
       static_cast<double>(stats.recommend_latency_us.quantile(.5)) / 1000,
