@@ -102,6 +102,7 @@ Result<Config> load_config(Env& env, const Path& file) {
   const YamlMap warehouse = root.map("warehouse");
   warehouse.optional_bytes("memory", config.warehouse_memory_bytes, 64 << 20);
   warehouse.optional_duration("load_interval", config.load_interval, 10 * kMillisecondUs, kMinuteUs);
+  warehouse.optional("duplicate_ids_max", config.duplicate_ids_max, 1'000, 1'000'000'000);
   read_recommend(root.map("recommend"), config);
   read_logging(root.map("logging"), config);
   MILLRACE_TRY(yaml.finish());

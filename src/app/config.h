@@ -34,6 +34,7 @@ struct Config {
   std::optional<std::uint32_t> events_partitions;  ///< none: as many as it has, 1 when it is new
   std::uint64_t warehouse_memory_bytes = 512ull << 20;
   DurationUs load_interval = 250 * kMillisecondUs;
+  std::uint64_t duplicate_ids_max = 4'000'000;
 
   ModelSettings model;
   RecommenderLimits recommender;

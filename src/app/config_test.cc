@@ -43,7 +43,7 @@ collect:
   event_bytes_max: 64KB
   write_keys: {web: abc, app: def}
 log: {retention: 14d, partitions: 8}
-warehouse: {memory: 1GiB}
+warehouse: {memory: 1GiB, duplicate_ids_max: 50000}
 recommend: {deadline: 20ms, exclude_bought: false, weights: {view: 0.5}, limits: {items: 1000}}
 logging: {format: json, level: warning}
 )");
@@ -53,6 +53,7 @@ logging: {format: json, level: warning}
   EXPECT_EQ(config->write_keys.at("def"), "app");
   EXPECT_EQ(config->events_topic.retention, 14 * kDayUs);
   EXPECT_EQ(config->events_partitions, 8u);
+  EXPECT_EQ(config->duplicate_ids_max, 50'000u);
   EXPECT_EQ(config->model.deadline, 20 * kMillisecondUs);
   EXPECT_FALSE(config->model.exclude_bought);
   EXPECT_DOUBLE_EQ(config->model.weights.view, 0.5);

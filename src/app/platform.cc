@@ -189,6 +189,7 @@ void Platform::start_jobs() {
   jobs_ = std::make_unique<JobRunner>(*log_, env_);
   LoadJobOptions load;
   load.transaction_interval = config_.load_interval;
+  load.writer.message_ids_max = config_.duplicate_ids_max;
   auto load_job = LoadJob::make(*log_, *feed_, *warehouse_, load);
   auto recommend_job = RecommendJob::make(*log_, *feed_, *warehouse_, *recommender_);
   load_job_ = load_job.get();

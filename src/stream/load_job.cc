@@ -126,6 +126,7 @@ Status Loader::start() {
     }
   }
   for (const auto& partition : partitions_) {
+    if (partition.topic == kEventsTopic) writer_->set_waiting(partition, true);
     if (writer_->next_offset(partition)) continue;
     MILLRACE_ASSIGN(const auto stats, log_.stats(partition));
     starts_[partition] = stats.start;
@@ -188,7 +189,10 @@ Status Loader::load_some(const TopicPartition& partition, Offset& cursor, Load& 
         fmt::format("the warehouse wants to go on at {}/{}:{}", partition.topic, partition.partition.value(),
                     cursor.value())));
   }
-  if ((*batch)->next <= cursor) return {};
+  if ((*batch)->next <= cursor) {
+    if (partition.topic == kEventsTopic) writer_->set_waiting(partition, false);
+    return {};
+  }
   read_ahead(**batch);
   const auto slice = cut(*batch, cursor, load);
   if (!load.first) {

@@ -1,19 +1,25 @@
 #include "warehouse/duplicate_filter.h"
 
 #include <algorithm>
-#include <bit>
-#include <functional>
-#include <map>
-#include <utility>
 
 namespace millrace {
 namespace {
 
 constexpr std::size_t kSlotsMin = 1024;
 
-/// Return the slots that hold `ids` with a third of them free, a power of two.
+/// Return the slots of a new table for `ids`: three fifths full, so that it lasts for another third of them.
 std::size_t slots_for(std::size_t ids) {
-  return std::bit_ceil(std::max(kSlotsMin, ids + ids / 2));
+  return std::max(kSlotsMin, ids * 5 / 3);
+}
+
+/// Return whether a table is too full to be searched quickly: above four fifths.
+bool is_full(std::size_t used, std::size_t slots) {
+  return used * 5 >= slots * 4;
+}
+
+/// Return a byte that tells most ids of the same slot apart, so that few wrong ones are looked at.
+std::uint8_t tag_of(const Hash128& id) {
+  return static_cast<std::uint8_t>(id.high % 255 + 1);
 }
 
 }  // namespace
@@ -26,78 +32,96 @@ Hash128 message_hash(std::string_view source, std::string_view message_id, std::
 }
 
 DuplicateFilter::DuplicateFilter(std::size_t ids_max) : ids_max_(ids_max) {
-  rebuild(kSlotsMin, 0);
+  rebuild_table();
 }
 
-DuplicateFilter::Hour DuplicateFilter::hour_of(TimeUs time) {
-  return static_cast<Hour>(std::max<TimeUs>(0, time) / kHourUs + 1);
+/// Scale the hash to the number of slots, which can then be any.
+std::size_t DuplicateFilter::home_of(const Hash128& id) const {
+  return ((id.low >> 32) * tags_.size()) >> 32;
 }
 
-std::size_t DuplicateFilter::slot_of(const Hash128& id) const {
-  const std::size_t mask = ids_.size() - 1;
-  std::size_t slot = id.low & mask;
-  while (hours_[slot] != 0 && ids_[slot] != id) slot = (slot + 1) & mask;
-  return slot;
+bool DuplicateFilter::is_at(std::uint32_t sequence, const Hash128& id) const {
+  const std::uint32_t place = sequence - first_;
+  return place < ids_.size() && ids_[place] == id;
+}
+
+bool DuplicateFilter::contains(const Hash128& id) const {
+  const auto tag = tag_of(id);
+  for (auto slot = home_of(id); tags_[slot] != 0; slot = next_slot(slot)) {
+    if (tags_[slot] == tag && is_at(sequences_[slot], id)) return true;
+  }
+  return false;
 }
 
 bool DuplicateFilter::insert(const Hash128& id, TimeUs time) {
-  if (hours_[slot_of(id)] != 0 || !fresh_ids_.insert(id).second) return false;
-  fresh_.push_back({id, hour_of(time)});
+  if (contains(id)) return false;
+  if (is_full(used_ + 1, tags_.size())) rebuild_table();
+  place(id, first_ + static_cast<std::uint32_t>(ids_.size()));
+  ids_.push_back(id);
+  ++fresh_;
+  note_time(time);
   return true;
 }
 
+/// Enter an id that the table does not have.
+void DuplicateFilter::place(const Hash128& id, std::uint32_t sequence) {
+  auto slot = home_of(id);
+  while (tags_[slot] != 0) slot = next_slot(slot);
+  tags_[slot] = tag_of(id);
+  sequences_[slot] = sequence;
+  ++used_;
+}
+
+/// Make the table anew from the queue, without leftovers. The old one goes first, to need no memory for two.
+void DuplicateFilter::rebuild_table() {
+  const auto slots = slots_for(ids_.size());
+  tags_ = {};
+  sequences_ = {};
+  tags_.resize(slots);
+  sequences_.resize(slots);
+  used_ = 0;
+  auto sequence = first_;
+  for (const auto& id : ids_) place(id, sequence++);
+}
+
+/// Count one more id at the end of the queue.
+void DuplicateFilter::note_time(TimeUs time) {
+  if (stretches_.empty() || time > stretches_.back().begin + kStretch) stretches_.push_back({time, time, 0});
+  auto& last = stretches_.back();
+  last.newest = std::max(last.newest, time);
+  ++last.ids;
+}
+
 void DuplicateFilter::commit(TimeUs horizon) {
-  make_room(fresh_.size(), hour_of(horizon));
-  for (const auto& fresh : fresh_) place(fresh.id, fresh.hour);
-  rollback();
+  fresh_ = 0;
+  while (!stretches_.empty() && stretches_.front().newest < horizon) forget_oldest(stretches_.front().ids);
+  while (ids_.size() > ids_max_) {
+    const auto& oldest = stretches_.front();
+    const auto ids = std::min(oldest.ids, ids_.size() - ids_max_);
+    forgotten_early_ += ids;
+    complete_since_ = oldest.newest;
+    forget_oldest(ids);
+  }
+}
+
+/// Forget up to all ids of the oldest stretch.
+void DuplicateFilter::forget_oldest(std::size_t ids) {
+  ids_.erase(ids_.begin(), ids_.begin() + static_cast<std::ptrdiff_t>(ids));
+  first_ += static_cast<std::uint32_t>(ids);
+  stretches_.front().ids -= ids;
+  if (stretches_.front().ids == 0) stretches_.pop_front();
 }
 
 void DuplicateFilter::rollback() {
-  fresh_.clear();
-  fresh_ids_.clear();
-}
-
-void DuplicateFilter::make_room(std::size_t more, Hour horizon) {
-  if (slots_for(size_ + more) <= ids_.size()) return;
-  const std::size_t keep = ids_max_ > more ? ids_max_ - more : 0;
-  if (size_ > keep) horizon = std::max(horizon, oldest_hour_within(keep));
-  const auto kept = static_cast<std::size_t>(
-      std::ranges::count_if(hours_, [&](Hour hour) { return hour != 0 && hour >= horizon; }));
-  rebuild(slots_for(kept + more), horizon);
-}
-
-/// Return the hour from which on no more than `keep` ids are remembered.
-DuplicateFilter::Hour DuplicateFilter::oldest_hour_within(std::size_t keep) const {
-  std::map<Hour, std::size_t, std::greater<>> ids_by_hour;
-  for (const Hour hour : hours_) {
-    if (hour != 0) ++ids_by_hour[hour];
+  for (; fresh_ > 0; --fresh_) {
+    ids_.pop_back();
+    if (--stretches_.back().ids == 0) stretches_.pop_back();
   }
-  std::size_t kept = 0;
-  for (const auto& [hour, ids] : ids_by_hour) {
-    kept += ids;
-    if (kept > keep) return hour + 1;
-  }
-  return 0;
-}
-
-void DuplicateFilter::rebuild(std::size_t slots, Hour horizon) {
-  auto old_ids = std::exchange(ids_, std::vector<Hash128>(slots));
-  auto old_hours = std::exchange(hours_, std::vector<Hour>(slots, 0));
-  size_ = 0;
-  for (std::size_t i = 0; i < old_ids.size(); ++i) {
-    if (old_hours[i] != 0 && old_hours[i] >= horizon) place(old_ids[i], old_hours[i]);
-  }
-}
-
-void DuplicateFilter::place(const Hash128& id, Hour hour) {
-  const auto slot = slot_of(id);
-  if (hours_[slot] == 0) ++size_;
-  ids_[slot] = id;
-  hours_[slot] = hour;
 }
 
 std::size_t DuplicateFilter::memory_bytes() const {
-  return ids_.size() * (sizeof(Hash128) + sizeof(Hour)) + fresh_.capacity() * sizeof(Fresh);
+  return ids_.size() * sizeof(Hash128) + tags_.size() * (sizeof(std::uint8_t) + sizeof(std::uint32_t)) +
+         stretches_.size() * sizeof(Stretch);
 }
 
 }  // namespace millrace

@@ -2,9 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "base/hash.h"
@@ -15,11 +15,16 @@ namespace millrace {
 /// Return what duplicates are judged by: the hash of (source, message_id).
 Hash128 message_hash(std::string_view source, std::string_view message_id, std::string& scratch);
 
-/// Remembers the ids of recent messages, 20 bytes a slot, in a table that grows up to a bound; beyond it the
-/// oldest hours are forgotten. What a transaction adds counts at once and is kept only when it commits.
+/// Remembers the ids of recent messages, about 24 bytes each, up to a bound; beyond it the oldest go, one by
+/// one. What a transaction adds counts at once and is kept only when it commits.
+///
+/// The ids stand in a queue in the order in which they came. A table of (tag, place in the queue) finds them:
+/// it is only a hint, since a hit counts when the id itself is found in that place, so forgetting an id takes
+/// it from the queue and leaves the table alone until it is full of such leftovers and made anew.
 /// Threads: one at a time.
 class DuplicateFilter {
  public:
+  /// `ids_max`: 1 to 2^31.
   explicit DuplicateFilter(std::size_t ids_max);
 
   /// Remember `id` as received at `time`; false when it is known already.
@@ -30,30 +35,42 @@ class DuplicateFilter {
   /// Forget what was inserted since the last commit.
   void rollback();
 
-  std::size_t size() const { return size_; }
+  std::size_t size() const { return ids_.size(); }
   std::size_t memory_bytes() const;
 
- private:
-  /// Hours since 1970 plus one; 0 marks a free slot.
-  using Hour = std::uint32_t;
-  struct Fresh {
-    Hash128 id;
-    Hour hour;
-  };
+  /// Return how many ids were forgotten for want of room, before the horizon reached them.
+  std::uint64_t forgotten_early() const { return forgotten_early_; }
+  /// Return the time after which no id is missing; kTimeMin while none was forgotten early.
+  TimeUs complete_since() const { return complete_since_; }
 
-  static Hour hour_of(TimeUs time);
-  std::size_t slot_of(const Hash128& id) const;
-  void make_room(std::size_t more, Hour horizon);
-  Hour oldest_hour_within(std::size_t keep) const;
-  void rebuild(std::size_t slots, Hour horizon);
-  void place(const Hash128& id, Hour hour);
+ private:
+  /// Ids next to each other in the queue, received within kStretch, or before it when they came out of order.
+  struct Stretch {
+    TimeUs begin;
+    TimeUs newest;
+    std::size_t ids;
+  };
+  static constexpr DurationUs kStretch = 10 * kSecondUs;
+
+  std::size_t home_of(const Hash128& id) const;
+  std::size_t next_slot(std::size_t slot) const { return slot + 1 == tags_.size() ? 0 : slot + 1; }
+  bool is_at(std::uint32_t sequence, const Hash128& id) const;
+  bool contains(const Hash128& id) const;
+  void place(const Hash128& id, std::uint32_t sequence);
+  void rebuild_table();
+  void note_time(TimeUs time);
+  void forget_oldest(std::size_t ids);
 
   const std::size_t ids_max_;
-  std::vector<Hash128> ids_;
-  std::vector<Hour> hours_;
-  std::size_t size_ = 0;
-  std::unordered_set<Hash128> fresh_ids_;
-  std::vector<Fresh> fresh_;
+  std::deque<Hash128> ids_;         ///< oldest first
+  std::uint32_t first_ = 0;         ///< sequence number of ids_.front(); they wrap around
+  std::size_t fresh_ = 0;           ///< how many of the last are not committed
+  std::deque<Stretch> stretches_;   ///< all of ids_; `begin` grows by more than kStretch from one to the next
+  std::vector<std::uint8_t> tags_;  ///< 0: a free slot
+  std::vector<std::uint32_t> sequences_;
+  std::size_t used_ = 0;  ///< slots that are not free, leftovers included
+  std::uint64_t forgotten_early_ = 0;
+  TimeUs complete_since_ = kTimeMin;
 };
 
 }  // namespace millrace

@@ -1,6 +1,9 @@
 #include "warehouse/duplicate_filter.h"
 
+#include <algorithm>
+#include <random>
 #include <string>
+#include <unordered_map>
 
 #include <gtest/gtest.h>
 
@@ -13,6 +16,13 @@ Hash128 id(std::uint64_t number) {
   return hash128(std::to_string(number));
 }
 
+/// Insert ids `from` … `to`-1 received at `time`, all of which must be new, and commit.
+void add_range(DuplicateFilter& filter, std::uint64_t from, std::uint64_t to, TimeUs time,
+               TimeUs horizon = kTimeMin) {
+  for (auto i = from; i < to; ++i) ASSERT_TRUE(filter.insert(id(i), time)) << i;
+  filter.commit(horizon);
+}
+
 TEST(DuplicateFilter, KnowsWhatItWasGiven) {
   DuplicateFilter filter(100'000);
   for (std::uint64_t i = 0; i < 50'000; ++i) ASSERT_TRUE(filter.insert(id(i), kNoon));
@@ -23,36 +33,102 @@ TEST(DuplicateFilter, KnowsWhatItWasGiven) {
   EXPECT_TRUE(filter.insert(id(50'000), kNoon));
 }
 
-TEST(DuplicateFilter, ForgetsARollback) {
+TEST(DuplicateFilter, ForgetsARollbackAndNothingElse) {
   DuplicateFilter filter(100);
-  ASSERT_TRUE(filter.insert(id(1), kNoon));
+  add_range(filter, 0, 3, kNoon);
+  ASSERT_TRUE(filter.insert(id(3), kNoon + kHourUs));
+  ASSERT_TRUE(filter.insert(id(4), kNoon + kHourUs));
   filter.rollback();
-  EXPECT_TRUE(filter.insert(id(1), kNoon));
+  EXPECT_EQ(filter.size(), 3u);
+  EXPECT_TRUE(filter.insert(id(4), kNoon));  // in the place that 3 had
+  EXPECT_TRUE(filter.insert(id(3), kNoon));
+  for (std::uint64_t i = 0; i < 5; ++i) EXPECT_FALSE(filter.insert(id(i), kNoon)) << i;
 }
 
-TEST(DuplicateFilter, StaysWithinItsBoundAndKeepsTheNewest) {
+// A busy hour once made it forget everything, the newest included.
+TEST(DuplicateFilter, OneHourWithMoreThanFitsLosesItsOldestOnly) {
   DuplicateFilter filter(10'000);
-  for (std::uint64_t i = 0; i < 200'000; ++i) {
-    filter.insert(id(i), kNoon + static_cast<TimeUs>(i / 1000) * kHourUs);  // 1,000 an hour
-    if (i % 500 == 499) filter.commit(kTimeMin);
-  }
-  EXPECT_LE(filter.size(), 16'384u);
-  EXPECT_LE(filter.memory_bytes(), 1'000'000u);
-  for (std::uint64_t i = 195'000; i < 200'000; ++i) ASSERT_FALSE(filter.insert(id(i), kNoon)) << i;
-}
-
-TEST(DuplicateFilter, MayForgetWhatIsBeforeTheHorizon) {
-  DuplicateFilter filter(1'000'000);
-  for (std::uint64_t hour = 0; hour < 100; ++hour) {
-    for (std::uint64_t i = 0; i < 1000; ++i)
-      filter.insert(id(hour * 1000 + i), kNoon + static_cast<TimeUs>(hour) * kHourUs);
-    filter.commit(kNoon + static_cast<TimeUs>(hour) * kHourUs - kDayUs);
-    ASSERT_FALSE(filter.insert(id(hour * 1000), kNoon));
-    if (hour >= 20) {
-      ASSERT_FALSE(filter.insert(id((hour - 20) * 1000), kNoon));  // within the day
+  for (std::uint64_t i = 0; i < 200'000; i += 500) {
+    add_range(filter, i, i + 500, kNoon + static_cast<TimeUs>(i) * kMillisecondUs);
+    ASSERT_LE(filter.size(), 10'000u);
+    for (auto known = i < 9'500 ? 0 : i - 9'500; known < i + 500; known += 97) {
+      ASSERT_FALSE(filter.insert(id(known), kNoon)) << known << " of " << i;
     }
   }
-  EXPECT_LT(filter.size(), 60'000u);
+  EXPECT_EQ(filter.size(), 10'000u);
+  EXPECT_EQ(filter.forgotten_early(), 190'000u);
+  EXPECT_TRUE(filter.insert(id(189'999), kNoon));  // the newest of those that had to go
+}
+
+TEST(DuplicateFilter, TellsHowFarBackItIsComplete) {
+  DuplicateFilter filter(1'000);
+  add_range(filter, 0, 1'000, kNoon);
+  EXPECT_EQ(filter.complete_since(), kTimeMin);
+  add_range(filter, 1'000, 1'400, kNoon + kMinuteUs);
+  EXPECT_EQ(filter.complete_since(), kNoon);  // some of noon are missing
+  add_range(filter, 1'400, 2'200, kNoon + 2 * kMinuteUs);
+  EXPECT_EQ(filter.complete_since(), kNoon + kMinuteUs);
+  EXPECT_EQ(filter.forgotten_early(), 1'200u);
+}
+
+TEST(DuplicateFilter, ForgetsWhatIsBeforeTheHorizonAndCallsThatNotEarly) {
+  DuplicateFilter filter(1'000'000);
+  for (std::uint64_t hour = 0; hour < 100; ++hour) {
+    const auto now = kNoon + static_cast<TimeUs>(hour) * kHourUs;
+    add_range(filter, hour * 1000, hour * 1000 + 1000, now, now - kDayUs);
+    ASSERT_FALSE(filter.insert(id(hour * 1000), kNoon));
+    if (hour >= 24) {
+      ASSERT_FALSE(filter.insert(id((hour - 24) * 1000), kNoon));  // within the day
+    }
+  }
+  EXPECT_EQ(filter.size(), 25'000u);
+  EXPECT_EQ(filter.forgotten_early(), 0u);
+  EXPECT_EQ(filter.complete_since(), kTimeMin);
+}
+
+TEST(DuplicateFilter, IdsOutOfOrderAreNotForgottenBeforeTheirTime) {
+  DuplicateFilter filter(1'000'000);
+  add_range(filter, 0, 10, kNoon);
+  add_range(filter, 10, 20, kNoon - kDayUs);  // of a partition that is behind
+  filter.commit(kNoon - kHourUs);
+  EXPECT_FALSE(filter.insert(id(0), kNoon));
+  filter.commit(kNoon + 1);
+  EXPECT_EQ(filter.size(), 0u);
+}
+
+TEST(DuplicateFilter, AnIdCostsLittle) {
+  DuplicateFilter filter(1'000'000);
+  std::size_t most = 0;
+  for (std::uint64_t i = 0; i < 3'000'000; i += 1'000) {
+    add_range(filter, i, i + 1'000, kNoon + static_cast<TimeUs>(i) * kMillisecondUs);
+    if (i >= 500'000) most = std::max(most, filter.memory_bytes() / filter.size());
+  }
+  EXPECT_LE(most, 24u);
+}
+
+// Against a plain map, with commits, rollbacks, repeats and a horizon in random order.
+TEST(DuplicateFilter, AgreesWithAMap) {
+  std::mt19937_64 random(7);
+  DuplicateFilter filter(1'000'000);
+  std::unordered_map<std::uint64_t, TimeUs> known, fresh;
+  TimeUs now = kNoon;
+  for (int step = 0; step < 200'000; ++step) {
+    now += kSecondUs;
+    const auto number = random() % 20'000;
+    const bool is_new = !known.contains(number) && !fresh.contains(number);
+    // What the horizon passed may be forgotten or not; everything else must be right.
+    const bool expired = known.contains(number) && known[number] < now - kHourUs;
+    const bool inserted = filter.insert(id(number), now);
+    ASSERT_TRUE(expired || inserted == is_new) << step;
+    if (inserted) fresh[number] = now;
+    const auto choice = random() % 50;
+    if (choice == 0) filter.rollback();
+    if (choice == 1) {
+      filter.commit(now - kHourUs);
+      for (const auto& [one, time] : fresh) known[one] = time;
+    }
+    if (choice <= 1) fresh.clear();
+  }
 }
 
 TEST(DuplicateFilter, TellsSourcesApart) {

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/metrics.h"
 #include "warehouse/duck.h"
 #include "warehouse/duplicate_filter.h"
 #include "warehouse/fact_rows.h"
@@ -47,14 +48,21 @@ class DuckFactWriter final : public FactWriter {
   Status add_recommendation(const RecordPlace& place, std::string_view value) override;
   Status add_quarantine(const RecordPlace& place, const QuarantineRow& row) override;
   void set_next(const TopicPartition& partition, Offset next) override { pending_.next[partition] = next; }
+  void set_waiting(const TopicPartition& partition, bool waiting) override;
   std::size_t rows() const override;
   Status commit() override;
   void rollback() override;
 
  private:
+  /// How far a partition of events is, by the clock.
+  struct Reach {
+    TimeUs newest = kTimeMin;  ///< received
+    bool waiting = true;       ///< there is more
+  };
   struct Progress {
     std::map<TopicPartition, Offset> next;
     std::map<TopicPartition, BookEntry> books;
+    std::map<TopicPartition, Reach> reach;
   };
 
   Status restore_progress();
@@ -62,8 +70,8 @@ class DuckFactWriter final : public FactWriter {
   Status restore_visits();
   Status write_all();
   Status write_progress();
-  void note_time(const TopicPartition& partition, TimeUs time);
   TimeUs duplicate_horizon() const;
+  void report_duplicates();
 
   Warehouse& warehouse_;
   const FactWriterOptions options_;
@@ -73,11 +81,18 @@ class DuckFactWriter final : public FactWriter {
   ChangeSet items_{ChangeSet::Table::kItems};
   ChangeSet users_{ChangeSet::Table::kUsers};
   Progress committed_;
-  Progress pending_;                              ///< what it will be once the transaction commits
-  std::map<TopicPartition, TimeUs> newest_time_;  ///< received, of the partitions in the transaction
+  Progress pending_;  ///< what it will be once the transaction commits
   std::optional<duck::Transaction> transaction_;
   OpenRows open_;  ///< after the transaction: must go first
   std::string scratch_;
+  std::uint64_t forgotten_reported_ = 0;
+
+  prometheus::Gauge& ids_ = metrics::gauge("millrace_duplicate_ids", "Message ids remembered");
+  prometheus::Gauge& window_seconds_ = metrics::gauge(
+      "millrace_duplicate_window_seconds", "How long ago a message may have come to be recognised again");
+  prometheus::Counter& forgotten_ =
+      metrics::counter("millrace_duplicate_ids_forgotten_total",
+                       "Message ids forgotten within the window because duplicate_ids_max was reached");
 };
 
 /// Return a partition's key columns from `rows`: log_topic, log_partition.
@@ -118,18 +133,25 @@ Status DuckFactWriter::restore_progress() {
                   });
 }
 
-/// Take each partition's own last hours: while catching up, one may be far behind the others.
+/// Take each partition's own last hours, in the order of loading: while catching up, one may be far behind
+/// the others.
 Status DuckFactWriter::restore_duplicates() {
-  const auto sql = fmt::format(
-      "SELECT source, message_id, received_time FROM events "
-      "JOIN (SELECT log_partition AS p, max(received_time) AS newest FROM events GROUP BY ALL) "
-      "ON p = log_partition WHERE received_time > newest - to_microseconds({})",
-      options_.duplicate_window);
+  std::string recent = "false";
+  MILLRACE_TRY(
+      each_row(connection_, "SELECT log_topic, log_partition, max(received_time) FROM events GROUP BY ALL",
+               [&](const duck::Rows& rows, std::size_t i) {
+                 const auto newest = rows.int64(2, i);
+                 committed_.reach[partition_at(rows, i)].newest = newest;
+                 recent += fmt::format(" OR (log_partition = {} AND received_time > make_timestamp({}))",
+                                       rows.int32(1, i), newest - options_.duplicate_window);
+               }));
+  const auto sql = "SELECT source, message_id, received_time FROM events WHERE " + recent;
   MILLRACE_TRY(each_row(connection_, sql, [&](const duck::Rows& rows, std::size_t i) {
     duplicates_.insert(message_hash(rows.text(0, i), rows.text(1, i), scratch_), rows.int64(2, i));
     // Committing in pieces keeps the memory of an open within the filter's bound.
     if (i + 1 == rows.size()) duplicates_.commit(kTimeMin);
   }));
+  report_duplicates();
   return {};
 }
 
@@ -165,9 +187,8 @@ Status DuckFactWriter::begin() {
   return {};
 }
 
-void DuckFactWriter::note_time(const TopicPartition& partition, TimeUs time) {
-  auto& newest = newest_time_.try_emplace(partition, time).first->second;
-  newest = std::max(newest, time);
+void DuckFactWriter::set_waiting(const TopicPartition& partition, bool waiting) {
+  (transaction_ ? pending_ : committed_).reach[partition].waiting = waiting;
 }
 
 Status DuckFactWriter::add_events(const TopicPartition& partition, std::span<const Event> events) {
@@ -175,8 +196,10 @@ Status DuckFactWriter::add_events(const TopicPartition& partition, std::span<con
     MILLRACE_ASSIGN(open_.facts, FactRows::open(connection_));
   }
   auto& book = pending_.books[partition];
+  auto& reach = pending_.reach[partition];
+  reach.waiting = true;
   for (const auto& event : events) {
-    note_time(partition, event.received_time);
+    reach.newest = std::max(reach.newest, event.received_time);
     if (!duplicates_.insert(message_hash(event.source, event.message_id, scratch_), event.received_time)) {
       ++book.duplicate;
       continue;
@@ -252,12 +275,31 @@ Status DuckFactWriter::write_progress() {
   return connection_.execute("DELETE FROM _books; INSERT INTO _books VALUES " + books);
 }
 
-/// Return the received time before which no partition will bring a repeat: the slowest one's, less the
-/// window.
+/// Return the received time before which no partition will bring a repeat: that of the slowest one, less the
+/// window. What a partition at its end will bring is newer than anything loaded.
 TimeUs DuckFactWriter::duplicate_horizon() const {
+  TimeUs newest = kTimeMin;
   TimeUs slowest = kTimeMax;
-  for (const auto& [partition, time] : newest_time_) slowest = std::min(slowest, time);
-  return newest_time_.empty() ? kTimeMin : slowest - options_.duplicate_window;
+  for (const auto& [partition, reach] : pending_.reach) {
+    newest = std::max(newest, reach.newest);
+    if (reach.waiting) slowest = std::min(slowest, reach.newest);
+  }
+  slowest = std::min(slowest, newest);
+  return slowest == kTimeMin ? kTimeMin : slowest - options_.duplicate_window;
+}
+
+/// Show how much is remembered; called with `committed_` up to date.
+void DuckFactWriter::report_duplicates() {
+  TimeUs newest = kTimeMin;
+  for (const auto& [partition, reach] : committed_.reach) newest = std::max(newest, reach.newest);
+  const bool complete = duplicates_.complete_since() == kTimeMin;
+  const auto window =
+      complete ? options_.duplicate_window
+               : std::clamp<DurationUs>(newest - duplicates_.complete_since(), 0, options_.duplicate_window);
+  ids_.Set(static_cast<double>(duplicates_.size()));
+  window_seconds_.Set(static_cast<double>(window) / kSecondUs);
+  forgotten_.Increment(static_cast<double>(duplicates_.forgotten_early() - forgotten_reported_));
+  forgotten_reported_ = duplicates_.forgotten_early();
 }
 
 Status DuckFactWriter::commit() {
@@ -273,6 +315,7 @@ Status DuckFactWriter::commit() {
   duplicates_.commit(duplicate_horizon());
   visits_.commit();
   committed_ = pending_;
+  report_duplicates();
   rollback();
   return {};
 }
@@ -284,7 +327,6 @@ void DuckFactWriter::rollback() {
   visits_.rollback();
   items_.clear();
   users_.clear();
-  newest_time_.clear();
 }
 
 }  // namespace

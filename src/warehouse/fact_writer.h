@@ -50,10 +50,9 @@ struct RecordPlace {
 };
 
 struct FactWriterOptions {
-  DurationUs duplicate_window = kDayUs;  ///< of received time, in which a message id counts once
-  std::size_t message_ids_max =
-      4'000'000;                          ///< kept in memory, 24 bytes each or less; beyond it the oldest go
-  std::size_t open_visits_max = 200'000;  ///< visitors followed by the 30-minute rule; the stalest go first
+  DurationUs duplicate_window = kDayUs;     ///< of received time, in which a message id counts once
+  std::size_t message_ids_max = 4'000'000;  ///< kept in memory, about 24 bytes each; beyond it the oldest go
+  std::size_t open_visits_max = 200'000;    ///< visitors followed by the 30-minute rule; the stalest go first
 };
 
 /// Writes everything that comes from the log: rows, offsets and books in one transaction. What was added is
@@ -98,6 +97,11 @@ class FactWriter {
 
   /// Say that everything of `partition` below `next` is added.
   virtual void set_next(const TopicPartition& partition, Offset next) = 0;
+
+  /// Say whether more of `partition` waits in the log; one to which events were added counts as if it did.
+  /// Message ids are remembered until no partition can bring them again within the window, so one that is
+  /// behind, or was never loaded, must be told of; one that is at its end holds nothing back.
+  virtual void set_waiting(const TopicPartition& partition, bool waiting) = 0;
 
   /// Return the rows added since `begin`.
   virtual std::size_t rows() const = 0;

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include "base/metrics.h"
 #include "warehouse/warehouse_testing.h"
 
 namespace millrace {
@@ -155,6 +156,66 @@ TEST_F(FactWriterTest, AMessageIdCountsAgainAfterTheWindow) {
   out = writer();
   ASSERT_TRUE(write(*out, {&repeat, 1}));
   EXPECT_EQ(cell("SELECT count(*) FROM events"), "3");
+}
+
+/// Write one event of partition events/`partition` with the message id "m<offset>", or `message_id`.
+Status write_to(FactWriter& out, std::uint32_t partition, std::uint64_t offset, TimeUs received,
+                std::string_view message_id = {}) {
+  auto event = make_event(EventType::kPageView, offset, received);
+  event.received_time = received;
+  if (!message_id.empty()) event.message_id = message_id;
+  const TopicPartition to{"events", PartitionId(partition)};
+  MILLRACE_TRY(out.begin());
+  MILLRACE_TRY(out.add_events(to, {&event, 1}));
+  out.set_next(to, Offset(offset + 1));
+  return out.commit();
+}
+
+TEST_F(FactWriterTest, APartitionThatIsBehindKeepsItsIdsWhileAnotherIsLoadedAlone) {
+  constexpr TimeUs kBehind = kNoon - 3 * kDayUs;
+  auto out = writer();
+  ASSERT_TRUE(write_to(*out, 1, 0, kBehind, "a"));
+  ASSERT_TRUE(write_to(*out, 0, 1, kNoon));
+  ASSERT_TRUE(write_to(*out, 0, 2, kNoon + kHourUs));
+  ASSERT_TRUE(write_to(*out, 1, 1, kBehind + kHourUs, "a"));  // an hour later by its own clock
+  EXPECT_EQ(out->books().at({"events", PartitionId(1)}), (BookEntry{.applied = 1, .duplicate = 1}));
+}
+
+TEST_F(FactWriterTest, APartitionAtItsEndHoldsNothingBack) {
+  constexpr TimeUs kLongAgo = kNoon - 3 * kDayUs;
+  const TopicPartition quiet{"events", PartitionId(1)};
+  const auto& ids = metrics::gauge("millrace_duplicate_ids", "");
+  auto out = writer();
+  ASSERT_TRUE(write_to(*out, 1, 0, kLongAgo));
+  ASSERT_TRUE(write_to(*out, 0, 1, kNoon));
+  EXPECT_EQ(ids.Value(), 2);
+  out->set_waiting(quiet, false);
+  ASSERT_TRUE(write_to(*out, 0, 2, kNoon + 1));
+  EXPECT_EQ(ids.Value(), 2);  // the quiet one's is gone
+
+  out->set_waiting({"events", PartitionId(2)}, true);  // never loaded: anything may be in it
+  ASSERT_TRUE(write_to(*out, 0, 3, kNoon + 2 * kDayUs));
+  EXPECT_EQ(ids.Value(), 3);
+}
+
+TEST_F(FactWriterTest, ReportsHowLongTheWindowIs) {
+  const auto& seconds = metrics::gauge("millrace_duplicate_window_seconds", "");
+  const auto& forgotten = metrics::counter("millrace_duplicate_ids_forgotten_total", "");
+  const auto before = forgotten.Value();
+  auto out = writer({.message_ids_max = 2});
+  ASSERT_TRUE(write_to(*out, 0, 0, kNoon));
+  ASSERT_TRUE(write_to(*out, 0, 1, kNoon + kMinuteUs));
+  EXPECT_EQ(seconds.Value(), 86'400);
+  ASSERT_TRUE(write_to(*out, 0, 2, kNoon + 3 * kMinuteUs));
+  EXPECT_EQ(seconds.Value(), 180);
+  EXPECT_EQ(forgotten.Value() - before, 1);
+
+  restart(out);
+  out = writer({.message_ids_max = 2});  // remembers the newest two of the table
+  EXPECT_EQ(seconds.Value(), 180);
+  ASSERT_TRUE(write_to(*out, 0, 3, kNoon + 3 * kMinuteUs, "m1"));
+  ASSERT_TRUE(write_to(*out, 0, 4, kNoon + 3 * kMinuteUs, "m0"));
+  EXPECT_EQ(out->books().at(events_partition()), (BookEntry{.applied = 4, .duplicate = 1}));
 }
 
 TEST_F(FactWriterTest, ARollbackLeavesNothingInTablesOrMemory) {
