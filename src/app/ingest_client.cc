@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "app/command.h"
 #include "base/text.h"
@@ -49,12 +50,15 @@ Result<std::string> call_ingest(HttpClient& client, IngestCall call,
   return *std::move(outcome);
 }
 
-ProgressLine::ProgressLine(std::string what)
-    : what_(std::move(what)), redraw_(on_terminal()), started_us_(Env::system().steady_now()) {}
+ProgressLine::ProgressLine(std::string what, std::FILE* to)
+    : what_(std::move(what)),
+      to_(to),
+      redraw_(isatty(fileno(to)) == 1),
+      started_us_(Env::system().steady_now()) {}
 
 ProgressLine::~ProgressLine() {
-  if (redraw_ && shown_us_ != 0) fmt::print("\r\x1b[K");
-  std::fflush(stdout);
+  if (redraw_ && shown_us_ != 0) fmt::print(to_, "\r\x1b[K");
+  std::fflush(to_);
 }
 
 void ProgressLine::show(const IngestCallProgress& progress) {
@@ -68,11 +72,11 @@ void ProgressLine::show(const IngestCallProgress& progress) {
   const double left_s = done > 0 ? elapsed_s * (1 - done) / done : 0;
   const auto filled = static_cast<std::size_t>(done * kBarWidth);
   std::string bar = std::string(filled, '=') + std::string(kBarWidth - filled, ' ');
-  fmt::print("{}{} [{}] {:3.0f} %  {} rows  {}/s  {:.0f} s left{}", redraw_ ? "\r" : "", what_, bar,
+  fmt::print(to_, "{}{} [{}] {:3.0f} %  {} rows  {}/s  {:.0f} s left{}", redraw_ ? "\r" : "", what_, bar,
              done * 100, with_thousands(progress.rows),
              with_thousands(static_cast<std::uint64_t>(progress.rows_per_second)), left_s,
              redraw_ ? "\x1b[K" : "\n");
-  std::fflush(stdout);
+  std::fflush(to_);
 }
 
 }  // namespace millrace

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <string>
 #include <vector>
@@ -35,13 +36,14 @@ Result<std::string> call_ingest(HttpClient& client, IngestCall call,
 /// Print a bar with rate and time left on a terminal; elsewhere a line every few seconds.
 class ProgressLine {
  public:
-  explicit ProgressLine(std::string what);
+  explicit ProgressLine(std::string what, std::FILE* to = stdout);
   ~ProgressLine();  ///< ends the line
 
   void show(const IngestCallProgress& progress);
 
  private:
   const std::string what_;
+  std::FILE* const to_;
   const bool redraw_;
   std::int64_t started_us_;
   std::int64_t shown_us_ = 0;

@@ -34,7 +34,7 @@ int run_ingest(const CommonOptions& common, const IngestCall& call) {
       ServerConnection::open(common, ServerConnection::Need::kMayBeNew);
   if (!server) return report_failure(server.error());
   Result<std::string> result = [&] {
-    ProgressLine line("loading");
+    ProgressLine line("loading", common.json ? stderr : stdout);  // what is printed last must stay JSON alone
     return call_ingest((*server)->client(), call,
                        [&](const IngestCallProgress& progress) { line.show(progress); });
   }();
