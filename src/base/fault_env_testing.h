@@ -109,6 +109,10 @@ class FaultEnv final : public Env {
     std::shared_ptr<Node> node;
   };
 
+  static std::string normal(const Path& path);
+  static std::string parent_of(const std::string& path);
+  static std::uint64_t sectors(std::uint64_t bytes);  ///< that so many bytes take
+
   // All with mutex_ held.
   void end_process();
   Status begin_change(const std::string& path);
