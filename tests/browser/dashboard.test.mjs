@@ -504,6 +504,10 @@ describe('a server that goes away', options, () => {
       await page.getByTestId('link-lost').getByText('Connection lost.').waitFor();
       assert.equal(await textOf(page, 'books-received'), before);
       assert.equal(await textOf(page, 'link'), 'Not connected');
+      // Charts further down, which nobody can fetch now, do not take the page with them.
+      await seeAll(page);
+      await panel(page, 'Sales by category').getByText('The chart could not be fetched.').waitFor();
+      assert.equal(await textOf(page, 'books-received'), before);
       await picture(page, 'dashboard-lost');
 
       const port = new URL(server.url).port;

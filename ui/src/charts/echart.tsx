@@ -1,13 +1,14 @@
 import { useIntersection } from '@mantine/hooks';
 import type { EChartsCoreOption } from 'echarts/core';
-import { lazy, Suspense, useState } from 'react';
+import { Suspense, useState } from 'react';
+import { fetched } from './fetched.tsx';
 
 export interface EChartProps {
   option: EChartsCoreOption;
   height: number;
 }
 
-const Impl = lazy(() => import('./echart_impl.tsx'));
+const Impl = fetched<EChartProps>(() => import('./echart_impl.tsx'));
 
 /** An ECharts chart; the library is fetched only when the first one comes into view. */
 export function EChart(props: EChartProps) {

@@ -1,4 +1,5 @@
-import { lazy, Suspense, useMemo, useState } from 'react';
+import { Suspense, useMemo, useState } from 'react';
+import { fetched } from '../charts/fetched.tsx';
 import { Card } from '../components/card.tsx';
 import { DataTable } from '../components/data_table.tsx';
 import { Empty } from '../components/empty.tsx';
@@ -7,7 +8,7 @@ import { isLive, layOut, type Series, stepWords } from './series.ts';
 import { type Snapshot, windowWords } from './types.ts';
 import styles from './overview.module.css';
 
-const TimeSeries = lazy(() => import('../charts/time_series.tsx'));
+const TimeSeries = fetched(() => import('../charts/time_series.tsx'));
 const chartHeight = 232;
 
 /** Page views a minute over the chosen window: what is over as a line, what is running as a number. */
