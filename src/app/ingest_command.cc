@@ -14,7 +14,7 @@ void print_result(const json& result) {
   for (const json& file : result["files"]) {
     const std::string name = file["file"].get<std::string>();
     if (file["skipped"].get<bool>()) {
-      fmt::print("{}: loaded before, skipped (--again loads it once more)\n", name);
+      fmt::print("{}: loaded before, skipped (--again loads it once more, in place of what it made)\n", name);
     } else {
       fmt::print("{}: {} rows, {} events, {} in quarantine\n", name,
                  with_thousands(file["rows"].get<std::uint64_t>()),
@@ -62,7 +62,7 @@ void add_ingest_command(CLI::App& app, CommonOptions& common, int& exit_code) {
   command->add_option("--map", call->map, "mapping of columns (docs/formats/mapping.md)")
       ->check(CLI::ExistingFile);
   command->add_option("--source", call->source, "name of the source, instead of the mapping's or the file's");
-  command->add_flag("--again", call->again, "load also files that were loaded before");
+  command->add_flag("--again", call->again, "load also files that were loaded before, in place of what they made");
   command->add_flag("--json", common.json, "print JSON");
   command->footer(
       "Examples:\n"

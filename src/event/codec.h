@@ -44,6 +44,7 @@ struct Envelope {
   std::string_view context;     ///< JSON object of fields shared by the records of one body, which each
                                 ///< record's own override: what a Segment batch or a GA4 body holds
                                 ///< beside its events, the `type` a Segment route stands for
+  bool replaces = false;        ///< as `Event::replaces`
 };
 
 /// Append the stored form of `envelope` to `out`.
@@ -63,6 +64,7 @@ struct BodyFacts {
   CodecId push_codec = CodecId::kNative;  ///< kPubSub: what the message's data is, when its attribute
                                           ///< `codec` does not say
   bool may_be_cloud_events = false;       ///< kNative: a piece with a member `specversion` is a CloudEvent
+  bool replaces = false;                  ///< as `Event::replaces`
 };
 
 struct BodyLimits {

@@ -36,6 +36,17 @@ TEST(Envelope, ReadsBackTheSame) {
   }
 }
 
+TEST(Envelope, SaysWhetherItsEventsReplaceOthers) {
+  for (const bool replaces : {false, true}) {
+    auto envelope = full_envelope("{}");
+    envelope.replaces = replaces;
+    std::string bytes;
+    encode_envelope(envelope, bytes);
+    EXPECT_EQ(decode_envelope(bytes)->replaces, replaces);
+    EXPECT_EQ(bytes[3], replaces ? 3 : 1);
+  }
+}
+
 TEST(Envelope, WithoutSentTimeHasNone) {
   Envelope envelope;
   std::string bytes;

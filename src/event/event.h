@@ -102,6 +102,10 @@ struct Event {
   std::string_view recommendation_id;  ///< of the answer that led here, when the client says so
   std::string_view properties;         ///< JSON object of everything not named above, or empty
 
+  /// It takes the place of what the tables have under its (source, message_id), however old: a file that is
+  /// loaded once more.
+  bool replaces = false;
+
   PartitionId log_partition;
   Offset log_offset;
   std::uint32_t event_index = 0;  ///< among the events of its record

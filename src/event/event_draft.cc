@@ -253,6 +253,7 @@ EventDraft::EventDraft(const Envelope& envelope, EventBatch& out)
   event.ip = envelope.ip;
   event.user_agent = envelope.user_agent;
   event.message_id = envelope.message_id;
+  event.replaces = envelope.replaces;
 }
 
 EventOrder& EventDraft::order() {

@@ -7,8 +7,8 @@ namespace millrace {
 std::string quarantine_header(std::string_view stage, std::string_view codec, const Error& reason,
                               const BodyFacts& facts) {
   std::string out;
-  JsonWriter(out)
-      .begin_object()
+  JsonWriter json(out);
+  json.begin_object()
       .member("stage", stage)
       .member("code", code_name(reason.code))
       .member("message", reason.message)
@@ -17,8 +17,10 @@ std::string quarantine_header(std::string_view stage, std::string_view codec, co
       .member("codec", codec)
       .member("first_attempt_us", facts.received_time)
       .member("last_attempt_us", facts.received_time)
-      .member("ip", facts.ip)
-      .end_object();
+      .member("ip", facts.ip);
+  if (!facts.message_id.empty()) json.member("message_id", facts.message_id);
+  if (facts.replaces) json.member("replaces", true);
+  json.end_object();
   return out;
 }
 

@@ -9,7 +9,8 @@
 namespace millrace {
 
 /// Write what is said of a refused record beside its raw bytes, as JSON: {"stage","code","message",
-/// "where","source","codec","first_attempt_us","last_attempt_us","ip"}. It is the `attributes` of a record in
+/// "where","source","codec","first_attempt_us","last_attempt_us","ip","message_id","replaces"}, the last two
+/// only where `facts` has them. It is the `attributes` of a record in
 /// topic `quarantine`; the record's value is the raw bytes. `stage` is where it was refused: "collect",
 /// "ingest", "decode".
 ///

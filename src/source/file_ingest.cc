@@ -32,16 +32,26 @@ std::string id_column(const std::vector<std::string>& columns, Produce produce) 
   return has_long && !has_id ? long_name : "id";
 }
 
+/// Return what a row that is put aside is known by: the id that its event would have, for its first piece.
+std::string refused_id(std::string_view topic, std::string_view content, std::uint64_t line,
+                       std::uint64_t piece) {
+  auto id = fmt::format("{}:{}", content, line);
+  if (piece > 1) id += fmt::format("#{}", piece);
+  return topic == kEventsTopic ? id : fmt::format("{}:{}", topic, id);
+}
+
 std::string_view topic_of(Produce produce) {
   return produce == Produce::kEvents ? kEventsTopic : produce == Produce::kItems ? kItemsTopic : kUsersTopic;
 }
 
 }  // namespace
 
-FileIngest::FileIngest(const Context& context, const Path& path, std::string source)
+FileIngest::FileIngest(const Context& context, const Path& path, Reading reading)
     : context_(context),
       path_(path),
-      source_(std::move(source)),
+      key_{.source = std::move(reading.source),
+           .format = std::move(reading.format),
+           .mapping = reading.mapping},
       writer_(
           context.log, context.env,
           {.batch_bytes = context.limits.batch_bytes, .appends_in_flight = context.limits.appends_in_flight},
@@ -49,7 +59,8 @@ FileIngest::FileIngest(const Context& context, const Path& path, std::string sou
 
 BodyFacts FileIngest::facts() const {
   BodyFacts facts;
-  facts.source = source_;
+  facts.source = key_.source;
+  facts.replaces = replaces_;
   facts.received_time = context_.env.now();
   return facts;
 }
@@ -60,13 +71,19 @@ void FileIngest::report(const FileReader& file) const {
 
 /// Learn the content's hash; return whether there is anything to do.
 Result<bool> FileIngest::begin(std::string_view topic, bool again) {
-  topic_ = topic;
-  MILLRACE_ASSIGN(content_, hash_file(context_.env, path_));
-  content_hex_ = to_hex(content_);
-  if (again) return true;
-  MILLRACE_ASSIGN(const auto loaded, context_.ledger.find(content_, source_, topic_));
-  was_loaded_before_ = loaded.has_value();
+  key_.topic = topic;
+  MILLRACE_ASSIGN(key_.content, hash_file(context_.env, path_));
+  content_hex_ = to_hex(key_.content);
+  if (!again) {
+    MILLRACE_ASSIGN(was_loaded_before_, context_.ledger.is_loaded(key_));
+  }
   return !was_loaded_before_;
+}
+
+/// Note that records will follow, and learn whether there are earlier ones that they replace.
+Status FileIngest::begin_load() {
+  MILLRACE_ASSIGN(replaces_, context_.ledger.begin(key_, path_, context_.env.now()));
+  return {};
 }
 
 /// Make everything durable, then remember the file if it was read to its end.
@@ -77,10 +94,9 @@ Status FileIngest::finish(Status read, const Hash128& content_read) {
     return flushed;
   }
   if (!read) return read;
-  if (content_read != content_)
+  if (content_read != key_.content)
     return fail(Code::kInvalid, "the file was changed while it was read", path_.string());
-  return context_.ledger.remember({content_, source_, topic_, path_.string(), counts_.rows, counts_.events,
-                                   counts_.quarantined, context_.env.now()});
+  return context_.ledger.finish(key_, context_.env.now());
 }
 
 Status FileIngest::add_record(std::string_view topic, const NewRecord& record) {
@@ -93,7 +109,11 @@ Status FileIngest::quarantine(std::uint64_t line, std::string_view raw, std::str
                               Error reason) {
   if (!reason.where.empty()) reason.message = fmt::format("{}: {}", reason.where, reason.message);
   reason.where = fmt::format("{}:{}", path_.filename().string(), line);
-  const auto about = facts();
+  refused_pieces_ = line == refused_line_ ? refused_pieces_ + 1 : 1;
+  refused_line_ = line;
+  const auto id = refused_id(key_.topic, content_hex_, line, refused_pieces_);
+  auto about = facts();
+  about.message_id = id;
   const auto header = quarantine_header("ingest", codec, reason, about);
   ++counts_.quarantined;
   return add_record(kQuarantineTopic, {.attributes = header, .value = raw, .time = about.received_time});
@@ -113,6 +133,7 @@ Status FileIngest::load_events(CodecId codec, bool again) {
   if (!wanted) return {};
   MILLRACE_ASSIGN(auto file, FileReader::open(context_.env, path_));
   JsonElements elements(std::move(file), context_.limits.event_bytes_max);
+  MILLRACE_TRY(begin_load());
   auto status = read_events(elements, codec);
   return finish(std::move(status), elements.file().file_hash());
 }
@@ -167,12 +188,13 @@ Status FileIngest::load_rows(const Mapping* mapping, Produce produce, bool again
   MILLRACE_ASSIGN(const bool wanted, begin(topic_of(produce), again));
   if (!wanted) return {};
   MILLRACE_ASSIGN(const auto opened, open_rows(mapping, produce));
+  MILLRACE_TRY(begin_load());
   auto status = read_rows(opened);
   return finish(std::move(status), opened.rows->file().file_hash());
 }
 
 Status FileIngest::read_rows(const Opened& opened) {
-  RowMapper mapper(opened.mapping, content_, context_.limits.group_bytes_max);
+  RowMapper mapper(opened.mapping, key_.content, context_.limits.group_bytes_max);
   MappedRecords mapped;
   auto status = read_rows_on(opened, mapper, mapped);
   // What came before an error of the file is kept, groups included; not so when they outgrew the memory.

@@ -30,7 +30,14 @@ class FileIngest {
     const OnChunk& on_chunk;
   };
 
-  FileIngest(const Context& context, const Path& path, std::string source);
+  /// How the file is read, as the ledger knows it, beside the file itself.
+  struct Reading {
+    std::string source;
+    std::string format;
+    Hash128 mapping;
+  };
+
+  FileIngest(const Context& context, const Path& path, Reading reading);
 
   /// Load JSON values that are events in one of the codecs' shapes. Errors: of the file and the log.
   Status load_events(CodecId codec, bool again);
@@ -62,15 +69,17 @@ class FileIngest {
   Status add_split(const BodySplit& split);
   Status add_record(std::string_view topic, const NewRecord& record);
   Status quarantine(std::uint64_t line, std::string_view raw, std::string_view codec, Error reason);
+  Status begin_load();
   BodyFacts facts() const;
   void report(const FileReader& file) const;
 
   const Context context_;
   const Path path_;
-  const std::string source_;
-  std::string topic_;
-  Hash128 content_;
+  LoadKey key_;
   std::string content_hex_;
+  bool replaces_ = false;             ///< what an earlier load of the file wrote
+  std::uint64_t refused_line_ = 0;    ///< of the last row that was put aside …
+  std::uint64_t refused_pieces_ = 0;  ///< … and how many of its pieces were
   IngestCounts counts_;
   bool was_loaded_before_ = false;
   bool log_failed_ = false;

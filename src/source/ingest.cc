@@ -31,6 +31,7 @@ struct Plan {
   std::optional<CodecId> codec;    ///< else rows, by …
   std::optional<Mapping> mapping;  ///< … this, or, for items and users without one, by the file's own names
   Produce produce = Produce::kEvents;
+  Hash128 mapping_hash;
 };
 
 Status check_mapping(const IngestRequest& request, const Mapping& mapping) {
@@ -64,6 +65,7 @@ Result<Plan> make_plan(Env& env, const IngestRequest& request) {
   }
   if (!request.map.empty()) {
     MILLRACE_ASSIGN(plan.mapping, load_mapping(env, request.map));
+    MILLRACE_ASSIGN(plan.mapping_hash, hash_file(env, request.map));
     MILLRACE_TRY(check_mapping(request, *plan.mapping));
     plan.produce = plan.mapping->produce;
   } else if (catalogue) {
@@ -157,7 +159,8 @@ Result<IngestResult> Ingest::run(const IngestRequest& request, const OnProgress&
     const FileIngest::OnChunk on_chunk = [&](const IngestCounts& counts, std::uint64_t bytes_done) {
       progress.show(result.counts, counts, bytes_before, bytes_done, false);
     };
-    FileIngest job({log_, env_, *ledger_, limits_, stop, on_chunk}, path, file.source);
+    FileIngest job({log_, env_, *ledger_, limits_, stop, on_chunk}, path,
+                   {file.source, request.format, plan.mapping_hash});
     const auto status =
         plan.codec ? job.load_events(*plan.codec, request.again)
                    : job.load_rows(plan.mapping ? &*plan.mapping : nullptr, plan.produce, request.again);

@@ -25,7 +25,7 @@ struct IngestRequest {
   Path map;                 ///< mapping file, or empty
   std::vector<Path> files;  ///< plain or gzip, on this machine
   std::string source;       ///< overrides the mapping's, and the file's stem
-  bool again = false;       ///< load also what was loaded before
+  bool again = false;       ///< load also what was loaded before, in the same way, and replace it
 };
 
 struct IngestLimits {
@@ -45,7 +45,7 @@ struct IngestFileResult {
   Path file;
   std::string source;
   IngestCounts counts;
-  bool skipped = false;        ///< the same content was loaded before, from the same source
+  bool skipped = false;        ///< the same content was loaded before, from the same source, in the same way
   std::optional<Error> error;  ///< why it was not read to its end; what came before is loaded
 };
 
@@ -65,7 +65,8 @@ struct IngestProgress {
 };
 
 /// Loads files through the same validation, and into the same topics, as what comes over HTTP. A message
-/// id is the client's own, else `<content hash>:<line>`. Each run of a file is a source of its own.
+/// id is the client's own, else `<content hash>:<line>`. Where the same content of the same source was loaded
+/// before, or only begun, the records say that they replace what came of it.
 /// Threads: `run` from any, also at the same time; the rest one at a time.
 class Ingest {
  public:

@@ -7,15 +7,14 @@ namespace millrace {
 namespace {
 
 constexpr int kBusyTimeoutMs = 10'000;
-// `files` is small; FULL makes a commit durable before `remember` returns.
+// `loads` is small; FULL makes a commit durable before a method returns.
 constexpr const char* kSchema =
     "PRAGMA journal_mode = WAL;"
     "PRAGMA synchronous = FULL;"
-    "CREATE TABLE IF NOT EXISTS files("
-    "  content TEXT NOT NULL, source TEXT NOT NULL, topic TEXT NOT NULL, path TEXT NOT NULL,"
-    "  row_count INTEGER NOT NULL, event_count INTEGER NOT NULL, quarantined_count INTEGER NOT NULL,"
-    "  loaded_at_us INTEGER NOT NULL,"
-    "  PRIMARY KEY (content, source, topic)"
+    "CREATE TABLE IF NOT EXISTS loads("
+    "  content TEXT NOT NULL, source TEXT NOT NULL, topic TEXT NOT NULL, format TEXT NOT NULL,"
+    "  mapping TEXT NOT NULL, path TEXT NOT NULL, begun_at_us INTEGER NOT NULL, loaded_at_us INTEGER,"
+    "  PRIMARY KEY (content, source, topic, format, mapping)"
     ") STRICT";
 
 Error problem_of(sqlite3* database) {
@@ -55,18 +54,21 @@ class Statement {
     return fail(problem_of(database_));
   }
 
-  std::string text(int column) const {
-    const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
-    return {bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
-  }
-  std::int64_t integer(int column) const { return sqlite3_column_int64(statement_, column); }
-
  private:
   sqlite3* database_;
   sqlite3_stmt* statement_ = nullptr;
   int bound_ = 0;
   bool ok_ = false;
 };
+
+/// Bind ?1 to ?5.
+Statement& bind_key(Statement& statement, const LoadKey& key) {
+  return statement.bind(to_hex(key.content))
+      .bind(key.source)
+      .bind(key.topic)
+      .bind(key.format)
+      .bind(key.mapping == Hash128{} ? std::string() : to_hex(key.mapping));
+}
 
 }  // namespace
 
@@ -84,29 +86,30 @@ Result<std::unique_ptr<IngestLedger>> IngestLedger::open(const Path& path) {
   return std::unique_ptr<IngestLedger>(new IngestLedger(std::move(database)));
 }
 
-Result<std::optional<LoadedFile>> IngestLedger::find(const Hash128& content, std::string_view source,
-                                                     std::string_view topic) const {
+Result<bool> IngestLedger::is_loaded(const LoadKey& key) const {
   const std::lock_guard lock(mutex_);
   Statement select(database_.get(),
-                   "SELECT path, row_count, event_count, quarantined_count, loaded_at_us FROM files "
-                   "WHERE content = ?1 AND source = ?2 AND topic = ?3");
-  MILLRACE_ASSIGN(const bool found, select.bind(to_hex(content)).bind(source).bind(topic).step());
-  if (!found) return std::nullopt;
-  LoadedFile file{content, std::string(source), std::string(topic), select.text(0)};
-  file.rows = static_cast<std::uint64_t>(select.integer(1));
-  file.events = static_cast<std::uint64_t>(select.integer(2));
-  file.quarantined = static_cast<std::uint64_t>(select.integer(3));
-  file.loaded_at = select.integer(4);
-  return file;
+                   "SELECT 1 FROM loads WHERE content = ?1 AND source = ?2 AND topic = ?3 AND format = ?4 "
+                   "AND mapping = ?5 AND loaded_at_us IS NOT NULL");
+  return bind_key(select, key).step();
 }
 
-Status IngestLedger::remember(const LoadedFile& file) {
+Result<bool> IngestLedger::begin(const LoadKey& key, const Path& path, TimeUs now) {
   const std::lock_guard lock(mutex_);
-  Statement insert(database_.get(), "INSERT OR REPLACE INTO files VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
-  insert.bind(to_hex(file.content)).bind(file.source).bind(file.topic).bind(file.path);
-  insert.bind(static_cast<std::int64_t>(file.rows)).bind(static_cast<std::int64_t>(file.events));
-  insert.bind(static_cast<std::int64_t>(file.quarantined)).bind(file.loaded_at);
-  MILLRACE_TRY(insert.step());
+  Statement select(database_.get(),
+                   "SELECT 1 FROM loads WHERE content = ?1 AND source = ?2 AND topic = ?3 LIMIT 1");
+  MILLRACE_ASSIGN(const bool known, select.bind(to_hex(key.content)).bind(key.source).bind(key.topic).step());
+  Statement insert(database_.get(), "INSERT OR REPLACE INTO loads VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)");
+  MILLRACE_TRY(bind_key(insert, key).bind(path.string()).bind(now).step());
+  return known;
+}
+
+Status IngestLedger::finish(const LoadKey& key, TimeUs now) {
+  const std::lock_guard lock(mutex_);
+  Statement update(database_.get(),
+                   "UPDATE loads SET loaded_at_us = ?6 WHERE content = ?1 AND source = ?2 AND topic = ?3 "
+                   "AND format = ?4 AND mapping = ?5");
+  MILLRACE_TRY(bind_key(update, key).bind(now).step());
   return {};
 }
 

@@ -3,9 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
-#include <string_view>
 
 #include "base/env.h"
 #include "base/hash.h"
@@ -16,30 +14,32 @@ struct sqlite3;
 
 namespace millrace {
 
-/// A file that was loaded to its end.
-struct LoadedFile {
+/// What a load is known by: the same content, source and topic give the same message ids, and read in the
+/// same way also the same rows.
+struct LoadKey {
   Hash128 content;
   std::string source;
-  std::string topic;  ///< what it was loaded as: "events", "items", "users"
-  std::string path;
-  std::uint64_t rows = 0;
-  std::uint64_t events = 0;
-  std::uint64_t quarantined = 0;
-  TimeUs loaded_at = 0;
+  std::string topic;  ///< what it is loaded as: "events", "items", "users"
+  std::string format;
+  Hash128 mapping;  ///< of its file's bytes; 0 without one
 };
 
-/// Remembers, durably, which files were loaded: by content, source and topic, whatever their names.
+/// Remembers, durably, which files were loaded, whatever their names, and which loads were only begun.
 /// Threads: any method from any thread.
 class IngestLedger {
  public:
   /// Errors: kIo, kDenied, kCorrupt.
   static Result<std::unique_ptr<IngestLedger>> open(const Path& path);
 
-  Result<std::optional<LoadedFile>> find(const Hash128& content, std::string_view source,
-                                         std::string_view topic) const;
+  /// Return whether a load with this key came to its end.
+  Result<bool> is_loaded(const LoadKey& key) const;
 
-  /// Remember a file whose records are durable; again replaces what was known of it.
-  Status remember(const LoadedFile& file);
+  /// Note that a load begins, before its first record is logged. Return whether an earlier one with the same
+  /// content, source and topic began, read in whatever way: this one's records are then to replace its.
+  Result<bool> begin(const LoadKey& key, const Path& path, TimeUs now);
+
+  /// Note that all records of a load that began are durable.
+  Status finish(const LoadKey& key, TimeUs now);
 
  private:
   struct Close {

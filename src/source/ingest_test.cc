@@ -41,6 +41,12 @@ class IngestTest : public testing::Test {
     bench_.for_each_event([&](const Event& event) { ids.emplace_back(event.message_id); });
     return ids;
   }
+  /// Return how many events in the log say that they replace others.
+  std::size_t replacing() const {
+    std::size_t found = 0;
+    bench_.for_each_event([&](const Event& event) { found += event.replaces; });
+    return found;
+  }
 
   IngestBench bench_;
 };
@@ -104,7 +110,29 @@ TEST_F(IngestTest, RecognisesTheSameContentUnlessAskedAgain) {
   other_name.again = true;
   EXPECT_EQ(bench_.run(other_name).skipped_files, 0u);
   EXPECT_EQ(ids().size(), 2u);
-  EXPECT_EQ(ids()[0], ids()[1]) << "so that the warehouse drops the second";
+  EXPECT_EQ(ids()[0], ids()[1]) << "so that the warehouse keeps one of them";
+  EXPECT_EQ(replacing(), 1u);
+}
+
+TEST_F(IngestTest, LoadsTheSameContentReadInAnotherWayAndReplacesWhatItWas) {
+  auto request = sales("jan.csv", "no,who,code,n,price,at\n1,7,a,x,1,2024-01-01\n");
+  bench_.run(request);
+  const auto refused = json::parse(bench_.records(kQuarantineTopic).at(0).first);
+  EXPECT_FALSE(refused.contains("replaces"));
+
+  auto mapping = std::string(kSales);
+  mapping.replace(mapping.find("quantity: n, "), 13, "");
+  request.map = bench_.folder.write("mended.yaml", mapping);
+  EXPECT_EQ(bench_.run(request).skipped_files, 0u);
+  EXPECT_EQ(replacing(), 1u);
+  EXPECT_EQ(ids().at(0), refused["message_id"]) << "so that the event takes the refused row's place";
+  EXPECT_EQ(bench_.run(request).skipped_files, 1u);
+  request.map = bench_.folder.write("sales.yaml", kSales);
+  EXPECT_EQ(bench_.run(request).skipped_files, 1u) << "it was loaded in this way too";
+
+  request.source = "elsewhere";
+  bench_.run(request);
+  EXPECT_FALSE(json::parse(bench_.records(kQuarantineTopic).at(1).first).contains("replaces"));
 }
 
 TEST_F(IngestTest, KeepsWhatCameBeforeTheCutOfAGzipFileAndDoesNotCountItAsLoaded) {
@@ -118,7 +146,9 @@ TEST_F(IngestTest, KeepsWhatCameBeforeTheCutOfAGzipFileAndDoesNotCountItAsLoaded
   EXPECT_GT(result.counts.events, 10'000u);
   EXPECT_LT(result.counts.events, 40'000u);
   EXPECT_EQ(ids().size(), result.counts.events);
+  EXPECT_EQ(replacing(), 0u);
   EXPECT_EQ(bench_.run(request).skipped_files, 0u);
+  EXPECT_EQ(replacing(), result.counts.events) << "it was begun";
 }
 
 TEST_F(IngestTest, TakesVisitsInBothShapes) {

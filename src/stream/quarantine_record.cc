@@ -30,6 +30,8 @@ QuarantineRecord QuarantineRecord::of_refused(const Record& record) {
   made.source_ = text_of(attributes, "source");
   made.codec_ = text_of(attributes, "codec");
   made.ip_ = text_of(attributes, "ip");
+  made.message_id_ = text_of(attributes, "message_id");
+  made.replaces_ = attributes.value("replaces", json()) == true;
   made.received_time_ = record.time;
   made.first_attempt_ = time_of(attributes, "first_attempt_us", record.time);
   made.last_attempt_ = time_of(attributes, "last_attempt_us", record.time);
@@ -68,6 +70,8 @@ QuarantineRow QuarantineRecord::row() const {
           .first_attempt_time = first_attempt_,
           .last_attempt_time = last_attempt_,
           .events = events_,
+          .message_id = message_id_,
+          .replaces = replaces_,
           .raw = raw_};
 }
 

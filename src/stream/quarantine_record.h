@@ -22,11 +22,12 @@ class QuarantineRecord {
   QuarantineRow row() const;
 
  private:
-  std::string stage_, code_, message_, where_, source_, codec_, ip_;
+  std::string stage_, code_, message_, where_, source_, codec_, ip_, message_id_;
   TimeUs received_time_ = 0;
   TimeUs first_attempt_ = 0;
   TimeUs last_attempt_ = 0;
   std::uint64_t events_ = 1;
+  bool replaces_ = false;
   std::string_view raw_;
 };
 

@@ -9,6 +9,7 @@
 #include "warehouse/duplicate_filter.h"
 #include "warehouse/fact_rows.h"
 #include "warehouse/record_rows.h"
+#include "warehouse/replacements.h"
 #include "warehouse/visit_tracker.h"
 
 namespace millrace {
@@ -25,6 +26,7 @@ struct OpenRows {
   std::optional<FactRows> facts;
   std::unique_ptr<duck::TableAppender> recommendations;
   std::unique_ptr<duck::TableAppender> quarantine;
+  Replacements replacements;
 };
 
 class DuckFactWriter final : public FactWriter {
@@ -65,6 +67,8 @@ class DuckFactWriter final : public FactWriter {
     std::map<TopicPartition, Reach> reach;
   };
 
+  Result<bool> is_duplicate(const TopicPartition& partition, const Event& event);
+  Status delete_replaced();
   Status restore_progress();
   Status restore_duplicates();
   Status restore_visits();
@@ -200,7 +204,8 @@ Status DuckFactWriter::add_events(const TopicPartition& partition, std::span<con
   reach.waiting = true;
   for (const auto& event : events) {
     reach.newest = std::max(reach.newest, event.received_time);
-    if (!duplicates_.insert(message_hash(event.source, event.message_id, scratch_), event.received_time)) {
+    MILLRACE_ASSIGN(const bool duplicate, is_duplicate(partition, event));
+    if (duplicate) {
       ++book.duplicate;
       continue;
     }
@@ -208,6 +213,16 @@ Status DuckFactWriter::add_events(const TopicPartition& partition, std::span<con
     ++book.applied;
   }
   return {};
+}
+
+/// Remember the event's id and return whether it is to be dropped.
+Result<bool> DuckFactWriter::is_duplicate(const TopicPartition& partition, const Event& event) {
+  const bool known =
+      !duplicates_.insert(message_hash(event.source, event.message_id, scratch_), event.received_time);
+  if (!event.replaces) return known;
+  MILLRACE_TRY(open_.replacements.add(connection_, event.source, event.message_id,
+                                      {partition, event.log_offset, event.event_index}));
+  return false;
 }
 
 Status DuckFactWriter::add_item_change(const RecordPlace& place, std::string_view value) {
@@ -235,6 +250,10 @@ Status DuckFactWriter::add_quarantine(const RecordPlace& place, const Quarantine
   if (!open_.quarantine) {
     MILLRACE_ASSIGN(open_.quarantine, duck::TableAppender::open(connection_, "quarantine"));
   }
+  if (row.replaces) {
+    MILLRACE_TRY(
+        open_.replacements.add(connection_, row.source, row.message_id, {place.partition, place.offset}));
+  }
   MILLRACE_TRY(append_quarantine(*open_.quarantine, place, row));
   auto& book = pending_.books[place.partition];
   (place.partition.topic == kQuarantine ? book.applied : book.quarantined) += row.events;
@@ -251,10 +270,22 @@ Status DuckFactWriter::write_all() {
   if (open_.facts) MILLRACE_TRY(open_.facts->flush());
   if (open_.recommendations) MILLRACE_TRY(open_.recommendations->flush());
   if (open_.quarantine) MILLRACE_TRY(open_.quarantine->flush());
+  MILLRACE_TRY(delete_replaced());
   open_ = {};
   MILLRACE_TRY(items_.write(connection_));
   MILLRACE_TRY(users_.write(connection_));
   return write_progress();
+}
+
+/// Delete what new rows take the place of; in the books it turns from applied to duplicate.
+Status DuckFactWriter::delete_replaced() {
+  MILLRACE_ASSIGN(const auto deleted, open_.replacements.delete_older(connection_));
+  for (const auto& [partition, events] : deleted) {
+    auto& book = pending_.books[partition];
+    book.applied -= events;
+    book.duplicate += events;
+  }
+  return {};
 }
 
 /// Topic names are of [A-Za-z0-9._-], so they need no escaping.

@@ -19,7 +19,7 @@ namespace millrace {
 /// What became of the events of one partition, since the beginning or in one transaction.
 struct BookEntry {
   std::uint64_t applied = 0;      ///< in the tables
-  std::uint64_t duplicate = 0;    ///< dropped: came before
+  std::uint64_t duplicate = 0;    ///< dropped: came before, or was replaced later
   std::uint64_t quarantined = 0;  ///< accepted into the log, but found unfit when loaded
 
   std::uint64_t total() const { return applied + duplicate + quarantined; }
@@ -39,6 +39,8 @@ struct QuarantineRow {
   TimeUs first_attempt_time = 0;
   TimeUs last_attempt_time = 0;
   std::uint64_t events = 1;
+  std::string_view message_id;  ///< of a row of a file: <content hash>:<line>
+  bool replaces = false;        ///< as `Event::replaces`
   std::string_view raw;
 };
 
@@ -78,9 +80,10 @@ class FactWriter {
   /// Begin a transaction; none may be open.
   virtual Status begin() = 0;
 
-  /// Add events of `partition` in log order, dropping those whose (source, message_id) came before.
-  /// Copies what it keeps. Errors: kOutOfRange when an amount fits no column; kNoSpace, kOverloaded: roll
-  /// back.
+  /// Add events of `partition` in log order, dropping those whose (source, message_id) came before. One that
+  /// `replaces` is kept, and what the tables have under its id, in `quarantine` too, goes when the
+  /// transaction commits. Copies what it keeps. Errors: kOutOfRange when an amount fits no column; kNoSpace,
+  /// kOverloaded: roll back.
   virtual Status add_events(const TopicPartition& partition, std::span<const Event> events) = 0;
 
   /// Add a record of `items` or `users`: `value` is {"op","id","attributes"} as in docs/schema.md.
@@ -92,7 +95,7 @@ class FactWriter {
   virtual Status add_recommendation(const RecordPlace& place, std::string_view value) = 0;
 
   /// Add a refused event. It counts as applied for a record of the topic `quarantine`, and as quarantined
-  /// for any other.
+  /// for any other. A row that `replaces` does so as an event would.
   virtual Status add_quarantine(const RecordPlace& place, const QuarantineRow& row) = 0;
 
   /// Say that everything of `partition` below `next` is added.

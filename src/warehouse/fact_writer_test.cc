@@ -198,6 +198,84 @@ TEST_F(FactWriterTest, APartitionAtItsEndHoldsNothingBack) {
   EXPECT_EQ(ids.Value(), 3);
 }
 
+/// A purchase of two lines with the message id "m7", at `offset`.
+Status write_order(FactWriter& out, std::uint64_t offset, std::string_view price, bool replaces) {
+  const std::array lines = {item("p1", price, "1"), item("p2", price, "1")};
+  auto order = make_event(EventType::kPurchase, offset, kNoon);
+  order.message_id = "m7";
+  order.items = lines;
+  order.replaces = replaces;
+  MILLRACE_TRY(out.begin());
+  MILLRACE_TRY(out.add_events(events_partition(), {&order, 1}));
+  return out.commit();
+}
+
+TEST_F(FactWriterTest, AnEventThatReplacesTakesThePlaceOfAnyEarlierOne) {
+  auto out = writer({.message_ids_max = 1});
+  ASSERT_TRUE(write_order(*out, 0, "1", false));
+  ASSERT_TRUE(write_to(*out, 0, 1, kNoon));  // now the order's id is forgotten
+  ASSERT_TRUE(write_order(*out, 2, "3", true));
+  ASSERT_TRUE(write_order(*out, 3, "4", false));  // and now it is known
+  restart(out);
+  out = writer();
+  EXPECT_THAT(rows("SELECT message_id, log_offset FROM events ORDER BY ALL"), ElementsAre("m1|1", "m7|2"));
+  EXPECT_THAT(rows("SELECT line, amount, log_offset FROM order_lines ORDER BY ALL"),
+              ElementsAre("1|3.0000|2", "2|3.0000|2"));
+  EXPECT_EQ(out->books().at(events_partition()), (BookEntry{.applied = 2, .duplicate = 2}));
+}
+
+TEST_F(FactWriterTest, OfSeveralThatReplaceInOneTransactionTheLastStays) {
+  auto out = writer();
+  std::array<Event, 3> events;
+  for (std::uint64_t i = 0; i < events.size(); ++i) {
+    events[i] = make_event(EventType::kPageView, i, kNoon);
+    events[i].message_id = "m";
+    events[i].replaces = i > 0;
+  }
+  ASSERT_TRUE(write(*out, events));
+  EXPECT_THAT(rows("SELECT log_offset FROM events"), ElementsAre("2"));
+  EXPECT_EQ(out->books().at(events_partition()), (BookEntry{.applied = 1, .duplicate = 2}));
+}
+
+TEST_F(FactWriterTest, ReplacingMovesBetweenEventsAndQuarantine) {
+  const TopicPartition refused{"quarantine", PartitionId(0)};
+  const auto refuse = [&](FactWriter& out, std::uint64_t offset) -> Status {
+    MILLRACE_TRY(out.begin());
+    MILLRACE_TRY(out.add_quarantine(
+        {refused, Offset(offset), kNoon},
+        {.received_time = kNoon, .source = "web", .events = 3, .message_id = "m7", .replaces = offset > 0}));
+    return out.commit();
+  };
+  const auto counts = [&] {
+    return cell("SELECT (SELECT count(*) FROM events) || ' ' || (SELECT count(*) FROM quarantine)");
+  };
+  auto out = writer();
+  ASSERT_TRUE(refuse(*out, 0));
+  ASSERT_TRUE(refuse(*out, 1));
+  EXPECT_EQ(counts(), "0 1");
+  ASSERT_TRUE(write_order(*out, 0, "1", true));
+  EXPECT_EQ(counts(), "1 0");
+  EXPECT_EQ(out->books().at(refused), (BookEntry{.duplicate = 6}));
+  ASSERT_TRUE(refuse(*out, 2));
+  EXPECT_EQ(counts(), "0 1");
+  EXPECT_EQ(out->books().at(refused), (BookEntry{.applied = 3, .duplicate = 6}));
+  EXPECT_EQ(out->books().at(events_partition()), (BookEntry{.duplicate = 1}));
+}
+
+TEST_F(FactWriterTest, ReplacingThatIsRolledBackChangesNothing) {
+  auto out = writer();
+  ASSERT_TRUE(write_order(*out, 0, "1", false));
+  auto again = make_event(EventType::kPageView, 7, kNoon);
+  again.replaces = true;
+  ASSERT_TRUE(out->begin());
+  ASSERT_TRUE(out->add_events(events_partition(), {&again, 1}));
+  out->rollback();
+  EXPECT_THAT(rows("SELECT type, log_offset FROM events"), ElementsAre("purchase|0"));
+  ASSERT_TRUE(write(*out, {&again, 1}));
+  EXPECT_THAT(rows("SELECT type, log_offset FROM events"), ElementsAre("page_view|7"));
+  EXPECT_EQ(cell("SELECT count(*) FROM order_lines"), "0");
+}
+
 TEST_F(FactWriterTest, ReportsHowLongTheWindowIs) {
   const auto& seconds = metrics::gauge("millrace_duplicate_window_seconds", "");
   const auto& forgotten = metrics::counter("millrace_duplicate_ids_forgotten_total", "");

@@ -225,6 +225,7 @@ Status append_quarantine(duck::TableAppender& row, const RecordPlace& place,
   write_time_or_null(row, quarantined.last_attempt_time);
   row.int64(static_cast<std::int64_t>(quarantined.events)).blob(quarantined.raw);
   write_log_position(row, place.partition, place.offset, 0);
+  row.text(quarantined.message_id);
   return row.end_row();
 }
 

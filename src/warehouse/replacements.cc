@@ -1,0 +1,73 @@
+#include "warehouse/replacements.h"
+
+#include <fmt/format.h>
+
+#include "warehouse/fact_rows.h"
+
+namespace millrace {
+namespace {
+
+constexpr const char* kMakeNewer =
+    "CREATE OR REPLACE TEMP TABLE newer_rows (source VARCHAR, message_id VARCHAR, "
+    "added BIGINT, log_topic VARCHAR, log_partition INTEGER, log_offset BIGINT, event_index INTEGER)";
+
+/// Take down where the older rows stand, and how many events each is. {0}: table, {1}: events of a row.
+constexpr const char* kFindOlder =
+    "CREATE OR REPLACE TEMP TABLE older_rows AS "
+    "SELECT o.log_topic, o.log_partition, o.log_offset, o.event_index, {1} AS events "
+    "FROM {0} o JOIN (SELECT source, message_id, arg_max(log_topic, added) AS log_topic, "
+    "arg_max(log_partition, added) AS log_partition, arg_max(log_offset, added) AS log_offset, "
+    "arg_max(event_index, added) AS event_index FROM newer_rows GROUP BY source, message_id) n "
+    "ON o.message_id = n.message_id AND o.source IS NOT DISTINCT FROM n.source "
+    "WHERE NOT (o.log_topic = n.log_topic AND o.log_partition = n.log_partition "
+    "AND o.log_offset = n.log_offset AND o.event_index = n.event_index)";
+
+constexpr const char* kDeleteOlder =
+    "DELETE FROM {0} t USING older_rows o WHERE t.log_offset = o.log_offset "
+    "AND t.event_index = o.event_index AND t.log_partition = o.log_partition AND t.log_topic = o.log_topic";
+
+constexpr const char* kCountOlder =
+    "SELECT log_topic, log_partition, sum(events)::BIGINT FROM older_rows GROUP BY ALL";
+
+Status count_older(duck::Connection& connection, std::map<TopicPartition, std::uint64_t>& deleted) {
+  MILLRACE_ASSIGN(auto rows, connection.query(kCountOlder));
+  for (;;) {
+    MILLRACE_ASSIGN(const bool more, rows.next_chunk());
+    if (!more) return {};
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const PartitionId partition(static_cast<std::uint32_t>(rows.int32(1, i)));
+      deleted[{std::string(rows.text(0, i)), partition}] += static_cast<std::uint64_t>(rows.int64(2, i));
+    }
+  }
+}
+
+}  // namespace
+
+Status Replacements::add(duck::Connection& connection, std::string_view source, std::string_view message_id,
+                         const Place& place) {
+  if (!newer_) {
+    MILLRACE_TRY(connection.execute(kMakeNewer));
+    MILLRACE_ASSIGN(newer_, duck::TableAppender::open(connection, "newer_rows"));
+  }
+  newer_->text(source).text(message_id).int64(static_cast<std::int64_t>(newer_->rows()));
+  write_log_position(*newer_, place.partition, place.offset, place.event_index);
+  return newer_->end_row();
+}
+
+Result<std::map<TopicPartition, std::uint64_t>> Replacements::delete_older(duck::Connection& connection) {
+  std::map<TopicPartition, std::uint64_t> deleted;
+  if (!newer_) return deleted;
+  MILLRACE_TRY(newer_->flush());
+  clear();
+  MILLRACE_TRY(connection.execute(fmt::format(kFindOlder, "events", "1")));
+  MILLRACE_TRY(count_older(connection, deleted));
+  for (const auto* table : {"order_lines", "event_items", "events"}) {
+    MILLRACE_TRY(connection.execute(fmt::format(kDeleteOlder, table)));
+  }
+  MILLRACE_TRY(connection.execute(fmt::format(kFindOlder, "quarantine", "o.events")));
+  MILLRACE_TRY(count_older(connection, deleted));
+  MILLRACE_TRY(connection.execute(fmt::format(kDeleteOlder, "quarantine")));
+  return deleted;
+}
+
+}  // namespace millrace

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "warehouse/duck.h"
+
+namespace millrace {
+
+/// The new rows of one transaction that take the place of older ones with the same (source, message_id), in
+/// `events` with its `order_lines` and `event_items`, and in `quarantine`. One pass over these tables for a
+/// transaction, whatever their number. Threads: one at a time.
+class Replacements {
+ public:
+  /// Where a new row stands.
+  struct Place {
+    const TopicPartition& partition;
+    Offset offset;
+    std::uint32_t event_index = 0;
+  };
+
+  /// Note a new row. Of several with one id the last counts.
+  Status add(duck::Connection& connection, std::string_view source, std::string_view message_id,
+             const Place& place);
+
+  /// Delete what has the ids and stands elsewhere; the new rows must have been flushed. Return how many
+  /// events were deleted of each partition, and forget everything.
+  Result<std::map<TopicPartition, std::uint64_t>> delete_older(duck::Connection& connection);
+
+  /// Forget everything; before the transaction ends.
+  void clear() { newer_.reset(); }
+
+ private:
+  std::unique_ptr<duck::TableAppender> newer_;  ///< to a temporary table
+};
+
+}  // namespace millrace
