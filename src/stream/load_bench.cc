@@ -26,6 +26,8 @@
 namespace millrace {
 namespace {
 
+constexpr std::uint32_t kPartitions = 4;
+
 constexpr TimeUs kStart = 1'752'000'000 * kSecondUs;
 
 /// What is loaded: `events` of one kind, each with `items` items.
@@ -135,11 +137,11 @@ void fill_log(EventLog& log, const Workload& workload) {
     }
     auto done = std::make_shared<std::promise<void>>();
     waiting.push_back(done->get_future());
-    log.append({"events", PartitionId(static_cast<std::uint32_t>(first / kBatch % 4))}, std::move(records),
-               [done](Result<Offset> result) {
-                 must(result.has_value() ? Status{} : fail(result.error()));
-                 done->set_value();
-               });
+    const TopicPartition to{"events", PartitionId(static_cast<std::uint32_t>(first / kBatch % kPartitions))};
+    log.append(to, std::move(records), [done](Result<Offset> result) {
+      must(result.has_value() ? Status{} : fail(result.error()));
+      done->set_value();
+    });
     if (waiting.size() > 16) {
       for (auto& one : waiting) one.get();
       waiting.clear();
@@ -306,7 +308,7 @@ void measure(const Path& dir, const Workload& workload, double target_rows_s, do
   std::size_t rows = 0;
   {
     auto log = must(SegmentLog::open(env, dir / "log"));
-    must(log->create_topic("events", {}));
+    must(log->create_topic("events", {.partitions = kPartitions}));
     fill_log(*log, workload);
     auto warehouse = must(Warehouse::open(env, options));
     seconds = load(*log, *warehouse);
