@@ -30,6 +30,15 @@ constexpr std::array<std::uint8_t, 256> make_base64_values() {
 
 constexpr auto kBase64Values = make_base64_values();
 
+/// Two letters for each twelve bits.
+constexpr std::array<std::array<char, 2>, 4096> make_base64_pairs() {
+  std::array<std::array<char, 2>, 4096> pairs{};
+  for (std::size_t i = 0; i < pairs.size(); ++i) pairs[i] = {kBase64Letters[i >> 6], kBase64Letters[i & 63]};
+  return pairs;
+}
+
+constexpr auto kBase64Pairs = make_base64_pairs();
+
 /// Return the length of the well-formed character at the front of `text`, or 0.
 /// Follows table 3-7 of the Unicode standard: no overlong forms, no surrogates, nothing past 10FFFF.
 std::size_t utf8_length(std::string_view text) {
@@ -136,20 +145,31 @@ Result<std::string> base64_decode(std::string_view text) {
 
 std::string base64_encode(std::string_view bytes) {
   std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (char c : bytes) {
-    bits = bits << 8 | static_cast<unsigned char>(c);
-    count += 8;
-    while (count >= 6) {
-      count -= 6;
-      out += kBase64Letters[bits >> count & 63];
-    }
-  }
-  if (count > 0) out += kBase64Letters[bits << (6 - count) & 63];
-  while (out.size() % 4 != 0) out += '=';
+  append_base64(bytes, out);
   return out;
+}
+
+void append_base64(std::string_view bytes, std::string& out) {
+  const auto byte = [&](std::size_t i) -> std::uint32_t { return static_cast<unsigned char>(bytes[i]); };
+  std::size_t at = out.size();
+  out.resize(at + (bytes.size() + 2) / 3 * 4);
+  const auto put = [&](std::uint32_t twelve_bits) {
+    std::memcpy(out.data() + at, kBase64Pairs[twelve_bits].data(), 2);
+    at += 2;
+  };
+  std::size_t i = 0;
+  for (; i + 3 <= bytes.size(); i += 3) {
+    const std::uint32_t bits = byte(i) << 16 | byte(i + 1) << 8 | byte(i + 2);
+    put(bits >> 12);
+    put(bits & 0xFFF);
+  }
+  if (i == bytes.size()) return;
+  const bool two = i + 2 == bytes.size();
+  const std::uint32_t bits = byte(i) << 16 | (two ? byte(i + 1) << 8 : 0);
+  put(bits >> 12);
+  put(bits & 0xFFF);
+  if (!two) out[out.size() - 2] = '=';
+  out.back() = '=';
 }
 
 bool is_utf8(std::string_view bytes) {

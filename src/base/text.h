@@ -17,6 +17,8 @@ std::string new_uuid(Env& env);
 /// Errors: kInvalid.
 Result<std::string> base64_decode(std::string_view text);
 std::string base64_encode(std::string_view bytes);
+/// Append the same to `out`.
+void append_base64(std::string_view bytes, std::string& out);
 
 /// Return whether `bytes` are well-formed UTF-8.
 bool is_utf8(std::string_view bytes);
