@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { createGunzip } from 'node:zlib';
 import { Server, run, sharedData } from '../support/millrace.mjs';
 
-const missing = (name) => (sharedData(name) ? false : `${name} is not on this machine`);
+const missing = (name) => (sharedData(name) ? false : `no shared data: ${name} is not on this machine`);
 
 /** Fields of each line after the header; good for these files' simple quoting. */
 async function* rows(file) {
