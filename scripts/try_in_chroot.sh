@@ -67,6 +67,8 @@ if [ -n "$data" ]; then
   mount --bind -o ro "$data" "$root/data"
 fi
 cp -L /etc/resolv.conf "$root/etc/resolv.conf"
+# An installed system has this from its installer.
+printf '127.0.0.1 localhost\n::1 localhost\n' > "$root/etc/hosts"
 
 say "what a person has before starting: g++, git, make"
 in_chroot sh -c 'apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y \
