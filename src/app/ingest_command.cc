@@ -62,7 +62,8 @@ void add_ingest_command(CLI::App& app, CommonOptions& common, int& exit_code) {
   command->add_option("--map", call->map, "mapping of columns (docs/formats/mapping.md)")
       ->check(CLI::ExistingFile);
   command->add_option("--source", call->source, "name of the source, instead of the mapping's or the file's");
-  command->add_flag("--again", call->again, "load also files that were loaded before, in place of what they made");
+  command->add_flag("--again", call->again,
+                    "load also files that were loaded before, in place of what they made");
   command->add_flag("--json", common.json, "print JSON");
   command->footer(
       "Examples:\n"

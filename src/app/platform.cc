@@ -34,7 +34,6 @@ constexpr std::size_t kCatalogueBytesMax = 16 << 20;
 constexpr int kLoadNiceness = 19;
 constexpr int kRecommendNiceness = 10;
 constexpr int kDuckDbNiceness = 10;  // they serve queries too
-constexpr DurationUs kCatalogueRetention = 3'650 * kDayUs;
 constexpr std::uint64_t kSmallTopicSegmentBytes = 16 << 20;
 
 std::string random_token(Env& env) {
@@ -158,11 +157,7 @@ Status Platform::make_topics() {
   TopicConfig small = events;
   small.partitions = 1;
   small.segment_bytes = std::min(events.segment_bytes, kSmallTopicSegmentBytes);
-  for (const std::string_view topic : {kQuarantineTopic, kRecommendationsTopic})
-    MILLRACE_TRY(log_->create_topic(topic, small));
-  // The recommender reads the people, and what was deleted, from the start of these at every start.
-  small.retention = kCatalogueRetention;
-  for (const std::string_view topic : {kItemsTopic, kUsersTopic})
+  for (const std::string_view topic : {kQuarantineTopic, kRecommendationsTopic, kItemsTopic, kUsersTopic})
     MILLRACE_TRY(log_->create_topic(topic, small));
   return {};
 }

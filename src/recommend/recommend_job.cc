@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <set>
@@ -74,6 +75,109 @@ Event event_of(const Interaction& row, EventItem& item, EventOrder& order) {
   return event;
 }
 
+/// Gives a recommender what the warehouse knows, in the order in which it happened: a person who was deleted
+/// is forgotten where that comes between the interactions.
+class Rebuild {
+ public:
+  explicit Rebuild(Recommender& recommender) : recommender_(recommender) {}
+
+  /// Return the offsets that belong to what was given.
+  Result<SnapshotOffsets> run(Warehouse& warehouse, std::optional<TimeUs> since);
+
+ private:
+  void note_deletions(std::span<const Deletion> rows);
+  void put_items(std::span<const CatalogueItem> rows);
+  void put_users(std::span<const KnownUser> rows);
+  void apply(std::span<const Interaction> rows);
+  void forget_users(TimeUs before);
+
+  struct GoneUser {
+    std::string id;
+    TimeUs time;
+  };
+
+  Recommender& recommender_;
+  std::vector<std::string> gone_items_;
+  std::deque<GoneUser> gone_users_;  ///< by time; those that were not forgotten yet
+  std::set<std::string, std::less<>> gone_ids_;
+  std::vector<UserFacts> returned_;  ///< put again after they were deleted
+};
+
+Result<SnapshotOffsets> Rebuild::run(Warehouse& warehouse, std::optional<TimeUs> since) {
+  recommender_.clear();
+  InteractionScan scan{.since = since};
+  scan.on_deletions = [this](std::span<const Deletion> rows) { note_deletions(rows); };
+  scan.on_items = [this](std::span<const CatalogueItem> rows) { put_items(rows); };
+  scan.on_users = [this](std::span<const KnownUser> rows) { put_users(rows); };
+  scan.on_interactions = [this](std::span<const Interaction> rows) { apply(rows); };
+  MILLRACE_ASSIGN(auto offsets, scan_interactions(warehouse, scan));
+  forget_users(kTimeMax);
+  for (const auto& user : returned_) recommender_.put_user(user);
+  // The events name deleted items, and would bring them back.
+  for (const auto& id : gone_items_) recommender_.delete_item(id);
+  return offsets;
+}
+
+void Rebuild::note_deletions(std::span<const Deletion> rows) {
+  for (const auto& row : rows) {
+    if (row.is_user) {
+      gone_users_.push_back({std::string(row.id), row.time});
+      gone_ids_.emplace(row.id);
+    } else {
+      gone_items_.emplace_back(row.id);
+    }
+  }
+}
+
+void Rebuild::put_items(std::span<const CatalogueItem> rows) {
+  for (const CatalogueItem& row : rows) {
+    ItemFacts facts{.id = std::string(row.item_id)};
+    if (const Status read = read_item_attributes(row.attributes, facts); !read) {
+      log_warning("recommend", "an item's attributes were left out",
+                  {field("item", row.item_id), field("error", read.error().text())});
+    }
+    if (!row.name.empty()) facts.name = row.name;
+    if (!row.category.empty()) facts.category = row.category;
+    if (row.price) facts.price = row.price;
+    if (!row.currency.empty()) facts.currency = row.currency;
+    facts.available = row.available;
+    recommender_.put_item(facts);
+  }
+}
+
+void Rebuild::put_users(std::span<const KnownUser> rows) {
+  for (const auto& row : rows) {
+    UserFacts facts{.id = std::string(row.user_id), .country = std::string(row.country)};
+    if (gone_ids_.contains(row.user_id)) {
+      returned_.push_back(std::move(facts));
+    } else {
+      recommender_.put_user(facts);
+    }
+  }
+}
+
+void Rebuild::forget_users(TimeUs before) {
+  for (; !gone_users_.empty() && gone_users_.front().time < before; gone_users_.pop_front()) {
+    recommender_.delete_user(gone_users_.front().id);
+  }
+}
+
+void Rebuild::apply(std::span<const Interaction> rows) {
+  std::vector<EventItem> items(rows.size());
+  std::vector<EventOrder> orders(rows.size());
+  std::vector<Event> events;
+  events.reserve(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!gone_users_.empty() && gone_users_.front().time < rows[i].event_time) {
+      recommender_.apply(events);
+      events.clear();
+      forget_users(rows[i].event_time);
+    }
+    events.push_back(event_of(rows[i], items[i], orders[i]));
+  }
+  recommender_.apply(events);
+}
+
 class Following final : public RecommendJob {
  public:
   Following(EventLog& log, EventFeed& feed, Warehouse& warehouse, Recommender& recommender,
@@ -87,10 +191,7 @@ class Following final : public RecommendJob {
   bool caught_up() const override;
 
  private:
-  void put_items(std::span<const CatalogueItem> rows);
-  void apply(std::span<const Interaction> rows);
   Status find_cursors(const SnapshotOffsets& offsets);
-  Status delete_again(const TopicPartition& partition, Offset end);
   Result<bool> follow(const TopicPartition& partition, Offset& cursor);
   void take_in(const FeedBatch& batch, Offset from);
   void take_in_item(const Record& record);
@@ -108,38 +209,10 @@ class Following final : public RecommendJob {
   std::atomic<bool> ready_ = false;
 };
 
-void Following::put_items(std::span<const CatalogueItem> rows) {
-  for (const CatalogueItem& row : rows) {
-    ItemFacts facts{.id = std::string(row.item_id)};
-    if (const Status read = read_item_attributes(row.attributes, facts); !read) {
-      log_warning("recommend", "an item's attributes were left out",
-                  {field("item", row.item_id), field("error", read.error().text())});
-    }
-    if (!row.name.empty()) facts.name = row.name;
-    if (!row.category.empty()) facts.category = row.category;
-    if (row.price) facts.price = row.price;
-    if (!row.currency.empty()) facts.currency = row.currency;
-    facts.available = row.available;
-    recommender_.put_item(facts);
-  }
-}
-
-void Following::apply(std::span<const Interaction> rows) {
-  std::vector<EventItem> items(rows.size());
-  std::vector<EventOrder> orders(rows.size());
-  std::vector<Event> events;
-  events.reserve(rows.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) events.push_back(event_of(rows[i], items[i], orders[i]));
-  recommender_.apply(events);
-}
-
 Status Following::start() {
   const DurationUs begin = warehouse_.env().steady_now();
-  recommender_.clear();
-  InteractionScan scan{.since = options_.rebuild_since};
-  scan.on_items = [this](std::span<const CatalogueItem> rows) { put_items(rows); };
-  scan.on_interactions = [this](std::span<const Interaction> rows) { apply(rows); };
-  MILLRACE_ASSIGN(const SnapshotOffsets offsets, scan_interactions(warehouse_, scan));
+  MILLRACE_ASSIGN(const SnapshotOffsets offsets,
+                  Rebuild(recommender_).run(warehouse_, options_.rebuild_since));
   MILLRACE_TRY(find_cursors(offsets));
   recommender_.refresh();
   return_freed_memory();  // the scan went through far more than what is kept of it
@@ -153,7 +226,7 @@ Status Following::start() {
   return {};
 }
 
-/// Begin where the snapshot ends. What is known of people is not in the snapshot: its topic is read whole.
+/// Begin where the snapshot ends.
 Status Following::find_cursors(const SnapshotOffsets& offsets) {
   const std::map<std::string, TopicConfig> topics = log_.topics();
   for (const std::string_view topic : {kEventsTopic, kItemsTopic, kUsersTopic}) {
@@ -161,39 +234,14 @@ Status Following::find_cursors(const SnapshotOffsets& offsets) {
     if (config == topics.end()) continue;
     for (std::uint32_t i = 0; i < config->second.partitions; ++i) {
       const TopicPartition partition{std::string(topic), PartitionId(i)};
-      const auto known = offsets.find(partition);
-      if (known != offsets.end() && topic != kUsersTopic) {
+      if (const auto known = offsets.find(partition); known != offsets.end()) {
         cursors_[partition] = known->second;
-        if (topic == kItemsTopic) MILLRACE_TRY(delete_again(partition, known->second));
-      } else {
-        MILLRACE_ASSIGN(const PartitionStats stats, log_.stats(partition));
-        cursors_[partition] = stats.start;
+        continue;
       }
+      MILLRACE_ASSIGN(const PartitionStats stats, log_.stats(partition));
+      cursors_[partition] = stats.start;
     }
   }
-  return {};
-}
-
-/// The warehouse's catalogue does not name deleted items, but the events do, and would bring them back:
-/// delete again what the log's records before the snapshot deleted, as far as it still has them.
-Status Following::delete_again(const TopicPartition& partition, Offset end) {
-  MILLRACE_ASSIGN(const PartitionStats stats, log_.stats(partition));
-  std::set<std::string, std::less<>> deleted;
-  for (Offset at = stats.start; at < end;) {
-    MILLRACE_ASSIGN(const RecordBatch batch, log_.read(partition, at, {}));
-    if (batch.next <= at) break;
-    at = batch.next;
-    for (const Record& record : batch.records) {
-      if (record.offset >= end) break;
-      const auto change = parse_item_record(record.value);
-      if (!change) continue;
-      if (change->put)
-        deleted.erase(change->facts.id);
-      else
-        deleted.insert(change->facts.id);
-    }
-  }
-  for (const std::string& id : deleted) recommender_.delete_item(id);
   return {};
 }
 

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <future>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -164,6 +165,55 @@ TEST_F(RecommendJobTest, FollowsWhatIsKnownOfPeople) {
   append(kUsersTopic, PartitionId(0), {.value = R"({"op":"put","id":"me","attributes":{"country":"CH"}})"});
   restart();
   EXPECT_EQ(recommender_->recommend({.user = "me"}).items.at(0).reason.text, "Popular in CH");
+}
+
+TEST_F(RecommendJobTest, KnowsPeopleAndDeletionsThatTheLogNoLongerHas) {
+  everybody_views("pot", "lid");
+  log_event({.user = "a", .items = {"fondue"}, .country = "CH"});
+  log_item(R"({"op":"put","id":"pot","attributes":{}})");
+  log_item(R"({"op":"delete","id":"pot"})");
+  log_item(R"({"op":"delete","id":"fondue"})");
+  log_item(R"({"op":"put","id":"fondue","attributes":{}})");
+  append(kUsersTopic, PartitionId(0), {.value = R"({"op":"put","id":"me","attributes":{"country":"CH"}})"});
+  load();
+  for (const auto topic : {kItemsTopic, kUsersTopic}) {
+    ASSERT_TRUE(log_->delete_topic(topic));
+    ASSERT_TRUE(log_->create_topic(topic, {.partitions = 1}));
+  }
+  feed_ = std::make_unique<EventFeed>(*log_, EventFeedOptions{});  // the old one still holds the records
+  restart();
+  EXPECT_EQ(recommender_->recommend({.user = "me"}).items.at(0).reason.text, "Popular in CH");
+  const auto ids = ids_of(recommender_->recommend({}));
+  EXPECT_EQ(std::set(ids.begin(), ids.end()), (std::set<std::string>{"lid", "fondue"}));
+}
+
+TEST_F(RecommendJobTest, AfterARestartADeletedPersonHasOnlyWhatCameSince) {
+  const auto delete_me = [&] {
+    append(kUsersTopic, PartitionId(0),
+           {.value = R"({"op":"delete","id":"me"})", .time = Scene::kStart + ++count_ * kSecondUs});
+  };
+  everybody_views("pot", "lid");
+  everybody_views("bike", "bell");
+  log_event({.user = "me", .items = {"pot"}});
+  append(kUsersTopic, PartitionId(0), {.value = R"({"op":"put","id":"me","attributes":{"country":"CH"}})"});
+  delete_me();
+  load();
+  restart();
+  EXPECT_EQ(recommender_->recommend({.user = "me"}).fallback, "cold");
+  log_event({.user = "me", .items = {"bike"}});
+  append(kUsersTopic, PartitionId(0), {.value = R"({"op":"put","id":"me","attributes":{"country":"CH"}})"});
+  for (const bool loaded : {false, true}) {
+    if (loaded) load();
+    restart();
+    const auto answer = recommender_->recommend({.user = "me"});
+    EXPECT_EQ(answer.items.at(0).id, "bell") << "loaded: " << loaded;
+    EXPECT_EQ(answer.items.at(0).reason.text, "Because you looked at bike");
+    for (const auto& item : answer.items) EXPECT_NE(item.reason.text, "Because you looked at pot");
+  }
+  delete_me();
+  load();
+  restart();
+  EXPECT_EQ(recommender_->recommend({.user = "me"}).fallback, "cold");
 }
 
 }  // namespace

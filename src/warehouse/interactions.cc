@@ -12,6 +12,10 @@ namespace {
 constexpr const char* kOffsetsSql = "SELECT log_topic, log_partition, next_offset FROM _offsets";
 constexpr const char* kItemsSql =
     "SELECT item_id, name, category, price, currency, available, attributes FROM items";
+constexpr const char* kUsersSql = "SELECT user_id, country FROM users";
+constexpr const char* kDeletionsSql =
+    "SELECT log_topic = 'users', id, deleted_time FROM _deleted "
+    "WHERE log_topic = 'users' OR id NOT IN (SELECT item_id FROM items) ORDER BY deleted_time";
 constexpr const char* kInteractionsSql =
     "SELECT event_time, type, source, user_id, anonymous_id, session_id, visit_id, item_id, category, "
     "country, "
@@ -53,6 +57,14 @@ CatalogueItem item_at(const duck::Rows& rows, std::size_t row) {
           .attributes = rows.text(6, row)};
 }
 
+KnownUser user_at(const duck::Rows& rows, std::size_t row) {
+  return {.user_id = rows.text(0, row), .country = rows.text(1, row)};
+}
+
+Deletion deletion_at(const duck::Rows& rows, std::size_t row) {
+  return {.is_user = rows.boolean(0, row), .id = rows.text(1, row), .time = rows.int64(2, row)};
+}
+
 /// Give the rows of `sql` to `on_block`, a chunk at a time.
 template <class Row>
 Status give_rows(duck::Connection& connection, const std::string& sql,
@@ -90,7 +102,9 @@ Result<SnapshotOffsets> scan_interactions(Warehouse& warehouse, const Interactio
   MILLRACE_ASSIGN(auto connection, warehouse.connect());
   MILLRACE_ASSIGN(auto transaction, duck::Transaction::begin(connection));
   MILLRACE_ASSIGN(auto offsets, read_offsets(connection));
+  MILLRACE_TRY(give_rows(connection, kDeletionsSql, deletion_at, scan.on_deletions));
   MILLRACE_TRY(give_rows(connection, kItemsSql, item_at, scan.on_items));
+  MILLRACE_TRY(give_rows(connection, kUsersSql, user_at, scan.on_users));
   const auto since = scan.since ? fmt::format("WHERE event_time >= make_timestamp({}) ", *scan.since) : "";
   MILLRACE_TRY(give_rows(connection, kInteractionsSql + since + "ORDER BY event_time", interaction_at,
                          scan.on_interactions));

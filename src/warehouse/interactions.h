@@ -53,18 +53,34 @@ struct CatalogueItem {
   std::string_view attributes;  ///< JSON object
 };
 
+/// What is known of a person: a row of the table `users`.
+struct KnownUser {
+  std::string_view user_id;
+  std::string_view country;
+};
+
+/// An item that is deleted, or a user that was and may have been put again since.
+struct Deletion {
+  bool is_user = false;
+  std::string_view id;
+  TimeUs time = 0;  ///< of the last deletion
+};
+
 struct InteractionScan {
   std::optional<TimeUs> since;  ///< only events at or after this time
   std::function<void(std::span<const Interaction>)> on_interactions;
-  std::function<void(std::span<const CatalogueItem>)> on_items;  ///< called first; may be empty
+  // These are called before it, in this order; they may be empty.
+  std::function<void(std::span<const Deletion>)> on_deletions;  ///< by time
+  std::function<void(std::span<const CatalogueItem>)> on_items;
+  std::function<void(std::span<const KnownUser>)> on_users;
 };
 
 /// Where to read on in the log to get exactly what the scan did not give. A partition that is absent was
 /// never loaded: read it from its start.
 using SnapshotOffsets = std::map<TopicPartition, Offset>;
 
-/// Give all items of the catalogue, then all interactions in event-time order, in blocks of up to a few
-/// thousand, and return the log offsets that belong to them: one snapshot. Streams: memory is
+/// Give all items of the catalogue and all people, then all interactions in event-time order, in blocks of up
+/// to a few thousand, and return the log offsets that belong to them: one snapshot. Streams: memory is
 /// bounded by DuckDB's limit. Callbacks run on the caller's thread.
 /// Errors: kNoSpace, kOverloaded (DuckDB out of memory), kIo.
 Result<SnapshotOffsets> scan_interactions(Warehouse& warehouse, const InteractionScan& scan);

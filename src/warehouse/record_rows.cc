@@ -117,7 +117,9 @@ Status ChangeSet::add(const RecordPlace& place, std::string_view value) {
   change.partition = place.partition;
   change.offset = place.offset;
   change.time = place.time;
-  changes_[change.id] = std::move(change);
+  auto& kept = changes_[change.id];
+  change.deleted_time = change.deleted ? place.time : kept.deleted_time;
+  kept = std::move(change);
   return {};
 }
 
@@ -167,20 +169,30 @@ Status ChangeSet::write(duck::Connection& connection) {
   return row->flush();
 }
 
-/// Delete the rows of all changed ids: one pass over the table, whatever their number.
-Status ChangeSet::write_deletes(duck::Connection& connection) const {
-  MILLRACE_TRY(connection.execute("CREATE OR REPLACE TEMP TABLE changed_ids (id VARCHAR)"));
-  {
-    MILLRACE_ASSIGN(auto ids, duck::TableAppender::open(connection, "changed_ids"));
-    for (const auto& [id, change] : changes_) {
-      ids->text(id);
-      MILLRACE_TRY(ids->end_row());
-    }
-    MILLRACE_TRY(ids->flush());
+Status ChangeSet::write_changed_ids(duck::Connection& connection) const {
+  MILLRACE_TRY(
+      connection.execute("CREATE OR REPLACE TEMP TABLE changed_ids (id VARCHAR, deleted_time TIMESTAMP)"));
+  MILLRACE_ASSIGN(auto ids, duck::TableAppender::open(connection, "changed_ids"));
+  for (const auto& [id, change] : changes_) {
+    ids->text(id);
+    change.deleted_time ? ids->time(*change.deleted_time) : ids->null();
+    MILLRACE_TRY(ids->end_row());
   }
+  return ids->flush();
+}
+
+/// Delete the rows of all changed ids, and remember when one was deleted: one pass over the tables, whatever
+/// their number.
+Status ChangeSet::write_deletes(duck::Connection& connection) const {
+  MILLRACE_TRY(write_changed_ids(connection));
   const bool items = table_ == Table::kItems;
-  return connection.execute(fmt::format("DELETE FROM {} WHERE {} IN (SELECT id FROM changed_ids)",
-                                        items ? "items" : "users", items ? "item_id" : "user_id"));
+  MILLRACE_TRY(connection.execute(fmt::format("DELETE FROM {} WHERE {} IN (SELECT id FROM changed_ids)",
+                                              items ? "items" : "users", items ? "item_id" : "user_id")));
+  return connection.execute(fmt::format(
+      "DELETE FROM _deleted WHERE log_topic = '{0}' AND id IN "
+      "(SELECT id FROM changed_ids WHERE deleted_time IS NOT NULL);"
+      "INSERT INTO _deleted SELECT '{0}', id, deleted_time FROM changed_ids WHERE deleted_time IS NOT NULL",
+      items ? "items" : "users"));
 }
 
 Status ChangeSet::write_item(duck::TableAppender& row, const Change& change) const {

@@ -33,7 +33,8 @@ class ChangeSet {
 
  private:
   struct Change {
-    bool deleted = false;
+    bool deleted = false;                ///< and not put again
+    std::optional<TimeUs> deleted_time;  ///< of the last deletion in the transaction
     std::string_view id, name, category, currency, country, region, city, attributes;
     std::optional<Decimal> price;
     bool available = true;
@@ -43,6 +44,7 @@ class ChangeSet {
   };
   Status read(std::string_view value, Change& change);
   Status read_attributes(std::string_view json, Change& change);
+  Status write_changed_ids(duck::Connection& connection) const;
   Status write_deletes(duck::Connection& connection) const;
   Status write_item(duck::TableAppender& row, const Change& change) const;
   Status write_user(duck::TableAppender& row, const Change& change) const;

@@ -58,6 +58,18 @@ TEST_F(RecordWriterTest, PutsReplacesAndDeletesItems) {
               ElementsAre("p1|Fork|2", "p3|New|5"));
 }
 
+TEST_F(RecordWriterTest, RemembersTheLastDeletion) {
+  ASSERT_TRUE(
+      items({R"({"op":"delete","id":"p1"})", R"({"op":"put","id":"p1"})", R"({"op":"delete","id":"p2"})"}));
+  ASSERT_TRUE(items({R"({"op":"delete","id":"p2"})", R"({"op":"put","id":"p3"})"}));
+  ASSERT_TRUE(users({R"({"op":"delete","id":"u1"})"}));
+  ASSERT_TRUE(users({R"({"op":"put","id":"u1"})"}));
+  EXPECT_THAT(rows("SELECT log_topic, id, deleted_time FROM _deleted ORDER BY ALL"),
+              ElementsAre("items|p1|2025-07-08 18:40:00", "items|p2|2025-07-08 18:40:00",
+                          "users|u1|2025-07-08 18:40:00"));
+  EXPECT_THAT(rows("SELECT item_id FROM items ORDER BY ALL"), ElementsAre("p1", "p3"));
+}
+
 TEST_F(RecordWriterTest, WritesUsers) {
   ASSERT_TRUE(users({R"({"op":"put","id":"u\u00e41","attributes":{"country":"DE","tier":3}})"}));
   EXPECT_THAT(rows("SELECT user_id, country, attributes->>'$.tier' FROM users"), ElementsAre("uä1|DE|3"));
