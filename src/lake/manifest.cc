@@ -227,6 +227,14 @@ Result<std::vector<LakePart>> Manifest::open_parts(const LakePart& of) const {
   }
 }
 
+Result<bool> Manifest::is_closed(const LakePart& part) const {
+  const std::lock_guard lock(mutex_);
+  sqlite::Statement select(database_,
+                           "SELECT 1 FROM closed_parts WHERE zone = ?1 AND dataset = ?2 AND topic = ?3"
+                           "  AND topic_partition = ?4 AND path = ?5");
+  return bind_part(select, part).bind(part.path).step();
+}
+
 Result<std::vector<std::string>> Manifest::keys() const {
   const std::lock_guard lock(mutex_);
   sqlite::Statement select(database_, "SELECT key FROM files ORDER BY key");

@@ -113,6 +113,8 @@ class Manifest {
   /// Return all parts of a dataset and partition that were not closed. `of.path` is not looked at.
   Result<std::vector<LakePart>> open_parts(const LakePart& of) const;
 
+  Result<bool> is_closed(const LakePart& part) const;
+
   /// Return the keys of all files, sorted.
   Result<std::vector<std::string>> keys() const;
 

@@ -107,7 +107,9 @@ TEST_F(ManifestTest, KnowsWhichPartsAreOpen) {
   later.path = "year=2026/month=07/day=01/hour=10";
   ASSERT_TRUE(manifest_->apply({.add = {file_of(0, 9), file_of(10, 12, later)}}));
   EXPECT_THAT(manifest_->open_parts(kHour).value(), ElementsAre(kHour, later));
+  EXPECT_FALSE(manifest_->is_closed(kHour).value());
   ASSERT_TRUE(manifest_->apply({.close = kHour}));
+  EXPECT_TRUE(manifest_->is_closed(kHour).value());
   EXPECT_THAT(manifest_->open_parts(kHour).value(), ElementsAre(later));
 }
 

@@ -1,20 +1,19 @@
 #include "lake/raw_file.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include "base/text.h"
-
 namespace millrace {
 namespace {
 
 /// Raw bytes after which a frame ends: large enough to compress well, small enough to stay in the
 /// processor's cache.
-constexpr std::size_t kFrameBytes = 512 << 10;
+constexpr std::size_t kFrameBytes = 256 << 10;
 
 constexpr std::string_view kTwinSuffix = ".meta";
 
@@ -28,9 +27,43 @@ void append_number(std::uint64_t number, std::string& out) {
   out.append(text.data(), text.size());
 }
 
-/// Return whether `text` can stand in JSON as it is.
-bool is_plain(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
+/// Which bytes can stand in a JSON string as they are.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (std::size_t c = ' '; c <= '~'; ++c) plain[c] = c != '"' && c != '\\';
+  return plain;
+}();
+
+/// Append bytes as what stands in a JSON string: each byte as the character of that number. Nearly all of
+/// ours are plain text, which so stays readable, and compresses twice as fast as base64 would.
+void append_bytes(std::string_view bytes, std::string& out) {
+  const auto is_plain = [](char c) { return kPlain[static_cast<unsigned char>(c)]; };
+  while (!bytes.empty()) {
+    const auto odd = std::ranges::find_if_not(bytes, is_plain);
+    const auto run = static_cast<std::size_t>(odd - bytes.begin());
+    out.append(bytes.substr(0, run));
+    bytes.remove_prefix(run);
+    if (bytes.empty()) return;
+    static constexpr std::string_view kDigits = "0123456789abcdef";
+    const auto byte = static_cast<unsigned char>(bytes.front());
+    const char escape[] = {'\\', 'u', '0', '0', kDigits[byte >> 4], kDigits[byte & 15]};
+    out.append(escape, sizeof escape);
+    bytes.remove_prefix(1);
+  }
+}
+
+/// Take back what `append_bytes` wrote, after JSON's escapes were read; false when it holds other characters.
+bool take_bytes(std::string_view text, std::string& out) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte < 0x80) {
+      out += text[i];
+      continue;
+    }
+    if ((byte & 0xFC) != 0xC0 || i + 1 == text.size()) return false;  // two bytes of UTF-8, up to U+00FF
+    out += static_cast<char>((byte & 3) << 6 | (static_cast<unsigned char>(text[++i]) & 0x3F));
+  }
+  return true;
 }
 
 std::string file_name(const LakePart& part, Offset first, Offset last) {
@@ -100,18 +133,13 @@ void RawFileBuilder::add_twin(const Record& record, bool value_changed) {
   append_number(record.time, out);
   out += R"(,"count":)";
   append_number(std::uint64_t{record.count}, out);
-  if (is_plain(record.key)) {
-    out += R"(,"key":")";
-    out += record.key;
-  } else {
-    out += R"(,"key_base64":")";
-    append_base64(record.key, out);
-  }
+  out += R"(,"key":")";
+  append_bytes(record.key, out);
   out += R"(","attributes":")";
-  append_base64(record.attributes, out);
+  append_bytes(record.attributes, out);
   if (value_changed) {
     out += R"(","value":")";
-    append_base64(record.value, out);
+    append_bytes(record.value, out);
   }
   out += "\"}\n";
 }
@@ -208,16 +236,11 @@ simdjson::error_code read_field(simdjson::ondemand::field field, RawTwinLine& li
   if (name == "count") return value.get(line.count);
   std::string_view text;
   if (const auto error = value.get(text)) return error;
-  if (name == "key") line.key = text;
-  if (name == "key" || (name != "key_base64" && name != "attributes" && name != "value")) return {};
-  auto bytes = base64_decode(text);
-  if (!bytes) return simdjson::INCORRECT_TYPE;
-  if (name == "value") {
-    line.value = *std::move(bytes);
-  } else {
-    (name == "attributes" ? line.attributes : line.key) = *std::move(bytes);
-  }
-  return {};
+  std::string* into = name == "key"          ? &line.key
+                      : name == "attributes" ? &line.attributes
+                      : name == "value"      ? &line.value.emplace()
+                                             : nullptr;
+  return into == nullptr || take_bytes(text, *into) ? simdjson::SUCCESS : simdjson::INCORRECT_TYPE;
 }
 
 /// Read one line of a twin; behind it lie at least kPadding bytes.

@@ -16,8 +16,9 @@ constexpr const char* kSettings =
 
 // Frames that a crashed process wrote may live in the page cache alone, after a sync that failed: SQLite
 // takes them for committed, and a later sync would not write them. Copied into the database file they are
-// written again, before anybody relies on them.
-constexpr const char* kSettle = "PRAGMA wal_checkpoint(TRUNCATE)";
+// written again, before anybody relies on them. RESTART, not TRUNCATE: a WAL that is cut but not synced may
+// come back in part after a loss of power, and would be taken for the newest state.
+constexpr const char* kSettle = "PRAGMA wal_checkpoint(RESTART)";
 
 Code code_of(int sqlite_code) {
   switch (sqlite_code & 0xFF) {

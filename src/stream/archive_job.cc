@@ -14,7 +14,7 @@
 namespace millrace {
 namespace {
 
-constexpr ReadLimits kReadLimits{.records_max = 8'192, .bytes_max = 2 << 20};
+constexpr ReadLimits kReadLimits{.records_max = 8'192, .bytes_max = 256 << 10};
 
 /// How many bytes of one partition a step takes at most, about.
 constexpr std::size_t kStepBytes = 16 << 20;
@@ -23,6 +23,8 @@ constexpr std::size_t kStepBytes = 16 << 20;
 constexpr DurationUs kGroupCommitInterval = kSecondUs;
 
 constexpr std::uint64_t kFileBytesMin = 64 << 10;
+
+using OpenHours = std::map<std::int64_t, LakePart>;  ///< by hours since 1970
 
 /// A stretch that has ended: what is to be put, and what becomes true then.
 struct Sealed {
@@ -40,8 +42,8 @@ struct Partition {
   bool caught_up = false;
   std::optional<Stretch> stretch;
   std::optional<Sealed> sealed;
-  std::map<std::int64_t, LakePart> open_hours;  ///< whose files may still be brought together
-  std::optional<Offset> group;                  ///< what the log was told last
+  OpenHours open_hours;         ///< whose files may still be brought together
+  std::optional<Offset> group;  ///< what the log was told last
 
   const TopicPartition& name() const { return position.partition; }
 };
@@ -70,6 +72,7 @@ class Archiver final : public ArchiveJob {
   static void rewind(Partition& partition);
   Result<bool> read_on(Partition& partition);
   Status seal(Partition& partition);
+  Result<OpenHours> hours_of(const Sealed& sealed) const;
   Status commit(Partition& partition);
   std::optional<LakePart> due_hour(const Partition& partition) const;
   Status compact(Partition& partition, const LakePart& part);
@@ -276,6 +279,18 @@ Status Archiver::seal(Partition& partition) {
   return {};
 }
 
+/// Return the hours that the stretch adds files to and whose files may still be brought together.
+Result<OpenHours> Archiver::hours_of(const Sealed& sealed) const {
+  OpenHours hours;
+  for (const BuiltFile& built : sealed.files) {
+    if (built.file.part.dataset != kEventsTopic) continue;
+    const auto hour = hour_of_path(built.file.part.path);
+    MILLRACE_ASSIGN(const bool closed, manifest_.is_closed(built.file.part));
+    if (hour && !closed) hours.emplace(*hour, built.file.part);
+  }
+  return hours;
+}
+
 /// Put the files of the ended stretch, then make them and the position true.
 Status Archiver::commit(Partition& partition) {
   Sealed& sealed = *partition.sealed;
@@ -283,13 +298,12 @@ Status Archiver::commit(Partition& partition) {
     const BuiltFile& built = sealed.files[sealed.put];
     MILLRACE_TRY(store_.put(built.file.key(), built.bytes));
   }
+  MILLRACE_ASSIGN(const auto hours, hours_of(sealed));
   MILLRACE_TRY(manifest_.apply(sealed.change));
+  partition.open_hours.insert(hours.begin(), hours.end());
   for (const BuiltFile& built : sealed.files) {
     bytes_total_.Increment(static_cast<double>(built.file.bytes));
     raw_bytes_total_.Increment(static_cast<double>(built.file.raw_bytes));
-    const auto hour = hour_of_path(built.file.part.path);
-    if (hour && built.file.part.dataset == kEventsTopic)
-      partition.open_hours.try_emplace(*hour, built.file.part);
   }
   files_total_.Increment(static_cast<double>(sealed.files.size()));
   records_total_.Increment(static_cast<double>(sealed.change.position->records - partition.position.records));
