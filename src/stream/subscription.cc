@@ -389,21 +389,22 @@ bool Subscription::bury(const AckId& id) {
   return true;
 }
 
-void Subscription::seek(const std::vector<Offset>& to) {
+void Subscription::seek(const std::vector<std::optional<Offset>>& to) {
   assert(to.size() == partitions_.size());
+  std::vector<SubscriptionProgress> after;
+  for (std::uint32_t i = 0; i < to.size(); ++i)
+    after.push_back(to[i] ? SubscriptionProgress{*to[i], *to[i], {}} : progress(PartitionId(i)));
   ready_.clear();
   due_.clear();
   doomed_.clear();
   keys_.clear();
   tracked_ = outstanding_ = 0;
   outstanding_bytes_ = 0;
-  for (std::size_t i = 0; i < to.size(); ++i) {
-    Partition fresh;
-    fresh.where = partitions_[i].where;
-    fresh.scanned = fresh.reach = fresh.restored_end = to[i];
-    fresh.change = Change::kDone;
-    partitions_[i] = std::move(fresh);
+  for (std::uint32_t i = 0; i < to.size(); ++i) {
+    partitions_[i] = {.where = {settings_.topic, PartitionId(i)}};
+    restore(PartitionId(i), std::move(after[i]));
   }
+  mark_changed();
   ++epoch_;
 }
 

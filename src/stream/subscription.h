@@ -127,8 +127,9 @@ class Subscription {
   /// Be done with a doomed message. Returns false when a seek came between.
   bool bury(const AckId& id);
 
-  /// Go to these offsets, one for each partition; everything handed out before is void.
-  void seek(const std::vector<Offset>& to);
+  /// Go to these offsets, one for each partition; what is done in one without an offset stays done.
+  /// Everything handed out before is void.
+  void seek(const std::vector<std::optional<Offset>>& to);
 
   /// Make a message that was done ready again, its deliveries forgotten. Returns false when it is not done,
   /// or when there is no room to track it. Errors: kOutOfRange when the log no longer has it; those of read.
@@ -140,6 +141,7 @@ class Subscription {
   void set_counts(const SubscriptionCounts& counts) { counts_ = counts; }
 
   std::size_t ready() const { return ready_.size(); }
+  bool has_room() const { return tracked_ < limits_.tracked_max; }
   std::size_t outstanding() const { return outstanding_; }
   /// Return how many messages are not done. Counts what was not read yet by offsets, so gaps count too.
   std::uint64_t backlog() const;

@@ -78,8 +78,8 @@ class PushWindow {
   double size_;
   double threshold_;            ///< up to here it grows by one a success, beyond by one a window of successes
   std::uint32_t failures_ = 0;  ///< in a row
+  std::uint32_t pauses_ = 0;    ///< in a row
   DurationUs paused_until_ = 0;
-  DurationUs shrunk_at_ = 0;
 };
 
 }  // namespace millrace
