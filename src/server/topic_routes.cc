@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -29,10 +30,31 @@ Status check_writable(std::string_view topic) {
               "the topic '" + std::string(topic) + "' is written by Millrace alone; use the collect routes");
 }
 
-/// The small header of a published message: its content type, as it came.
+constexpr std::string_view kAttributePrefix = "x-attribute-";
+
+/// Return what follows "X-Attribute-" in a header's name, in small letters; "" for another header.
+std::string attribute_name(std::string_view header) {
+  std::string name(header);
+  std::ranges::transform(name, name.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return name.starts_with(kAttributePrefix) ? name.substr(kAttributePrefix.size()) : "";
+}
+
+/// The small header of a published message: its content type, as it came, and its attributes.
 std::string message_header(const HttpRequest& request) {
   std::string out;
-  JsonWriter(out).begin_object().member("content_type", request.header("Content-Type")).end_object();
+  JsonWriter json(out);
+  json.begin_object().member("content_type", request.header("Content-Type"));
+  bool any = false;
+  for (std::size_t i = 0; i < request.header_count(); ++i) {
+    const auto [header, value] = request.header_at(i);
+    const std::string name = attribute_name(header);
+    if (name.empty()) continue;
+    if (!std::exchange(any, true)) json.key("attributes").begin_object();
+    json.member(name, value);
+  }
+  if (any) json.end_object();
+  json.end_object();
   return out;
 }
 
