@@ -79,5 +79,7 @@ void add_ingest_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_simulate_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_recommend_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_sql_command(CLI::App& app, CommonOptions& common, int& exit_code);
+void add_topic_command(CLI::App& app, CommonOptions& common, int& exit_code);
+void add_subscription_command(CLI::App& app, CommonOptions& common, int& exit_code);
 
 }  // namespace millrace

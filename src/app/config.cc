@@ -76,6 +76,26 @@ void read_recommend(const YamlMap& map, Config& config) {
   map.optional("answers_queue_max", config.answers_queue_max, 1, 10'000'000);
 }
 
+/// Each is a URL, or a map of one with its secrets.
+void read_subscriptions(const YamlMap& map, Config& config) {
+  for (const YamlValue& entry : map.list("push_targets")) {
+    PushTarget target;
+    if (entry.is_map()) {
+      entry.map().required("url", target.url);
+      entry.map().optional("secret", target.secret);
+      entry.map().optional("authorization", target.authorization);
+    } else {
+      entry.read(target.url);
+    }
+    if (target.url.empty()) continue;
+    if (const auto url = PushUrl::parse(target.url); !url) entry.error(url.error().message);
+    const auto breaks_header = [](char c) { return c < ' ' || c == '\x7F'; };
+    if (std::ranges::any_of(target.authorization, breaks_header))
+      entry.error("authorization must be one line, as a header can carry it");
+    config.push_targets.push_back(std::move(target));
+  }
+}
+
 void read_logging(const YamlMap& map, Config& config) {
   map.optional_choice("format", config.log_format, {{"text", LogFormat::kText}, {"json", LogFormat::kJson}});
   map.optional_choice("level", config.log_level,
@@ -104,6 +124,7 @@ Result<Config> load_config(Env& env, const Path& file) {
   warehouse.optional_duration("load_interval", config.load_interval, 10 * kMillisecondUs, kMinuteUs);
   warehouse.optional("duplicate_ids_max", config.duplicate_ids_max, 1'000, 1'000'000'000);
   read_recommend(root.map("recommend"), config);
+  read_subscriptions(root.map("subscriptions"), config);
   read_logging(root.map("logging"), config);
   MILLRACE_TRY(yaml.finish());
   return config;

@@ -11,6 +11,7 @@
 #include "event/codec.h"
 #include "log/event_log.h"
 #include "recommend/settings.h"
+#include "server/push_client.h"
 
 namespace millrace {
 
@@ -40,6 +41,8 @@ struct Config {
   RecommenderLimits recommender;
   std::size_t answers_queue_max =
       10'000;  ///< answers waiting to be logged; beyond it they are counted and dropped
+
+  std::vector<PushTarget> push_targets;  ///< where subscriptions may push to; none: nowhere
 
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;

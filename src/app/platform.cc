@@ -19,6 +19,7 @@
 #include "server/ops_routes.h"
 #include "server/query_routes.h"
 #include "server/recommend_routes.h"
+#include "server/subscription_routes.h"
 #include "server/topic_routes.h"
 
 namespace millrace {
@@ -172,6 +173,9 @@ Status Platform::open_stores() {
   MILLRACE_ASSIGN(catalogue_, QueryService::open(*warehouse_, {.at_once_max = kWorkers}));
   feed_ = std::make_unique<EventFeed>(*log_, EventFeedOptions{});
   collector_ = std::make_unique<Collector>(*log_, env_, config_.collect_limits);
+  push_targets_ = std::make_unique<HttpPushTargets>(config_.push_targets, env_);
+  MILLRACE_ASSIGN(subscriptions_, SubscriptionEngine::open(*log_, env_, *push_targets_,
+                                                           config_.data / "subscriptions.sqlite"));
   MILLRACE_ASSIGN(ingest_, Ingest::open(*log_, env_, config_.data / "ingested.sqlite"));
   recommender_ =
       std::make_unique<Recommender>(env_, RecommenderOptions{config_.model, config_.recommender, {}});
@@ -205,6 +209,7 @@ Status Platform::open_server(Listen listen) {
   add_recommend_routes(*router_, *recommender_, *answers_, serving_);
   add_query_routes(*router_, *queries_, *workers_);
   add_topic_routes(*router_, *log_, env_);
+  add_subscription_routes(*router_, *subscriptions_);
   add_ingest_routes(*router_, *ingest_, *ingest_workers_);
   add_dashboard_routes(*router_, *dashboard_, *workers_);
   add_ops_routes(*router_, [this] { return ready(); });
@@ -277,6 +282,7 @@ void Platform::stop(DurationUs grace) {
   if (std::exchange(stopped_, true)) return;
   std::error_code ignored;
   std::filesystem::remove(config_.data / "server.json", ignored);
+  subscriptions_->stop();  // answers the pulls that wait, for which the server else would
   server_->stop(grace);
   queries_->stop();
   catalogue_->stop();

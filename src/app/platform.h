@@ -15,6 +15,7 @@
 #include "recommend/recommender.h"
 #include "server/collector.h"
 #include "server/dashboard.h"
+#include "server/push_client.h"
 #include "server/router.h"
 #include "server/serving_stats.h"
 #include "server/worker_pool.h"
@@ -22,6 +23,7 @@
 #include "stream/event_feed.h"
 #include "stream/job.h"
 #include "stream/load_job.h"
+#include "stream/subscription_engine.h"
 #include "warehouse/query_service.h"
 #include "warehouse/warehouse.h"
 
@@ -34,6 +36,7 @@ namespace millrace {
 ///     DATA/server.json           address and token of the running server, for commands (only its owner can
 ///     read) DATA/log/                  the event log DATA/warehouse/            the analysts' database
 ///     DATA/ingested.sqlite       files that were loaded
+///     DATA/subscriptions.sqlite  subscriptions, and how far they are
 ///
 /// Threads: one at a time.
 class Platform {
@@ -98,6 +101,8 @@ class Platform {
   std::unique_ptr<Recommender> recommender_;
   std::unique_ptr<RecommendationLog> answers_;
   std::unique_ptr<Ingest> ingest_;
+  std::unique_ptr<HttpPushTargets> push_targets_;
+  std::unique_ptr<SubscriptionEngine> subscriptions_;
   std::unique_ptr<JobRunner> jobs_;
   LoadJob* load_job_ = nullptr;            ///< owned by jobs_
   RecommendJob* recommend_job_ = nullptr;  ///< owned by jobs_
