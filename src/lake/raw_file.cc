@@ -1,7 +1,7 @@
 #include "lake/raw_file.h"
 
 #include <algorithm>
-#include <array>
+#include <bit>
 #include <charconv>
 #include <cstring>
 
@@ -11,9 +11,9 @@
 namespace millrace {
 namespace {
 
-/// Raw bytes after which a frame ends: large enough to compress well, small enough to stay in the
-/// processor's cache.
-constexpr std::size_t kFrameBytes = 256 << 10;
+/// Raw bytes after which a frame ends. Each begins with nothing learnt: with 256 KiB the same bytes took a
+/// sixth more time.
+constexpr std::size_t kFrameBytes = 1 << 20;
 
 constexpr std::string_view kTwinSuffix = ".meta";
 
@@ -27,20 +27,36 @@ void append_number(std::uint64_t number, std::string& out) {
   out.append(text.data(), text.size());
 }
 
-/// Which bytes can stand in a JSON string as they are.
-constexpr std::array<bool, 256> kPlain = [] {
-  std::array<bool, 256> plain{};
-  for (std::size_t c = ' '; c <= '~'; ++c) plain[c] = c != '"' && c != '\\';
-  return plain;
-}();
+bool is_plain(char c) {
+  return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+}
+
+/// Return how many bytes at the front can stand in a JSON string as they are. Looks at eight at a time.
+std::size_t plain_prefix(std::string_view text) {
+  static_assert(std::endian::native == std::endian::little);
+  constexpr std::uint64_t kOnes = 0x0101'0101'0101'0101;
+  constexpr std::uint64_t kHighs = kOnes << 7;
+  // The lowest high bit that is set marks the first byte below `n`, or equal to `c`; those above it mean
+  // nothing.
+  const auto below = [](std::uint64_t word, std::uint64_t n) { return (word - kOnes * n) & ~word & kHighs; };
+  const auto equal = [&](std::uint64_t word, std::uint64_t c) { return below(word ^ (kOnes * c), 1); };
+  std::size_t i = 0;
+  for (; i + sizeof(std::uint64_t) <= text.size(); i += sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data() + i, sizeof word);
+    const std::uint64_t odd =
+        (word & kHighs) | below(word, ' ') | equal(word, '"') | equal(word, '\\') | equal(word, 0x7F);
+    if (odd != 0) return i + static_cast<std::size_t>(std::countr_zero(odd)) / 8;
+  }
+  while (i < text.size() && is_plain(text[i])) ++i;
+  return i;
+}
 
 /// Append bytes as what stands in a JSON string: each byte as the character of that number. Nearly all of
-/// ours are plain text, which so stays readable, and compresses twice as fast as base64 would.
+/// ours are plain text, which so stays readable, and compresses better than base64 would.
 void append_bytes(std::string_view bytes, std::string& out) {
-  const auto is_plain = [](char c) { return kPlain[static_cast<unsigned char>(c)]; };
-  while (!bytes.empty()) {
-    const auto odd = std::ranges::find_if_not(bytes, is_plain);
-    const auto run = static_cast<std::size_t>(odd - bytes.begin());
+  for (;;) {
+    const std::size_t run = plain_prefix(bytes);
     out.append(bytes.substr(0, run));
     bytes.remove_prefix(run);
     if (bytes.empty()) return;

@@ -16,7 +16,7 @@ namespace millrace {
 /// same bytes give the same frame, whatever came before. Threads: one at a time.
 class FrameCompressor {
  public:
-  /// `level`: of zstd; 1 is fast, below 0 is faster and larger, up to 19.
+  /// `level`: of zstd, up to 19; 1 is tuned to records of one kind, below 0 is faster and larger.
   explicit FrameCompressor(int level);
   ~FrameCompressor();
 
