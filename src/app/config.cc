@@ -44,6 +44,16 @@ void read_log(const YamlMap& log, Config& config) {
   if (topic.bytes_hard < topic.bytes_soft) log.error("bytes_hard must not be below bytes_soft");
 }
 
+void read_lake(const YamlMap& lake, Config& config) {
+  ArchiveJobOptions& archive = config.lake;
+  lake.optional("archive", config.archive);
+  lake.optional_duration("interval", archive.interval, kSecondUs, kHourUs);
+  lake.optional_bytes("file_bytes", archive.file_bytes_max, 1 << 20, 1 << 30);
+  lake.optional_bytes("memory", archive.memory_bytes_max, 16 << 20);
+  lake.optional_duration("lateness", archive.lateness, 10 * kSecondUs, kDayUs);
+  lake.optional("compression_level", archive.compression_level, -7, 19);
+}
+
 void read_weights(const YamlMap& map, SignalWeights& weights) {
   map.optional("view", weights.view, 0.0, 1e6);
   map.optional("read", weights.read, 0.0, 1e6);
@@ -123,6 +133,7 @@ Result<Config> load_config(Env& env, const Path& file) {
   warehouse.optional_bytes("memory", config.warehouse_memory_bytes, 64 << 20);
   warehouse.optional_duration("load_interval", config.load_interval, 10 * kMillisecondUs, kMinuteUs);
   warehouse.optional("duplicate_ids_max", config.duplicate_ids_max, 1'000, 1'000'000'000);
+  read_lake(root.map("lake"), config);
   read_recommend(root.map("recommend"), config);
   read_subscriptions(root.map("subscriptions"), config);
   read_logging(root.map("logging"), config);

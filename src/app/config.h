@@ -12,6 +12,7 @@
 #include "log/event_log.h"
 #include "recommend/settings.h"
 #include "server/push_client.h"
+#include "stream/archive_job.h"
 
 namespace millrace {
 
@@ -36,6 +37,9 @@ struct Config {
   std::uint64_t warehouse_memory_bytes = 512ull << 20;
   DurationUs load_interval = 250 * kMillisecondUs;
   std::uint64_t duplicate_ids_max = 4'000'000;
+
+  bool archive = true;  ///< lake.archive: write all events to DATA/lake
+  ArchiveJobOptions lake;
 
   ModelSettings model;
   RecommenderLimits recommender;

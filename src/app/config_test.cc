@@ -45,6 +45,7 @@ collect:
 log: {retention: 14d, partitions: 8}
 warehouse: {memory: 1GiB, duplicate_ids_max: 50000}
 recommend: {deadline: 20ms, exclude_bought: false, weights: {view: 0.5}, limits: {items: 1000}}
+lake: {interval: 10s, file_bytes: 8MB, memory: 32MB, lateness: 1m, compression_level: -3}
 logging: {format: json, level: warning}
 )");
   ASSERT_TRUE(config) << config.error().text();
@@ -54,6 +55,12 @@ logging: {format: json, level: warning}
   EXPECT_EQ(config->events_topic.retention, 14 * kDayUs);
   EXPECT_EQ(config->events_partitions, 8u);
   EXPECT_EQ(config->duplicate_ids_max, 50'000u);
+  EXPECT_TRUE(config->archive);
+  EXPECT_EQ(config->lake.interval, 10 * kSecondUs);
+  EXPECT_EQ(config->lake.file_bytes_max, 8'000'000u);
+  EXPECT_EQ(config->lake.memory_bytes_max, 32'000'000u);
+  EXPECT_EQ(config->lake.lateness, kMinuteUs);
+  EXPECT_EQ(config->lake.compression_level, -3);
   EXPECT_EQ(config->model.deadline, 20 * kMillisecondUs);
   EXPECT_FALSE(config->model.exclude_bought);
   EXPECT_DOUBLE_EQ(config->model.weights.view, 0.5);

@@ -10,6 +10,7 @@
 #include "base/logging.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "lake/local_object_store.h"
 #include "log/topics.h"
 #include "net/file_limit.h"
 #include "server/catalogue_routes.h"
@@ -21,6 +22,7 @@
 #include "server/recommend_routes.h"
 #include "server/subscription_routes.h"
 #include "server/topic_routes.h"
+#include "stream/archive_job.h"
 
 namespace millrace {
 namespace {
@@ -34,6 +36,7 @@ constexpr std::size_t kCatalogueBytesMax = 16 << 20;
 // While the processor is short, collecting and answering come first; the tables catch up from the log.
 constexpr int kLoadNiceness = 19;
 constexpr int kRecommendNiceness = 10;
+constexpr int kArchiveNiceness = 19;
 constexpr int kDuckDbNiceness = 10;  // they serve queries too
 constexpr std::uint64_t kSmallTopicSegmentBytes = 16 << 20;
 
@@ -127,6 +130,7 @@ Result<std::unique_ptr<Platform>> Platform::open(Env& env, const Config& config,
 Status Platform::open_all(Listen listen) {
   MILLRACE_TRY(open_data());
   MILLRACE_TRY(open_stores());
+  MILLRACE_TRY(open_lake());
   start_jobs();
   MILLRACE_TRY(open_server(listen));
   return write_server_file();
@@ -184,6 +188,14 @@ Status Platform::open_stores() {
   return {};
 }
 
+Status Platform::open_lake() {
+  // A group that nobody moves would hold back retention for ever.
+  if (!config_.archive) return log_->delete_group(ArchiveJob::kGroup, kEventsTopic);
+  MILLRACE_ASSIGN(lake_, LocalObjectStore::open(env_, config_.data / "lake"));
+  MILLRACE_ASSIGN(manifest_, Manifest::open(config_.data / "manifest.sqlite"));
+  return {};
+}
+
 void Platform::start_jobs() {
   jobs_ = std::make_unique<JobRunner>(*log_, env_);
   LoadJobOptions load;
@@ -195,6 +207,7 @@ void Platform::start_jobs() {
   recommend_job_ = recommend_job.get();
   jobs_->start(std::move(load_job), kLoadNiceness);
   jobs_->start(std::move(recommend_job), kRecommendNiceness);
+  if (lake_) jobs_->start(ArchiveJob::make(env_, *log_, *lake_, *manifest_, config_.lake), kArchiveNiceness);
 }
 
 Status Platform::open_server(Listen listen) {

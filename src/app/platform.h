@@ -8,6 +8,8 @@
 #include "app/config.h"
 #include "base/env.h"
 #include "base/result.h"
+#include "lake/manifest.h"
+#include "lake/object_store.h"
 #include "log/segment_log.h"
 #include "net/http_server.h"
 #include "recommend/recommend_job.h"
@@ -37,6 +39,8 @@ namespace millrace {
 ///     read) DATA/log/                  the event log DATA/warehouse/            the analysts' database
 ///     DATA/ingested.sqlite       files that were loaded
 ///     DATA/subscriptions.sqlite  subscriptions, and how far they are
+///     DATA/lake/                 all events as files, for other programs to read
+///     DATA/manifest.sqlite       which files of the lake count
 ///
 /// Threads: one at a time.
 class Platform {
@@ -80,6 +84,7 @@ class Platform {
   Status open_data();
   Status open_stores();
   Status make_topics();
+  Status open_lake();
   void start_jobs();
   Status open_server(Listen listen);
   Status write_server_file();
@@ -101,6 +106,8 @@ class Platform {
   std::unique_ptr<Recommender> recommender_;
   std::unique_ptr<RecommendationLog> answers_;
   std::unique_ptr<Ingest> ingest_;
+  std::unique_ptr<ObjectStore> lake_;  ///< none when lake.archive is off, as the next
+  std::unique_ptr<Manifest> manifest_;
   std::unique_ptr<HttpPushTargets> push_targets_;
   std::unique_ptr<SubscriptionEngine> subscriptions_;
   std::unique_ptr<JobRunner> jobs_;
