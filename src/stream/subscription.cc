@@ -74,8 +74,9 @@ void Subscription::mark_changed() {
 
 Result<bool> Subscription::read_on() {
   bool more = false;
-  for (const Partition& of : partitions_) {
-    MILLRACE_ASSIGN(const bool some, read_partition(of.where.partition));
+  ++first_read_;  // another partition comes first each time, or a busy one would hide the others
+  for (std::uint32_t i = 0; i < partitions(); ++i) {
+    MILLRACE_ASSIGN(const bool some, read_partition(PartitionId((first_read_ + i) % partitions())));
     more = more || some;
   }
   return more;

@@ -207,6 +207,7 @@ class Subscription {
   std::size_t tracked_ = 0;
   std::size_t outstanding_ = 0;
   std::uint64_t outstanding_bytes_ = 0;
+  std::uint32_t first_read_ = 0;  ///< counts reads, to begin each with another partition
   std::uint64_t sequence_ = 0;
   std::uint64_t next_lease_ = 0;
   std::uint64_t epoch_ = 0;

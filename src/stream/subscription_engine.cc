@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <set>
@@ -13,6 +12,7 @@
 #include <pthread.h>
 
 #include "base/logging.h"
+#include "stream/subscription_inbox.h"
 #include "stream/subscription_outlet.h"
 #include "stream/subscription_store.h"
 #include "stream/subscription_writer.h"
@@ -24,57 +24,11 @@ constexpr DurationUs kTick = kSecondUs;
 constexpr DurationUs kWatchWait = 250 * kMillisecondUs;
 constexpr DurationUs kIdleWait = 10 * kSecondUs;
 
-class Engine;
-using Task = std::function<void(Engine&)>;
-
-/// Work for the engine's thread. Outlives the engine, as callbacks of the log and of senders may.
-/// What waits in it is bounded by those who post: one piece for each open request and each push under way.
-class Inbox {
- public:
-  /// Returns false once it is closed to requests from outside; the engine's own go on.
-  bool post(Task task, bool from_outside) {
-    const std::lock_guard lock(mutex_);
-    if (from_outside && closed_) return false;
-    tasks_.push_back(std::move(task));
-    woken_.notify_one();
-    return true;
-  }
-  void appended() {
-    const std::lock_guard lock(mutex_);
-    appended_ = true;
-    woken_.notify_one();
-  }
-  void close() {
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
-    woken_.notify_one();
-  }
-
-  struct Taken {
-    std::vector<Task> tasks;
-    bool appended = false;
-    bool closed = false;
-  };
-  /// Wait for something to do, `wait` at most.
-  Taken take(DurationUs wait) {
-    std::unique_lock lock(mutex_);
-    woken_.wait_for(lock, std::chrono::microseconds(std::max<DurationUs>(wait, 0)),
-                    [&] { return !tasks_.empty() || appended_ || (closed_ && !seen_closed_); });
-    seen_closed_ = closed_;
-    return {std::exchange(tasks_, {}), std::exchange(appended_, false), closed_};
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable woken_;
-  std::vector<Task> tasks_;
-  bool appended_ = false;
-  bool closed_ = false;
-  bool seen_closed_ = false;
-};
-
 class Engine : public SubscriptionEngine {
  public:
+  using Inbox = SubscriptionInbox<Engine>;
+  using Task = Inbox::Task;
+
   Engine(EventLog& log, Env& env, PushTargets& targets, const SubscriptionEngineOptions& options)
       : log_(log), env_(env), options_(options), world_{log, env, targets, options_} {}
   ~Engine() override { stop(); }
@@ -124,7 +78,6 @@ class Engine : public SubscriptionEngine {
   Status put_now(const std::string& name, SubscriptionSettings settings);
   Status make_new(const std::string& name, SubscriptionSettings settings);
   SubscriptionOutlet& add(StoredSubscription stored);
-  Result<std::vector<std::optional<Offset>>> places_of(const Subscription& messages, const SeekTo& to) const;
   std::uint64_t random();
 
   EventLog& log_;
@@ -472,30 +425,10 @@ void Engine::extend(std::string name, std::vector<AckId> ids, DurationUs hold, D
              });
 }
 
-Result<std::vector<std::optional<Offset>>> Engine::places_of(const Subscription& messages,
-                                                             const SeekTo& to) const {
-  std::vector<std::optional<Offset>> places(messages.partitions());
-  if (to.partition && to.partition->value() >= places.size())
-    return fail(Code::kInvalid, fmt::format("the topic has {} partitions, from 0", places.size()));
-  for (std::uint32_t i = 0; i < places.size(); ++i) {
-    const TopicPartition partition{messages.settings().topic, PartitionId(i)};
-    if (to.partition && to.partition->value() != i) continue;
-    MILLRACE_ASSIGN(const PartitionStats stats, log_.stats(partition));
-    Offset place = to.offset.value_or(stats.end);
-    if (to.time) {
-      MILLRACE_ASSIGN(place, log_.offset_at_time(partition, *to.time));
-    }
-    places[i] = std::clamp(place, stats.start, stats.end);
-  }
-  return places;
-}
-
 void Engine::seek(std::string name, SeekTo to, Done<void> done) {
   ask_outlet(std::move(name), std::move(done),
              [to](Engine& self, SubscriptionOutlet& outlet, const Done<void>& answer) {
-               const auto places = self.places_of(outlet.messages(), to);
-               if (!places) return answer(fail(places.error()));
-               outlet.seek(*places);
+               if (Status sought = outlet.seek(to); !sought) return answer(sought);
                self.answer_when_stored(answer);
              });
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "base/logging.h"
 
 namespace millrace {
@@ -83,6 +85,7 @@ SubscriptionOutlet::~SubscriptionOutlet() {
 }
 
 void SubscriptionOutlet::set_settings(SubscriptionSettings settings) {
+  if (settings == messages_.settings()) return;  // what is under way goes on
   messages_.set_settings(std::move(settings));
   if (messages_.settings().push) end();  // nobody pulls any more
   open_sender();
@@ -125,9 +128,23 @@ void SubscriptionOutlet::pull(std::size_t count, DurationUs wait, PullDone done)
   pulls_.push_back({count, world_.env.steady_now() + wait, std::move(done)});
 }
 
-void SubscriptionOutlet::seek(const std::vector<std::optional<Offset>>& to) {
-  messages_.seek(to);
+Status SubscriptionOutlet::seek(const SeekTo& to) {
+  std::vector<std::optional<Offset>> places(messages_.partitions());
+  if (to.partition && to.partition->value() >= places.size())
+    return fail(Code::kInvalid, fmt::format("the topic has {} partitions, from 0", places.size()));
+  for (std::uint32_t i = 0; i < places.size(); ++i) {
+    const TopicPartition partition{messages_.settings().topic, PartitionId(i)};
+    if (to.partition && to.partition != partition.partition) continue;
+    MILLRACE_ASSIGN(const PartitionStats stats, world_.log.stats(partition));
+    Offset place = to.offset.value_or(stats.end);
+    if (to.time) {
+      MILLRACE_ASSIGN(place, world_.log.offset_at_time(partition, *to.time));
+    }
+    places[i] = std::clamp(place, stats.start, stats.end);
+  }
+  messages_.seek(places);
   more_to_read_ = true;
+  return {};
 }
 
 bool SubscriptionOutlet::advance(bool appended) {

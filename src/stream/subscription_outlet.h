@@ -46,8 +46,8 @@ class SubscriptionOutlet {
   /// Return when there is something to do again, without an append.
   std::optional<DurationUs> next_due() const;
 
-  /// As Subscription::seek.
-  void seek(const std::vector<std::optional<Offset>>& to);
+  /// Go there, within what the topic has. Errors: kInvalid for a partition that it has not; those of the log.
+  Status seek(const SeekTo& to);
 
   /// Deliver dead letters again, a bounded number at a time.
   Result<ReplayCounts> replay_dead_letters();

@@ -192,6 +192,19 @@ TEST_F(SubscriptionTest, TracksABoundedNumberBehindOneThatIsNotAcknowledged) {
   EXPECT_EQ(subscription->progress(PartitionId(0)).undone.size(), 10u);
 }
 
+TEST_F(SubscriptionTest, ABusyPartitionDoesNotHideTheOthers) {
+  make_topic("two", 2);
+  publish(std::vector<std::string>(100, "busy"), 0, "two");
+  publish({"quiet"}, 1, "two");
+  Subscription subscription("test", {.topic = "two"}, *log_, 7, {.ready_low = 5, .read_records_max = 5});
+  for (int taken = 0; taken < 40; ++taken)
+    for (const SubscriptionMessage& message : take(subscription, 1)) {
+      if (message.data == "quiet") return;
+      subscription.ack(message.ack_id);
+    }
+  FAIL() << "the quiet one's message never came";
+}
+
 TEST_F(SubscriptionTest, DoomedAfterSoManyDeliveriesAndRevived) {
   publish({"bad", "good"});
   const auto subscription =
@@ -374,6 +387,7 @@ TEST(SubscriptionSettingsTest, SaysWhatIsWrong) {
               testing::HasSubstr("did you mean 'ack_deadline_s'"));
   EXPECT_THAT(message(R"({"topic":"t","max_attempts":3})"), testing::HasSubstr("dead_letter_topic"));
   EXPECT_THAT(message(R"({"topic":"t","dead_letter_topic":"t"})"), testing::HasSubstr("another topic"));
+  EXPECT_THAT(message(R"({"topic":"t","dead_letter_topic":"events"})"), testing::HasSubstr("alone writes"));
   EXPECT_THAT(message(R"({"topic":"t","push":{"url":"http://x","format":"xml"}})"),
               testing::HasSubstr("cloudevents"));
   EXPECT_THAT(message(R"({"topic":"t","max_outstanding":1e30})"), testing::HasSubstr("10000"));
