@@ -58,7 +58,8 @@ std::filesystem::path shared_data(const std::string& name) {
   return std::filesystem::exists(file) ? file : std::filesystem::path();
 }
 
-Result<std::unique_ptr<ServerProcess>> ServerProcess::start(std::filesystem::path data) {
+Result<std::unique_ptr<ServerProcess>> ServerProcess::start(std::filesystem::path data,
+                                                            std::vector<std::string> options) {
   std::unique_ptr<ServerProcess> server(new ServerProcess());
   server->owns_data_ = data.empty();
   if (data.empty()) {
@@ -68,15 +69,16 @@ Result<std::unique_ptr<ServerProcess>> ServerProcess::start(std::filesystem::pat
     data = pattern;
   }
   server->data_ = data;
-  MILLRACE_TRY(server->spawn());
+  MILLRACE_TRY(server->spawn(options));
   return server;
 }
 
-Status ServerProcess::spawn() {
+Status ServerProcess::spawn(const std::vector<std::string>& options) {
   Env& env = Env::system();
   const DurationUs started = env.steady_now();
-  MILLRACE_ASSIGN(const auto process,
-                  spawn_binary({"up", "--data", data_.string(), "--listen", "127.0.0.1:0"}));
+  std::vector<std::string> arguments = {"up", "--data", data_.string(), "--listen", "127.0.0.1:0"};
+  arguments.insert(arguments.end(), options.begin(), options.end());
+  MILLRACE_ASSIGN(const auto process, spawn_binary(std::move(arguments)));
   pid_ = process.first;
   std::string text;
   std::array<char, 512> buffer;

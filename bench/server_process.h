@@ -18,9 +18,11 @@ namespace millrace::bench {
 /// on a free port. Killed when this is destroyed; a data directory of its own is then removed.
 class ServerProcess {
  public:
-  /// Start and wait until it says where it listens. `data` is kept; "" makes a temporary one.
-  /// Errors: kNotFound when there is no binary; kDeadline when it is not ready within a minute.
-  static Result<std::unique_ptr<ServerProcess>> start(std::filesystem::path data = {});
+  /// Start and wait until it says where it listens. `data` is kept; "" makes a temporary one. `options`
+  /// follow those of the command. Errors: kNotFound when there is no binary; kDeadline when it is not ready
+  /// within a minute.
+  static Result<std::unique_ptr<ServerProcess>> start(std::filesystem::path data = {},
+                                                      std::vector<std::string> options = {});
   ~ServerProcess();
 
   /// "127.0.0.1:41873".
@@ -48,7 +50,7 @@ class ServerProcess {
 
  private:
   ServerProcess() = default;
-  Status spawn();
+  Status spawn(const std::vector<std::string>& options);
 
   std::filesystem::path data_;
   bool owns_data_ = false;

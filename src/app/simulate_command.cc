@@ -39,6 +39,14 @@ Result<SimSpike> parse_spike(const std::string& text, const SimWorld& world) {
 
 Result<SimulatorOptions> resolve(const SimulateOptions& options) {
   SimulatorOptions simulator = options.simulator;
+  constexpr std::string_view kTopic = "topic:";
+  if (simulator.target.starts_with(kTopic)) {
+    const std::size_t at = std::min(simulator.target.find('@'), simulator.target.size());
+    simulator.topic = simulator.target.substr(kTopic.size(), at - kTopic.size());
+    if (simulator.topic.empty()) return fail(Code::kInvalid, "--target topic:NAME must name the topic");
+    simulator.target =
+        at < simulator.target.size() ? simulator.target.substr(at + 1) : SimulatorOptions().target;
+  }
   constexpr std::string_view kScheme = "http://";
   if (simulator.target.starts_with(kScheme)) simulator.target.erase(0, kScheme.size());
   while (simulator.target.ends_with('/')) simulator.target.pop_back();
@@ -102,7 +110,11 @@ void add_simulate_command(CLI::App& app, CommonOptions&, int& exit_code) {
   CLI::App* command = app.add_subcommand("simulate", "Send simulated visits to a running server");
   auto options = std::make_shared<SimulateOptions>();
   SimulatorOptions& simulator = options->simulator;
-  command->add_option("--target", simulator.target, "the server, http://HOST:PORT")->capture_default_str();
+  command
+      ->add_option(
+          "--target", simulator.target,
+          "the server, http://HOST:PORT; topic:NAME or topic:NAME@HOST:PORT publishes to a topic of it")
+      ->capture_default_str();
   command->add_option("--token", simulator.token, "auth.token of the server")->envname("MILLRACE_TOKEN");
   command->add_option("--visits-per-minute", simulator.visits_per_minute, "new visits a minute")
       ->capture_default_str();
@@ -129,7 +141,8 @@ void add_simulate_command(CLI::App& app, CommonOptions&, int& exit_code) {
       "Examples:\n"
       "  millrace simulate --catalogue --visits-per-minute 300 --minutes 5\n"
       "  millrace simulate --spike P-0003@Italy --minutes 30\n"
-      "  millrace simulate --flood 50 --minutes 2");
+      "  millrace simulate --flood 50 --minutes 2\n"
+      "  millrace simulate --as visits --target topic:visits");
   command->callback([&exit_code, options] { exit_code = run_simulate(*options); });
 }
 

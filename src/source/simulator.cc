@@ -55,6 +55,13 @@ DurationUs exponential(SimWorld::Random& random, double mean_us) {
   return static_cast<DurationUs>(-std::log(1 - sim_uniform(random)) * mean_us);
 }
 
+/// Return the codec of what is posted to a collect route, for whom a subscription pushes it to POST
+/// /v1/push/{codec}.
+std::string codec_of_route(std::string_view collect_route) {
+  if (collect_route == "/v1/visits") return "visit";
+  return collect_route == "/v1/activity" ? "activity" : "segment";
+}
+
 }  // namespace
 
 class Simulator::Impl {
@@ -241,6 +248,10 @@ void Simulator::Impl::post(std::string target, std::string body, std::uint64_t e
   request.target = std::move(target);
   request.body = std::move(body);
   request.headers = headers();
+  if (!options_.topic.empty()) {
+    request.headers.push_back({"X-Attribute-codec", codec_of_route(request.target)});
+    request.target = "/v1/topics/" + url_encode(options_.topic) + "/messages";
+  }
   {
     const std::lock_guard lock(mutex_);
     stats_.events_sent += events;

@@ -24,7 +24,8 @@ enum class SimShape : std::uint8_t {
 
 struct SimulatorOptions {
   std::string target = "127.0.0.1:8080";  ///< address of the server: "HOST:PORT"
-  std::string token;                      ///< sent as bearer, unless empty
+  std::string topic;  ///< unless empty, events are published to it instead of being collected
+  std::string token;  ///< sent as bearer, unless empty
   SimWorldOptions world;
   std::uint64_t seed = 1;  ///< of who comes when and does what; the world has its own
   double visits_per_minute = 60;

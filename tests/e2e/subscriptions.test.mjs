@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { run, Server, temporaryDir } from '../support/millrace.mjs';
+import { root, run, Server, temporaryDir } from '../support/millrace.mjs';
 
 const secret = 'a secret of this test';
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
@@ -121,6 +121,18 @@ test('a topic pushed into our own collector reaches the warehouse once, also thr
   await server.drained();
   const rows = await server.sql("SELECT page_path, count(*) FROM events WHERE type = 'page_view' GROUP BY 1 ORDER BY 2 DESC");
   assert.deepEqual(rows.map(([page, count]) => [page, Number(count)]), Object.entries(pages));
+
+  // Simulated visits take the same way.
+  await makeTopic(server, 'visits');
+  await subscribe(server, 'visits-to-warehouse', { topic: 'visits', push: { url: `${target}visit` } });
+  const simulated = await run(['simulate', '--as', 'visits', '--target', `topic:visits@${listen}`, '--minutes', '0.02',
+    '--visits-per-minute', '1500', '--think', '0.05', '--no-recommendations']);
+  assert.equal(simulated.code, 0, simulated.stderr);
+  const published = Number(/([\d,]+) acknowledged/.exec(simulated.stdout)[1].replaceAll(',', ''));
+  assert.ok(published > 0);
+  await eventually('all pushed', async () => assert.equal((await describe(server, 'visits-to-warehouse')).backlog, 0));
+  await server.drained();
+  assert.equal(Number((await server.sql('SELECT count(*) FROM events'))[0][0]) - 100, published);
 });
 
 test('an endpoint that answers 500, hangs or closes gets each message until it takes it; others do not wait', async () => {
@@ -162,6 +174,13 @@ test('an endpoint that answers 500, hangs or closes gets each message until it t
   const { headers, text } = steady.requests[0];
   const expected = createHmac('sha256', secret).update(`${headers['webhook-id']}.${headers['webhook-timestamp']}.${text}`).digest('base64');
   assert.equal(headers['webhook-signature'], `v1,${expected}`);
+  const [, documented] = /```python\n(.*?)```/s.exec(await readFile(path.join(root, 'docs/how-to/subscriptions.md'), 'utf8'));
+  const python = spawn('python3', ['-c', `import base64, hashlib, hmac, json, sys, time\n${documented}
+given = json.load(sys.stdin)
+assert is_genuine(given["headers"], given["text"].encode(), given["secret"])
+assert not is_genuine(given["headers"], given["text"].encode() + b" ", given["secret"])`], { stdio: ['pipe', 'inherit', 'inherit'] });
+  python.stdin.end(JSON.stringify({ headers, text, secret }));
+  assert.deepEqual(await once(python, 'close'), [0, null], 'the documented check');
   assert.equal(moody.requests[0].body.subscription, 'moody');
   assert.equal(moody.requests.filter(({ data }) => data === 'poison').at(-1).body.deliveryAttempt, 4);
 
