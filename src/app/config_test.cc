@@ -75,6 +75,28 @@ TEST_F(ConfigTest, ATypoIsRefusedWithItsLineAndTheNearestName) {
   EXPECT_THAT(config.error().text(), HasSubstr("retention"));
 }
 
+TEST_F(ConfigTest, PushTargetsAreUrlsOrMapsWithSecretsThatNoMessageShows) {
+  setenv("MILLRACE_TEST_HOOK_SECRET", "s3cret", 1);
+  const auto config = load(R"(
+subscriptions:
+  push_targets:
+    - http://127.0.0.1:9000/hooks/
+    - {url: "http://b/", secret: "${env:MILLRACE_TEST_HOOK_SECRET}", authorization: Bearer t}
+)");
+  ASSERT_TRUE(config) << config.error().text();
+  ASSERT_EQ(config->push_targets.size(), 2u);
+  EXPECT_EQ(config->push_targets[0].url, "http://127.0.0.1:9000/hooks/");
+  EXPECT_EQ(config->push_targets[1].secret, "s3cret");
+  EXPECT_EQ(config->push_targets[1].authorization, "Bearer t");
+  const auto wrong = load(
+      "subscriptions:\n  push_targets:\n    - {url: 'https://b/', secret: "
+      "'${env:MILLRACE_TEST_HOOK_SECRET}'}\n");
+  ASSERT_FALSE(wrong);
+  EXPECT_THAT(wrong.error().text(), HasSubstr("millrace.yaml:3"));
+  EXPECT_THAT(wrong.error().text(), HasSubstr("http:// only"));
+  EXPECT_THAT(wrong.error().text(), testing::Not(HasSubstr("s3cret")));
+}
+
 TEST_F(ConfigTest, ListeningBeyondThisMachineNeedsAToken) {
   Config config;
   EXPECT_TRUE(check_config(config));
