@@ -1,7 +1,7 @@
 #include "warehouse/duck.h"
 
+#include <algorithm>
 #include <cassert>
-#include <cstring>
 
 #include "base/text.h"
 
@@ -279,7 +279,7 @@ TableAppender& TableAppender::blob(std::string_view value) {
     auto& cell = static_cast<duckdb_string_t*>(column.data)[row_];
     cell = {};
     cell.value.inlined.length = static_cast<std::uint32_t>(value.size());
-    std::memcpy(cell.value.inlined.inlined, value.data(), value.size());
+    std::ranges::copy(value, cell.value.inlined.inlined);
   } else {
     duckdb_vector_assign_string_element_len(column.vector, row_, value.data(), value.size());
   }
