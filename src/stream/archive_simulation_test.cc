@@ -38,11 +38,11 @@ int run_seeds(std::uint64_t seeds, const ArchiveSimulationOptions& options, bool
 }
 
 TEST(ArchiveSimulation, NoEndOfAnyKindLosesOrDoublesARecord) {
-  EXPECT_EQ(run_seeds(seed_count(300), {}, true), 0);
+  EXPECT_EQ(run_seeds(seed_count(150), {}, true), 0);
 }
 
 TEST(ArchiveSimulation, NorWithoutOtherFailures) {
-  EXPECT_EQ(run_seeds(seed_count(200), {.lives = 6, .inject_failures = false}, true), 0);
+  EXPECT_EQ(run_seeds(seed_count(100), {.lives = 6, .inject_failures = false}, true), 0);
 }
 
 TEST(ArchiveSimulation, MutantThatSkipsTheTransactionIsFound) {
