@@ -24,6 +24,10 @@ describe('a server with a token', { skip: noBrowser }, () => {
       body: JSON.stringify([{ id: 'i1', name: 'Plain Rake', category: 'Garden' }]),
     });
     assert.equal(put.status, 200);
+    await eventually(async () => {
+      const catalogue = await server.fetch('/v1/items?n=10', { headers: withToken });
+      assert.equal((await catalogue.json()).items.length, 1);
+    });
     const view = { type: 'track', event: 'Product Viewed', anonymousId: 'a', properties: { product_id: 'i1' } };
     assert.equal((await server.post('/v1/batch', { batch: [view] }, withToken)).status, 200);
   });
