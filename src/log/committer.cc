@@ -2,10 +2,14 @@
 
 #include <algorithm>
 
+#include "base/callback_batch.h"
 #include "base/metrics.h"
 
 namespace millrace::log {
 namespace {
+
+/// Those who wait for answers are woken after so many: not for each one, and not only after the last of many.
+constexpr std::size_t kAnswersPerWakeMax = 64;
 
 struct CommitMetrics {
   prometheus::Counter& bytes = metrics::counter("millrace_log_appended_bytes_total", "Bytes made durable.");
@@ -107,7 +111,11 @@ void Committer::commit_group(Group group) {
   const std::vector<Offset> firsts = partition.publish();
   shared_.announcer.announce();
   if (partition.wants_upkeep()) shared_.wake_upkeep();
-  for (std::size_t i = 0; i < group.size(); ++i) answer(group[i], firsts[i]);
+  for (std::size_t begin = 0; begin < group.size(); begin += kAnswersPerWakeMax) {
+    const CallbackBatch batch;
+    const std::size_t end = std::min(group.size(), begin + kAnswersPerWakeMax);
+    for (std::size_t i = begin; i < end; ++i) answer(group[i], firsts[i]);
+  }
 }
 
 Status Committer::write_and_sync(Group group) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/callback_batch.h"
 #include "net/io_thread.h"
 
 namespace millrace {
@@ -121,7 +122,14 @@ void Mailbox::push(Delivery delivery) {
     return;
   }
   queue_.push_back(std::move(delivery));
-  if (queue_.size() == 1) owner_->wake();
+  if (queue_.size() > 1) return;
+  lock.unlock();
+  CallbackBatch::run_at_end([self = shared_from_this()] { self->wake_owner(); });
+}
+
+void Mailbox::wake_owner() {
+  const std::lock_guard lock(mutex_);
+  if (owner_ && !queue_.empty()) owner_->wake();
 }
 
 std::vector<Mailbox::Delivery> Mailbox::take_all() {

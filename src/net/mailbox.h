@@ -72,7 +72,8 @@ class Mailbox : public ResponseSink, public std::enable_shared_from_this<Mailbox
   void send(std::uint64_t ticket, HttpResponse response) override;
   std::shared_ptr<ResponseStream> start_stream(std::uint64_t ticket, HttpResponse head) override;
 
-  /// Queue, and wake the io thread unless it has been woken for what is queued already.
+  /// Queue, and wake the io thread, at the end of a CallbackBatch, unless it has been woken for what is
+  /// queued already.
   void push(Delivery delivery);
 
   std::vector<Delivery> take_all();
@@ -81,6 +82,8 @@ class Mailbox : public ResponseSink, public std::enable_shared_from_this<Mailbox
   void close();
 
  private:
+  void wake_owner();
+
   std::mutex mutex_;
   IoThread* owner_;  ///< null once closed
   const std::size_t stream_buffer_bytes_max_;
