@@ -51,6 +51,9 @@ class Refresher {
 /// Between two steps: under load it makes one batch of what would be many, and nobody notices a millisecond.
 constexpr DurationUs kRest = kMillisecondUs;
 
+/// After a batch of so many records there is no rest: more of them are waiting.
+constexpr std::size_t kBacklogRecords = 256;
+
 Event event_of(const Interaction& row, EventItem& item, EventOrder& order) {
   item = {.item_id = row.item_id,
           .category = row.category,
@@ -192,7 +195,7 @@ class Following final : public RecommendJob {
 
  private:
   Status find_cursors(const SnapshotOffsets& offsets);
-  Result<bool> follow(const TopicPartition& partition, Offset& cursor);
+  Result<std::size_t> follow(const TopicPartition& partition, Offset& cursor);
   void take_in(const FeedBatch& batch, Offset from);
   void take_in_item(const Record& record);
   void take_in_user(const Record& record);
@@ -246,14 +249,14 @@ Status Following::find_cursors(const SnapshotOffsets& offsets) {
 }
 
 Result<StepResult> Following::step() {
-  StepResult result;
+  StepResult result{.rest = kRest};
   for (auto& [partition, cursor] : cursors_) {
-    MILLRACE_ASSIGN(const bool more, follow(partition, cursor));
-    result.more |= more;
+    MILLRACE_ASSIGN(const std::size_t records, follow(partition, cursor));
+    if (records > 0) result.more = true;
+    if (records >= kBacklogRecords) result.rest = 0;
   }
   const std::lock_guard lock(reached_mutex_);
   reached_ = cursors_;
-  result.rest = kRest;
   return result;
 }
 
@@ -265,8 +268,8 @@ bool Following::caught_up() const {
   });
 }
 
-/// Take in the next batch of one partition; return whether there was one.
-Result<bool> Following::follow(const TopicPartition& partition, Offset& cursor) {
+/// Take in the next batch of one partition; return how many records it had.
+Result<std::size_t> Following::follow(const TopicPartition& partition, Offset& cursor) {
   auto batch = feed_.read(partition, cursor);
   if (!batch && batch.error().code == Code::kOutOfRange) {
     MILLRACE_ASSIGN(const PartitionStats stats, log_.stats(partition));
@@ -274,13 +277,13 @@ Result<bool> Following::follow(const TopicPartition& partition, Offset& cursor) 
                 {field("topic", partition.topic), field("partition", partition.partition.value()),
                  field("offset", stats.start.value())});
     cursor = stats.start;
-    return true;
+    return kBacklogRecords;
   }
   if (!batch) return fail(std::move(batch).error());
-  if ((*batch)->next <= cursor) return false;
+  if ((*batch)->next <= cursor) return 0;
   take_in(**batch, cursor);
   cursor = (*batch)->next;
-  return true;
+  return std::max<std::size_t>((*batch)->records.records.size(), 1);
 }
 
 void Following::take_in(const FeedBatch& batch, Offset from) {

@@ -187,7 +187,7 @@ Result<StepResult> Archiver::step() {
   }
   MILLRACE_TRY(commit_group(/*now=*/!more));
   publish_metrics();
-  return StepResult{.more = more, .rest = options_.rest};
+  return StepResult{.more = more, .rest = more ? 0 : options_.rest};
 }
 
 /// Do one thing for a partition; return whether there may be more. The order is part of what makes the files

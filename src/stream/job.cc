@@ -74,9 +74,12 @@ void JobRunner::run(Running& running, const std::stop_token& stop) {
     const auto result = running.job->step();
     if (!take(running, result ? Status{} : fail(result.error()), back_off, stop)) continue;
     back_off.reset();
-    if (result->more) continue;
-    if (draining) running.done = true;
-    if (running.sleep(stop, draining ? options_.idle_wait : result->rest) || draining) continue;
+    if (draining) {
+      running.done = !result->more;
+      if (running.done) running.sleep(stop, options_.idle_wait);
+      continue;
+    }
+    if (running.sleep(stop, result->rest) || result->more) continue;
     seen = log_.wait_for_append(seen, options_.idle_wait);
   }
 }

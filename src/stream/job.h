@@ -16,7 +16,7 @@ namespace millrace {
 /// What a job says after each step.
 struct StepResult {
   bool more = false;    ///< there is or may be more to do at once
-  DurationUs rest = 0;  ///< wait at least so long before the next step, to do more at a time
+  DurationUs rest = 0;  ///< wait so long before the next step, also when there is more, to do more at a time
 };
 
 /// A consumer of the log with its own cursors and its own thread. All calls come from that thread.

@@ -155,8 +155,8 @@ Result<StepResult> Loader::step() {
   const auto taken = warehouse_.env().steady_now() - begun;
   rows_total_.Increment(static_cast<double>(load.rows));
   transaction_seconds_.Observe(static_cast<double>(taken) / kSecondUs);
-  return StepResult{.more = load.full,
-                    .rest = std::max<DurationUs>(0, options_.transaction_interval - taken)};
+  const auto rest = load.full ? 0 : std::max<DurationUs>(0, options_.transaction_interval - taken);
+  return StepResult{.more = load.full, .rest = rest};
 }
 
 /// Write records of all partitions in turn until the transaction is full or nothing is left, and commit it.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
+#include <thread>
 
 #include "base/text.h"
 
@@ -141,6 +143,24 @@ Status Connection::execute(const std::string& sql) {
   if (duckdb_query(connection_.get(), sql.c_str(), &result) != DuckDBSuccess) {
     return fail(result_error(result));
   }
+  duckdb_destroy_result(&result);
+  return {};
+}
+
+Status Connection::execute_patiently(const std::string& sql) {
+  constexpr std::chrono::microseconds kPause(500);
+  MILLRACE_ASSIGN(const auto statement, prepare(sql));
+  Owned<duckdb_pending_result, duckdb_destroy_pending> pending;
+  if (duckdb_pending_prepared(statement.get(), pending.out()) != DuckDBSuccess) {
+    return fail(Code::kInvalid, words(duckdb_pending_error(pending.get())));
+  }
+  for (;;) {
+    const auto state = duckdb_pending_execute_task(pending.get());
+    if (duckdb_pending_execution_is_finished(state)) break;
+    if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE) std::this_thread::sleep_for(kPause);
+  }
+  duckdb_result result;
+  if (duckdb_execute_pending(pending.get(), &result) != DuckDBSuccess) return fail(result_error(result));
   duckdb_destroy_result(&result);
   return {};
 }

@@ -72,7 +72,7 @@ Status Warehouse::checkpoint_over(std::uint64_t log_bytes) {
   const auto bytes = std::filesystem::file_size(path_.string() + ".wal", absent);
   if (absent || bytes < log_bytes) return {};
   MILLRACE_ASSIGN(auto connection, connect());
-  return connection.execute("CHECKPOINT");
+  return connection.execute_patiently("CHECKPOINT");
 }
 
 Result<std::uint64_t> Warehouse::free_bytes() const {
