@@ -9,7 +9,7 @@ namespace millrace::log {
 namespace {
 
 /// Those who wait for answers are woken after so many: not for each one, and not only after the last of many.
-constexpr std::size_t kAnswersPerWakeMax = 64;
+constexpr std::size_t kAnswersPerWakeMax = 16;
 
 struct CommitMetrics {
   prometheus::Counter& bytes = metrics::counter("millrace_log_appended_bytes_total", "Bytes made durable.");
