@@ -2,25 +2,13 @@
 // Real input from end to end: loaded by `millrace ingest`, asked for in SQL, and held against an independent count
 // of the same files. Where a machine has no shared data these tests are skipped, with a message.
 import assert from 'node:assert/strict';
-import { createReadStream, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import readline from 'node:readline';
 import { test } from 'node:test';
-import { createGunzip } from 'node:zlib';
+import { csvRows as rows } from '../support/csv.mjs';
 import { Server, run, sharedData } from '../support/millrace.mjs';
 
 const missing = (name) => (sharedData(name) ? false : `no shared data: ${name} is not on this machine`);
-
-/** Fields of each line after the header; good for these files' simple quoting. */
-async function* rows(file) {
-  const raw = createReadStream(file);
-  const lines = readline.createInterface({ input: file.endsWith('.gz') ? raw.pipe(createGunzip()) : raw });
-  let header = true;
-  for await (const line of lines) {
-    if (header) header = false;
-    else if (line) yield [...line.matchAll(/("(?:[^"]|"")*"|[^,]*)(?:,|$)/g)].map((m) => m[1].replace(/^"|"$/g, '').replaceAll('""', '"'));
-  }
-}
 
 async function ingest(server, ...args) {
   const done = await run(['ingest', ...args, '--data', server.data, '--json'], { timeoutMs: 300_000 });
