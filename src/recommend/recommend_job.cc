@@ -192,10 +192,11 @@ class Following final : public RecommendJob {
   Result<StepResult> step() override;
   bool ready() const override { return ready_; }
   bool caught_up() const override;
+  JobPosition done() const override;
 
  private:
   Status find_cursors(const SnapshotOffsets& offsets);
-  Result<std::size_t> follow(const TopicPartition& partition, Offset& cursor);
+  Status follow(const TopicPartition& partition, Offset& cursor, StepResult& result);
   void take_in(const FeedBatch& batch, Offset from);
   void take_in_item(const Record& record);
   void take_in_user(const Record& record);
@@ -207,7 +208,7 @@ class Following final : public RecommendJob {
   const RecommendJobOptions options_;
   std::map<TopicPartition, Offset> cursors_;  ///< of the job's thread
   mutable std::mutex reached_mutex_;
-  std::map<TopicPartition, Offset> reached_;  ///< the cursors after the last step; guarded by reached_mutex_
+  JobPosition reached_;  ///< the cursors after the last step; guarded by reached_mutex_
   std::unique_ptr<Refresher> refresher_;
   std::atomic<bool> ready_ = false;
 };
@@ -251,13 +252,16 @@ Status Following::find_cursors(const SnapshotOffsets& offsets) {
 Result<StepResult> Following::step() {
   StepResult result{.rest = kRest};
   for (auto& [partition, cursor] : cursors_) {
-    MILLRACE_ASSIGN(const std::size_t records, follow(partition, cursor));
-    if (records > 0) result.more = true;
-    if (records >= kBacklogRecords) result.rest = 0;
+    MILLRACE_TRY(follow(partition, cursor, result));
   }
   const std::lock_guard lock(reached_mutex_);
   reached_ = cursors_;
   return result;
+}
+
+JobPosition Following::done() const {
+  const std::lock_guard lock(reached_mutex_);
+  return reached_;
 }
 
 bool Following::caught_up() const {
@@ -268,8 +272,8 @@ bool Following::caught_up() const {
   });
 }
 
-/// Take in the next batch of one partition; return how many records it had.
-Result<std::size_t> Following::follow(const TopicPartition& partition, Offset& cursor) {
+/// Take in the next batch of one partition, if there is one.
+Status Following::follow(const TopicPartition& partition, Offset& cursor, StepResult& result) {
   auto batch = feed_.read(partition, cursor);
   if (!batch && batch.error().code == Code::kOutOfRange) {
     MILLRACE_ASSIGN(const PartitionStats stats, log_.stats(partition));
@@ -277,13 +281,21 @@ Result<std::size_t> Following::follow(const TopicPartition& partition, Offset& c
                 {field("topic", partition.topic), field("partition", partition.partition.value()),
                  field("offset", stats.start.value())});
     cursor = stats.start;
-    return kBacklogRecords;
+    result.more = true;
+    result.rest = 0;
+    return {};
   }
   if (!batch) return fail(std::move(batch).error());
-  if ((*batch)->next <= cursor) return 0;
+  if ((*batch)->next <= cursor) return {};
   take_in(**batch, cursor);
+  for (const Record& record : (*batch)->records_from(cursor)) {
+    ++result.records;
+    result.events += record.count;
+  }
   cursor = (*batch)->next;
-  return std::max<std::size_t>((*batch)->records.records.size(), 1);
+  result.more = true;
+  if ((*batch)->records.records.size() >= kBacklogRecords) result.rest = 0;
+  return {};
 }
 
 void Following::take_in(const FeedBatch& batch, Offset from) {

@@ -1,6 +1,7 @@
 #include "stream/archive_job.h"
 
 #include <algorithm>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <vector>
@@ -30,6 +31,7 @@ using OpenHours = std::map<std::int64_t, LakePart>;  ///< by hours since 1970
 struct Sealed {
   std::vector<BuiltFile> files;  ///< twins before their data, so that whoever sees data finds its twin
   std::size_t put = 0;           ///< so many are in the store
+  std::uint64_t events = 0;      ///< in its records
   ManifestChange change;
 };
 
@@ -41,6 +43,7 @@ struct Partition {
   std::size_t used = 0;  ///< so many of the batch's records are in a stretch
   bool caught_up = false;
   std::optional<Stretch> stretch;
+  std::uint64_t events = 0;  ///< in the stretch's records
   std::optional<Sealed> sealed;
   OpenHours open_hours;         ///< whose files may still be brought together
   std::optional<Offset> group;  ///< what the log was told last
@@ -61,6 +64,7 @@ class Archiver final : public ArchiveJob {
   std::string_view name() const override { return "archive"; }
   Status start() override;
   Result<StepResult> step() override;
+  JobPosition done() const override;
 
  private:
   Status find_partitions();
@@ -77,7 +81,7 @@ class Archiver final : public ArchiveJob {
   std::optional<LakePart> due_hour(const Partition& partition) const;
   Status compact(Partition& partition, const LakePart& part);
   Status commit_group(bool now);
-  void publish_metrics();
+  void publish();
 
   Env& env_;
   EventLog& log_;
@@ -90,7 +94,11 @@ class Archiver final : public ArchiveJob {
   bool unsettled_ = false;  ///< a compaction failed half-way
   std::vector<Partition> partitions_;
   DurationUs last_group_commit_ = 0;
-  TimeUs last_file_ = 0;  ///< when the last file was made
+  TimeUs last_file_ = 0;                    ///< when the last file was made
+  std::uint64_t records_ = 0, events_ = 0;  ///< made durable and not yet told of in a StepResult
+
+  mutable std::mutex mutex_;
+  JobPosition done_;  ///< guarded by mutex_
 
   prometheus::Counter& records_total_ =
       metrics::counter("millrace_archive_records_total", "Records written to the lake");
@@ -126,6 +134,7 @@ Status Archiver::start() {
     MILLRACE_TRY(log_.commit(kGroup, partition.name(), partition.position.next));
     partition.group = partition.position.next;
   }
+  publish();
   return {};
 }
 
@@ -186,8 +195,11 @@ Result<StepResult> Archiver::step() {
     more |= busy;
   }
   MILLRACE_TRY(commit_group(/*now=*/!more));
-  publish_metrics();
-  return StepResult{.more = more, .rest = more ? 0 : options_.rest};
+  publish();
+  return StepResult{.more = more,
+                    .rest = more ? 0 : options_.rest,
+                    .records = std::exchange(records_, 0),
+                    .events = std::exchange(events_, 0)};
 }
 
 /// Do one thing for a partition; return whether there may be more. The order is part of what makes the files
@@ -210,6 +222,7 @@ Result<bool> Archiver::advance(Partition& partition) {
 /// Forget what is not in the lake yet, and read it again.
 void Archiver::rewind(Partition& partition) {
   partition.stretch.reset();
+  partition.events = 0;
   partition.batch = {};
   partition.used = 0;
   partition.cursor = partition.position.next;
@@ -223,7 +236,8 @@ Result<bool> Archiver::take_records(Partition& partition) {
     const auto& records = partition.batch.records;
     while (partition.used < records.size()) {
       MILLRACE_ASSIGN(const bool taken, partition.stretch->add(records[partition.used]));
-      if (!taken || (++partition.used, partition.stretch->full())) {
+      if (taken) partition.events += records[partition.used++].count;
+      if (!taken || partition.stretch->full()) {
         MILLRACE_TRY(seal(partition));
         MILLRACE_TRY(commit(partition));
         return true;
@@ -274,6 +288,7 @@ Status Archiver::seal(Partition& partition) {
     sealed.files.push_back(std::move(pair.data));
   }
   sealed.change.position = std::move(next);
+  sealed.events = std::exchange(partition.events, 0);
   partition.sealed = std::move(sealed);
   partition.stretch.reset();
   return {};
@@ -306,7 +321,10 @@ Status Archiver::commit(Partition& partition) {
     raw_bytes_total_.Increment(static_cast<double>(built.file.raw_bytes));
   }
   files_total_.Increment(static_cast<double>(sealed.files.size()));
-  records_total_.Increment(static_cast<double>(sealed.change.position->records - partition.position.records));
+  const std::uint64_t records = sealed.change.position->records - partition.position.records;
+  records_total_.Increment(static_cast<double>(records));
+  records_ += records;
+  events_ += sealed.events;
   partition.position = *std::move(sealed.change.position);
   partition.sealed.reset();
   last_file_ = env_.now();
@@ -358,10 +376,12 @@ Status Archiver::commit_group(bool now) {
   return {};
 }
 
-void Archiver::publish_metrics() {
+void Archiver::publish() {
+  JobPosition done;
   std::uint64_t lag = 0;
   std::uint64_t open = 0;
   for (const Partition& partition : partitions_) {
+    done[partition.name()] = partition.position.next;
     const auto stats = log_.stats(partition.name());
     if (stats) lag += stats->end.value() - partition.position.next.value();
     if (partition.stretch) open += partition.stretch->raw_bytes();
@@ -369,6 +389,13 @@ void Archiver::publish_metrics() {
   lag_.Set(static_cast<double>(lag));
   open_bytes_.Set(static_cast<double>(open));
   if (last_file_ != 0) age_.Set(static_cast<double>(env_.now() - last_file_) / kSecondUs);
+  const std::lock_guard lock(mutex_);
+  done_ = std::move(done);
+}
+
+JobPosition Archiver::done() const {
+  const std::lock_guard lock(mutex_);
+  return done_;
 }
 
 }  // namespace

@@ -8,14 +8,15 @@
 #include <pthread.h>
 
 #include "base/logging.h"
-#include "base/metrics.h"
 #include "base/thread.h"
+#include "stream/job_watch.h"
 
 namespace millrace {
 
 /// One job with its thread.
 struct JobRunner::Running {
   std::unique_ptr<Job> job;
+  JobMetrics* metrics = nullptr;  ///< the watch's
   std::atomic<bool> draining = false;
   std::atomic<bool> done = false;  ///< of a draining job: had nothing more to do
   std::mutex mutex;
@@ -56,6 +57,9 @@ JobRunner::~JobRunner() {
 void JobRunner::start(std::unique_ptr<Job> job, int niceness) {
   auto& running = *running_.emplace_back(std::make_unique<Running>());
   running.job = std::move(job);
+  if (!watch_) watch_ = std::make_unique<JobWatch>(log_, env_, options_.watch_interval);
+  running.metrics = &watch_->add(*running.job);
+  running.job->show_in(*running.metrics);
   running.thread = std::jthread([this, &running, niceness](const std::stop_token& stop) {
     if (niceness > 0) yield_to_others(niceness);
     run(running, stop);
@@ -71,9 +75,12 @@ void JobRunner::run(Running& running, const std::stop_token& stop) {
   std::uint64_t seen = 0;
   while (!stop.stop_requested()) {
     const bool draining = running.draining;  // before the step: a step after it sees all that was appended
+    const DurationUs begun = env_.steady_now();
     const auto result = running.job->step();
     if (!take(running, result ? Status{} : fail(result.error()), back_off, stop)) continue;
     back_off.reset();
+    if (result->records > 0)
+      running.metrics->count_step(result->records, result->events, env_.steady_now() - begun);
     if (draining) {
       running.done = !result->more;
       if (running.done) running.sleep(stop, options_.idle_wait);
@@ -88,9 +95,7 @@ void JobRunner::run(Running& running, const std::stop_token& stop) {
 bool JobRunner::take(Running& running, const Status& status, BackOff& back_off, const std::stop_token& stop) {
   if (status) return true;
   const auto wait = back_off.take();
-  metrics::counter("millrace_job_errors_total", "Failed steps of stream jobs",
-                   {{"job", std::string(running.job->name())}})
-      .Increment();
+  running.metrics->count_error();
   log_warning(running.job->name(), "failed; will try again",
               {field("error", status.error().text()), field("code", code_name(status.error().code)),
                field("wait_ms", wait / kMillisecondUs)});
@@ -116,6 +121,8 @@ Status JobRunner::drain(DurationUs limit) {
 
 void JobRunner::stop() {
   for (auto& running : running_) running->thread.request_stop();
+  for (auto& running : running_) running->thread.join();
+  watch_.reset();
   running_.clear();
 }
 

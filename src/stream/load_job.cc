@@ -46,6 +46,7 @@ struct Load {
   std::optional<Slice> first;  ///< what it began with
   std::size_t rows = 0;
   std::size_t records = 0;
+  std::uint64_t events = 0;
   bool full = false;
   bool log_failed = false;  ///< it ended because the log could not be read
 };
@@ -74,6 +75,8 @@ class Loader final : public LoadJob {
   Status start() override;
   Result<StepResult> step() override;
   LoadPosition position() const override;
+  JobPosition done() const override { return position().next; }
+  void show_in(JobMetrics& metrics) override { metrics_ = &metrics; }
 
  private:
   Status load_next(Load& load);
@@ -90,6 +93,7 @@ class Loader final : public LoadJob {
   void tidy(std::uint64_t log_bytes);
   Status commit_group(bool now);
   void publish();
+  void count_losses(const LoadPosition& before, const LoadPosition& now) const;
 
   EventLog& log_;
   EventFeed& feed_;
@@ -102,6 +106,9 @@ class Loader final : public LoadJob {
   std::size_t first_ = 0;                    ///< whose turn it is to be gathered first
   std::size_t rows_max_;                     ///< of the next transaction: fewer after a failure
   DurationUs last_group_commit_ = 0;
+
+  JobMetrics* metrics_ = nullptr;  ///< none when nobody watches
+  bool started_ = false;           ///< the books were read
 
   std::future<void> ahead_;  ///< one read at a time
 
@@ -133,6 +140,7 @@ Status Loader::start() {
     MILLRACE_TRY(log_.commit(kGroup, partition, stats.start));  // from now on retention waits for us
   }
   publish();
+  started_ = true;
   return {};
 }
 
@@ -155,8 +163,10 @@ Result<StepResult> Loader::step() {
   const auto taken = warehouse_.env().steady_now() - begun;
   rows_total_.Increment(static_cast<double>(load.rows));
   transaction_seconds_.Observe(static_cast<double>(taken) / kSecondUs);
-  const auto rest = load.full ? 0 : std::max<DurationUs>(0, options_.transaction_interval - taken);
-  return StepResult{.more = load.full, .rest = rest};
+  return StepResult{.more = load.full,
+                    .rest = load.full ? 0 : std::max<DurationUs>(0, options_.transaction_interval - taken),
+                    .records = load.records,
+                    .events = load.events};
 }
 
 /// Write records of all partitions in turn until the transaction is full or nothing is left, and commit it.
@@ -224,6 +234,7 @@ Slice Loader::cut(const std::shared_ptr<const FeedBatch>& batch, Offset from, Lo
       return {batch, from, record.offset};
     }
     load.rows += rows;
+    load.events += record.count;
     ++load.records;
   }
   return {batch, from, batch->next};
@@ -328,8 +339,24 @@ void Loader::publish() {
     if (const auto next = writer_->next_offset(partition)) position.next[partition] = *next;
   }
   position.books = writer_->books();
+  if (metrics_ && started_) count_losses(position_, position);
   const std::lock_guard lock(mutex_);
   position_ = std::move(position);
+}
+
+/// Show what the last transaction dropped or put aside.
+void Loader::count_losses(const LoadPosition& before, const LoadPosition& now) const {
+  BookEntry was, is;
+  for (const auto& [partition, book] : before.books) {
+    was.duplicate += book.duplicate;
+    was.quarantined += book.quarantined;
+  }
+  for (const auto& [partition, book] : now.books) {
+    is.duplicate += book.duplicate;
+    is.quarantined += book.quarantined;
+  }
+  metrics_->count_duplicates(is.duplicate - was.duplicate);
+  metrics_->count_quarantined(is.quarantined - was.quarantined);
 }
 
 LoadPosition Loader::position() const {

@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "base/logging.h"
+#include "stream/job_metrics.h"
 #include "stream/subscription_inbox.h"
 #include "stream/subscription_outlet.h"
 #include "stream/subscription_store.h"
@@ -71,8 +72,11 @@ class Engine : public SubscriptionEngine {
   DurationUs next_wait();
   void advance_all(bool appended);
   void tick();
+  void show();
+  std::uint64_t finished() const;
   void flush(bool all);
   void written(const Status& status);
+  void count_written();
   void finish();
 
   Status put_now(const std::string& name, SubscriptionSettings settings);
@@ -97,6 +101,10 @@ class Engine : public SubscriptionEngine {
   std::unique_ptr<SubscriptionWriter> writer_;
   bool writing_ = false;
   DurationUs write_again_at_ = 0;
+  DurationUs write_began_ = 0;
+  DurationUs fresh_at_ = env_.steady_now();  ///< when something was written last, or nothing was left to do
+  std::uint64_t finished_ = 0;               ///< messages of all subscriptions done with, as shown last
+  JobMetrics metrics_{"subscriptions"};
   std::set<std::string> put_;  ///< whose row must be written
   std::vector<std::string> removed_, removing_;
   std::vector<RetentionHold> holds_;
@@ -139,6 +147,7 @@ Status Engine::load(const Path& file) {
 }
 
 void Engine::start() {
+  finished_ = finished();
   thread_ = std::thread([this] { run(); });
   watcher_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
 }
@@ -201,6 +210,30 @@ void Engine::tick() {
     for (RetentionHold& hold : slot.outlet->tick()) holds_.push_back(std::move(hold));
     if (slot.outlet->messages().change() != Subscription::Change::kNone) put_.insert(name);
   }
+  show();
+}
+
+/// Show how far all subscriptions together are.
+void Engine::show() {
+  const TimeUs now = env_.now();
+  JobLag lag;
+  for (const auto& [name, slot] : outlets_) {
+    const Subscription& messages = slot.outlet->messages();
+    lag.records += messages.backlog();
+    lag.oldest = std::max(lag.oldest, now - messages.oldest_undone().value_or(now));
+  }
+  if (lag.records == 0) fresh_at_ = env_.steady_now();
+  metrics_.show(lag, env_.steady_now() - fresh_at_);
+}
+
+/// Return how many messages are done with: acknowledged, or given up.
+std::uint64_t Engine::finished() const {
+  std::uint64_t messages = 0;
+  for (const auto& [name, slot] : outlets_) {
+    const SubscriptionCounts& counts = slot.outlet->messages().counts();
+    messages += counts.acked + counts.dead;
+  }
+  return messages;
 }
 
 /// Hand what has changed to the writer, unless it is at work: then it gathers.
@@ -220,12 +253,23 @@ void Engine::flush(bool all) {
   write.answers = std::exchange(answers_, {});
   if (write.changes.empty() && write.holds.empty() && write.answers.empty()) return;
   writing_ = true;
+  write_began_ = env_.steady_now();
   writer_->begin(std::move(write));
+}
+
+void Engine::count_written() {
+  fresh_at_ = env_.steady_now();
+  const std::uint64_t finished = this->finished();
+  if (finished > finished_) {
+    metrics_.count_step(finished - finished_, finished - finished_, fresh_at_ - write_began_);
+  }
+  finished_ = finished;
 }
 
 void Engine::written(const Status& status) {
   writing_ = false;
-  if (status) return;
+  if (status) return count_written();
+  metrics_.count_error();
   write_again_at_ = env_.steady_now() + kSecondUs;
   removed_.insert(removed_.end(), removing_.begin(), removing_.end());
   for (auto& [name, slot] : outlets_) {
