@@ -8,6 +8,7 @@
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
+#include <wmmintrin.h>
 #elif defined(__aarch64__)
 #include <arm_acle.h>
 #include <asm/hwcap.h>
@@ -41,13 +42,68 @@ std::uint64_t load_u64(const std::byte* at) {
 }
 #endif
 
-// One stream of the instruction moves 8 bytes in 3 cycles, several times the rate of any disk we
-// write to, so the usual three interleaved streams would buy nothing.
 #if defined(__x86_64__)
-[[gnu::target("sse4.2")]] std::uint32_t crc32c_hardware(std::span<const std::byte> bytes, std::uint32_t crc) {
-  std::uint64_t state = ~crc;
+/// Return x^n modulo the polynomial, its bits reflected as those of the checksum are.
+constexpr std::uint32_t x_to_the(int n) {
+  std::uint32_t power = 0x80000000;
+  for (; n > 0; --n) power = (power >> 1) ^ (power & 1 ? kCastagnoliReversed : 0);
+  return power;
+}
+
+/// What moves 128 bits of the message `bits` further on: a factor for its first half, one for its second.
+struct FoldBy {
+  explicit constexpr FoldBy(int bits) : first(x_to_the(bits + 31)), second(x_to_the(bits - 33)) {}
+  std::uint32_t first;
+  std::uint32_t second;
+};
+constexpr FoldBy kFoldBy512(512);
+constexpr FoldBy kFoldBy128(128);
+
+constexpr std::size_t kLane = sizeof(__m128i);
+
+[[gnu::target("sse4.2,pclmul")]] __m128i load_lane(const std::byte* at) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+}
+
+[[gnu::target("sse4.2,pclmul")]] __m128i fold(__m128i lane, __m128i factors, __m128i onto) {
+  const __m128i first = _mm_clmulepi64_si128(lane, factors, 0x00);
+  const __m128i second = _mm_clmulepi64_si128(lane, factors, 0x11);
+  return _mm_xor_si128(_mm_xor_si128(first, second), onto);
+}
+
+/// Return the inner state after the `size` bytes at `at`, of which there must be a multiple of 64, at
+/// least 64. Four lanes of 128 bits are folded onto the next four until one set is left (Gopal et al., Fast
+/// CRC Computation for Generic Polynomials Using PCLMULQDQ, Intel 2009), three to four times as fast as one
+/// stream of the instruction.
+[[gnu::target("sse4.2,pclmul")]] std::uint64_t crc32c_folded(std::uint64_t state, const std::byte* at,
+                                                             std::size_t size) {
+  const __m128i by_512 = _mm_set_epi64x(kFoldBy512.second, kFoldBy512.first);
+  const __m128i by_128 = _mm_set_epi64x(kFoldBy128.second, kFoldBy128.first);
+  __m128i a = _mm_xor_si128(load_lane(at), _mm_cvtsi64_si128(static_cast<long long>(state)));
+  __m128i b = load_lane(at + kLane);
+  __m128i c = load_lane(at + 2 * kLane);
+  __m128i d = load_lane(at + 3 * kLane);
+  for (const std::byte* end = at + size; (at += 4 * kLane) < end;) {
+    a = fold(a, by_512, load_lane(at));
+    b = fold(b, by_512, load_lane(at + kLane));
+    c = fold(c, by_512, load_lane(at + 2 * kLane));
+    d = fold(d, by_512, load_lane(at + 3 * kLane));
+  }
+  const __m128i all = fold(fold(fold(a, by_128, b), by_128, c), by_128, d);
+  state = _mm_crc32_u64(0, static_cast<std::uint64_t>(_mm_extract_epi64(all, 0)));
+  return _mm_crc32_u64(state, static_cast<std::uint64_t>(_mm_extract_epi64(all, 1)));
+}
+
+[[gnu::target("sse4.2,pclmul")]] std::uint32_t crc32c_hardware(std::span<const std::byte> bytes,
+                                                               std::uint32_t crc) {
+  std::uint64_t state = static_cast<std::uint32_t>(~crc);
   const std::byte* at = bytes.data();
   std::size_t left = bytes.size();
+  if (const std::size_t whole = left / (4 * kLane) * (4 * kLane); whole > 0) {
+    state = crc32c_folded(state, at, whole);
+    at += whole;
+    left -= whole;
+  }
   for (; left >= 8; left -= 8, at += 8) state = _mm_crc32_u64(state, load_u64(at));
   auto tail = static_cast<std::uint32_t>(state);
   for (; left > 0; --left, ++at) tail = _mm_crc32_u8(tail, std::to_integer<std::uint8_t>(*at));
@@ -55,7 +111,7 @@ std::uint64_t load_u64(const std::byte* at) {
 }
 
 bool has_crc_instruction() {
-  return __builtin_cpu_supports("sse4.2");
+  return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
 }
 #elif defined(__aarch64__)
 [[gnu::target("+crc")]] std::uint32_t crc32c_hardware(std::span<const std::byte> bytes, std::uint32_t crc) {
