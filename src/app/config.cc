@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/yaml.h"
+#include "net/tls_client.h"
 #include "server/access.h"
 
 namespace millrace {
@@ -94,11 +95,14 @@ void read_subscriptions(const YamlMap& map, Config& config) {
       entry.map().required("url", target.url);
       entry.map().optional("secret", target.secret);
       entry.map().optional("authorization", target.authorization);
+      entry.map().optional("ca_file", target.ca_file);
     } else {
       entry.read(target.url);
     }
     if (target.url.empty()) continue;
     if (const auto url = PushUrl::parse(target.url); !url) entry.error(url.error().message);
+    if (!target.ca_file.empty())
+      if (const auto trust = TlsTrust::load(target.ca_file); !trust) entry.error(trust.error().message);
     const auto breaks_header = [](char c) { return c < ' ' || c == '\x7F'; };
     if (std::ranges::any_of(target.authorization, breaks_header))
       entry.error("authorization must be one line, as a header can carry it");

@@ -230,12 +230,23 @@ void Pool::cancel_all() {
   work_.reset();
 }
 
+/// "example.com:443" → "example.com", "[::1]:443" → "::1".
+std::string host_of(std::string_view address) {
+  if (address.starts_with('[')) return std::string(address.substr(1, address.find(']') - 1));
+  return std::string(address.substr(0, address.rfind(':')));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<AsyncHttpClient>> AsyncHttpClient::open(AsyncHttpClientOptions options) {
   MILLRACE_ASSIGN(const auto address, resolve_address(options.address));
-  ConnectionSettings settings{address, options.address, options.connect_timeout, options.response_bytes_max};
-  auto pool = std::make_unique<Pool>(std::move(options), std::move(settings));
+  const ConnectionSettings settings{.address = address,
+                                    .as_written = options.address,
+                                    .tls = options.tls,
+                                    .host = host_of(options.address),
+                                    .connect_timeout = options.connect_timeout,
+                                    .response_bytes_max = options.response_bytes_max};
+  auto pool = std::make_unique<Pool>(std::move(options), settings);
   MILLRACE_TRY(pool->start());
   return pool;
 }

@@ -12,6 +12,8 @@
 
 namespace millrace {
 
+class TlsTrust;
+
 /// A request to send. The client adds Host and Content-Length.
 struct ClientRequest {
   std::string method = "GET";
@@ -24,6 +26,7 @@ struct ClientRequest {
 struct AsyncHttpClientOptions {
   /// "HOST:PORT", or "unix:/path/to/socket".
   std::string address = "127.0.0.1:8080";
+  std::shared_ptr<TlsTrust> tls;                ///< speak TLS to a server that it trusts; none: plain HTTP
   std::size_t connections = 16;                 ///< kept alive; requests take them in turn
   std::size_t queue_requests_max = 10'000;      ///< sent or waiting for a connection
   DurationUs request_timeout = 30 * kSecondUs;  ///< from `send` to the last byte of the answer
@@ -38,8 +41,8 @@ struct AsyncHttpClientOptions {
 class AsyncHttpClient {
  public:
   /// Gets the answer, whatever its status; runs on the client's thread and must not block.
-  /// Errors: kNotFound (nothing listens there), kDeadline, kIo, kCorrupt, kOutOfRange; kCancelled when the
-  /// client is destroyed first.
+  /// Errors: kNotFound (nothing listens there), kDenied (its certificate is not trusted), kDeadline, kIo,
+  /// kCorrupt, kOutOfRange; kCancelled when the client is destroyed first.
   using Done = std::function<void(Result<HttpResponse>)>;
 
   /// Calls every outstanding `Done` with kCancelled.

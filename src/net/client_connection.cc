@@ -15,6 +15,7 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 constexpr std::size_t kBufferBytes = 4 * 1024;
+constexpr std::size_t kBufferBytesForTls = 16 * 1024;  // about one record of TLS
 
 }  // namespace
 
@@ -29,14 +30,15 @@ ClientConnection::ClientConnection(Executor executor, const ConnectionSettings& 
 void ClientConnection::open() {
   phase_ = Phase::kConnecting;
   ++generation_;
-  unread_ = 0;
+  unparsed_.clear();
   outbox_.clear();
+  tls_.reset();
   write_blocked_ = false;
   connect_deadline_ = Clock::now() + std::chrono::microseconds(settings_.connect_timeout);
   auto fd = start_connect(settings_.address, settings_.as_written);
   if (!fd) {
     auto failed = std::move(fd).error();
-    asio::post(socket_.get_executor(), [this, failed] { on_connected(fail(failed)); });
+    asio::post(socket_.get_executor(), [this, failed] { on_opened(fail(failed)); });
     return;
   }
   socket_.assign(asio::generic::stream_protocol(settings_.address.family(), 0), fd->release());
@@ -48,11 +50,24 @@ void ClientConnection::open() {
 
 void ClientConnection::on_connected(Status outcome) {
   if (phase_ != Phase::kConnecting) return;
-  if (outcome) {
-    phase_ = Phase::kIdle;
-    start_read();
-  } else {
-    phase_ = Phase::kClosed;
+  if (outcome && settings_.tls) outcome = begin_tls();
+  if (!outcome) return on_opened(std::move(outcome));
+  start_read();
+  if (!tls_) on_opened({});
+}
+
+Status ClientConnection::begin_tls() {
+  MILLRACE_ASSIGN(tls_, TlsClientSession::begin(settings_.tls, settings_.host));
+  outbox_.bytes().append(tls_->take_output());
+  flush();
+  return {};
+}
+
+/// The connection can be used, or cannot be.
+void ClientConnection::on_opened(Status outcome) {
+  if (phase_ != Phase::kConnecting) return;
+  phase_ = outcome ? Phase::kIdle : Phase::kClosed;
+  if (!outcome) {
     ++generation_;
     error_code ignored;
     socket_.close(ignored);
@@ -64,7 +79,13 @@ void ClientConnection::send(ClientJob job) {
   phase_ = Phase::kBusy;
   const auto& r = job.request;
   parser_.reset(r.method == "HEAD");
-  append_request(outbox_.bytes(), r.method, r.target, host_, r.content_type, r.headers, r.body);
+  std::string plain;
+  std::string& into = tls_ ? plain : outbox_.bytes();
+  append_request(into, r.method, r.target, host_, r.content_type, r.headers, r.body);
+  if (tls_) {
+    tls_->send(plain);
+    outbox_.bytes().append(tls_->take_output());
+  }
   job_ = std::move(job);
   flush();
 }
@@ -88,35 +109,51 @@ void ClientConnection::flush() {
 }
 
 void ClientConnection::start_read() {
-  if (buffer_.empty()) buffer_.resize(kBufferBytes);
-  if (unread_ == buffer_.size()) buffer_.resize(2 * buffer_.size());
-  socket_.async_read_some(asio::buffer(buffer_.data() + unread_, buffer_.size() - unread_),
+  if (buffer_.empty()) buffer_.resize(tls_ ? kBufferBytesForTls : kBufferBytes);
+  socket_.async_read_some(asio::buffer(buffer_),
                           [this, generation = generation_](const error_code& error, std::size_t bytes) {
                             if (generation == generation_) on_read(error, bytes);
                           });
 }
 
 void ClientConnection::on_read(const error_code& error, std::size_t bytes) {
-  if (error) {
-    if (phase_ == Phase::kBusy && error == asio::error::eof && parser_.feed_end()) return finish();
-    return close({Code::kIo, "the server closed the connection: " + error.message(), {}});
-  }
-  unread_ += bytes;
-  parse();
+  if (error) return on_end(error);
+  const std::string_view read(buffer_.data(), bytes);
+  return tls_ ? on_tls(read) : parse(read);
 }
 
-void ClientConnection::parse() {
+void ClientConnection::on_end(const error_code& error) {
+  // A body without a length ends with the connection; with TLS only when the server itself has said so.
+  const bool complete = error == asio::error::eof && (!tls_ || tls_->closed_in_good_order());
+  if (phase_ == Phase::kBusy && complete && parser_.feed_end()) return finish();
+  close({Code::kIo, "the server closed the connection: " + error.message(), {}});
+}
+
+void ClientConnection::on_tls(std::string_view bytes) {
+  const Status taken = tls_->receive(bytes);
+  outbox_.bytes().append(tls_->take_output());
+  flush();
+  if (!taken) return close(Error{taken.error()}.with_context(settings_.as_written));
+  const std::string plain = tls_->take_plain();
+  if (phase_ == Phase::kConnecting && tls_->established()) {
+    start_read();
+    return on_opened({});
+  }
+  plain.empty() ? start_read() : parse(plain);
+}
+
+void ClientConnection::parse(std::string_view bytes) {
   if (phase_ != Phase::kBusy) return close({Code::kCorrupt, "the server sent what was not asked for", {}});
-  const auto used = parser_.feed({buffer_.data(), unread_});
+  if (!unparsed_.empty()) bytes = unparsed_.append(bytes);
+  const auto used = parser_.feed(bytes);
   if (!used) return close(used.error());
-  std::copy(buffer_.data() + *used, buffer_.data() + unread_, buffer_.data());
-  unread_ -= *used;
+  unparsed_ = std::string(bytes.substr(*used));
   if (parser_.done()) return finish();
   start_read();
 }
 
 void ClientConnection::finish() {
-  const bool keep = parser_.keep_alive() && outbox_.empty() && unread_ == 0;
+  const bool keep = parser_.keep_alive() && outbox_.empty() && unparsed_.empty();
   auto job = *std::exchange(job_, std::nullopt);
   auto answer = parser_.take();
   phase_ = Phase::kIdle;
@@ -131,7 +168,7 @@ void ClientConnection::check_deadline(Clock::time_point now) {
   if (phase_ == Phase::kBusy && job_->deadline <= now)
     close({Code::kDeadline, settings_.as_written + " did not answer in time", {}});
   else if (phase_ == Phase::kConnecting && connect_deadline_ <= now)
-    on_connected(fail(Code::kDeadline, "cannot connect to " + settings_.as_written + " in time"));
+    on_opened(fail(Code::kDeadline, "cannot connect to " + settings_.as_written + " in time"));
 }
 
 void ClientConnection::close(const Error& why) {

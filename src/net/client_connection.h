@@ -13,6 +13,7 @@
 #include "net/async_http_client.h"
 #include "net/response_parser.h"
 #include "net/socket.h"
+#include "net/tls_client.h"
 
 namespace millrace {
 
@@ -26,6 +27,8 @@ struct ClientJob {
 struct ConnectionSettings {
   SocketAddress address;
   std::string as_written;
+  std::shared_ptr<TlsTrust> tls;  ///< or none
+  std::string host;               ///< whom the certificate must name
   DurationUs connect_timeout = 0;
   std::size_t response_bytes_max = 0;
 };
@@ -66,10 +69,14 @@ class ClientConnection {
   using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol, Executor>;
 
   void on_connected(Status outcome);
+  void on_opened(Status outcome);
+  Status begin_tls();
   void flush();
   void start_read();
   void on_read(const boost::system::error_code& error, std::size_t bytes);
-  void parse();
+  void on_end(const boost::system::error_code& error);
+  void on_tls(std::string_view bytes);
+  void parse(std::string_view bytes);
   void finish();
 
   const ConnectionSettings& settings_;
@@ -80,11 +87,12 @@ class ClientConnection {
   std::uint64_t generation_ = 0;  ///< of the socket: callbacks of an earlier one are ignored
   std::optional<ClientJob> job_;  ///< in kBusy
   Clock::time_point connect_deadline_;
+  std::unique_ptr<TlsClientSession> tls_;  ///< of this opening, when it speaks TLS
   ResponseParser parser_;
   Outbox outbox_;
   bool write_blocked_ = false;
-  std::vector<char> buffer_;
-  std::size_t unread_ = 0;  ///< bytes at the start of buffer_ that the parser did not take yet
+  std::vector<char> buffer_;  ///< what the wire brings is read into it
+  std::string unparsed_;      ///< bytes that the parser did not take yet, decrypted
 };
 
 }  // namespace millrace

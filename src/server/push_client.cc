@@ -14,6 +14,7 @@
 
 #include "base/text.h"
 #include "net/async_http_client.h"
+#include "net/tls_client.h"
 
 namespace millrace {
 namespace {
@@ -22,6 +23,7 @@ constexpr DurationUs kConnectTimeout = 5 * kSecondUs;
 constexpr DurationUs kOpenAgain = 10 * kSecondUs;
 constexpr std::size_t kAnswerBytesMax = 64 << 10;  // nobody reads it
 constexpr std::string_view kHttp = "http://";
+constexpr std::string_view kHttps = "https://";
 
 /// The answers that Pub/Sub takes for an acknowledgement.
 bool acknowledges(int status) {
@@ -42,7 +44,8 @@ PushOutcome outcome_of(const Result<HttpResponse>& answer) {
   if (answer)
     return {Kind::kRefused, fmt::format("the endpoint answered {}", answer->status), retry_after_of(*answer)};
   const Code code = answer.error().code;
-  const bool never_left = code == Code::kNotFound || code == Code::kCancelled || code == Code::kOverloaded;
+  const bool never_left = code == Code::kNotFound || code == Code::kDenied || code == Code::kCancelled ||
+                          code == Code::kOverloaded;
   return {never_left ? Kind::kUnreachable : Kind::kRefused, answer.error().text()};
 }
 
@@ -118,18 +121,15 @@ class HttpPushSender : public PushSender {
 }  // namespace
 
 Result<PushUrl> PushUrl::parse(std::string_view url) {
-  if (url.starts_with("https://"))
-    return fail(Code::kInvalid,
-                "pushes go over http:// only for now; let a proxy beside Millrace (nginx, stunnel) "
-                "take them and speak TLS to the outside");
   const auto bad = [&] {
     return fail(Code::kInvalid,
-                "a push target is http://HOST:PORT/PATH, not '" + std::string(url.substr(0, 200)) + "'");
+                "a push target is http(s)://HOST:PORT/PATH, not '" + std::string(url.substr(0, 200)) + "'");
   };
-  if (!url.starts_with(kHttp)) return bad();
-  url.remove_prefix(kHttp.size());
+  const bool tls = url.starts_with(kHttps);
+  if (!tls && !url.starts_with(kHttp)) return bad();
+  url.remove_prefix(tls ? kHttps.size() : kHttp.size());
   const std::size_t slash = std::min(url.find('/'), url.size());
-  PushUrl parsed{std::string(url.substr(0, slash)), std::string(url.substr(slash))};
+  PushUrl parsed{std::string(url.substr(0, slash)), std::string(url.substr(slash)), tls};
   if (parsed.path.empty()) parsed.path = "/";
   const auto is_plain = [](char c) { return c > ' ' && c < '\x7F' && c != '#'; };
   // With "..", what lies below a path could lie above it after all.
@@ -141,12 +141,12 @@ Result<PushUrl> PushUrl::parse(std::string_view url) {
                          [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   const std::size_t host_end = parsed.address.starts_with('[') ? parsed.address.find(']') : 0;
   if (parsed.address.find(':', host_end == std::string::npos ? 0 : host_end) == std::string::npos)
-    parsed.address += ":80";
+    parsed.address += tls ? ":443" : ":80";
   return parsed;
 }
 
 bool PushUrl::is_below(const PushUrl& other) const {
-  if (address != other.address || !path.starts_with(other.path)) return false;
+  if (address != other.address || tls != other.tls || !path.starts_with(other.path)) return false;
   return path.size() == other.path.size() || other.path.ends_with('/') || path[other.path.size()] == '/' ||
          path[other.path.size()] == '?';
 }
@@ -186,6 +186,9 @@ Result<std::unique_ptr<PushSender>> HttpPushTargets::open(std::string_view url, 
   MILLRACE_ASSIGN(PushUrl parsed, PushUrl::parse(url));
   AsyncHttpClientOptions options;
   options.address = parsed.address;
+  if (parsed.tls) {
+    MILLRACE_ASSIGN(options.tls, TlsTrust::load(target.ca_file));
+  }
   options.connections = at_once_max;
   options.queue_requests_max = 2 * at_once_max;
   options.request_timeout = timeout;

@@ -12,17 +12,19 @@ namespace millrace {
 
 /// A place that pushes may go to; `subscriptions.push_targets` of the configuration.
 struct PushTarget {
-  std::string url;            ///< http://HOST:PORT/PATH: it and what lies below it
+  std::string url;            ///< http(s)://HOST:PORT/PATH: it and what lies below it
   std::string secret;         ///< pushes are signed with it, unless ""; never printed
   std::string authorization;  ///< sent as that header, unless ""; never printed
+  std::string ca_file;        ///< with https: trust the authorities in this PEM file, not those of the system
 };
 
 /// A URL that can be pushed to, taken apart.
 struct PushUrl {
   std::string address;  ///< "HOST:PORT"
   std::string path;     ///< from the "/" on
+  bool tls = false;     ///< https
 
-  /// Errors: kInvalid, saying what to do; https:// among them.
+  /// Errors: kInvalid, saying what to do.
   static Result<PushUrl> parse(std::string_view url);
 
   /// Return whether it is at `other` or below it.

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "net/http_testing.h"
+#include "net/tls_testing.h"
 
 namespace millrace {
 namespace {
@@ -43,10 +44,18 @@ TEST(PushUrlTest, TakesHttpApart) {
     EXPECT_FALSE(PushUrl::parse(url)) << url;
 }
 
-TEST(PushUrlTest, SaysThatHttpsIsNotSpoken) {
-  const auto parsed = PushUrl::parse("https://a/");
-  ASSERT_FALSE(parsed);
-  EXPECT_THAT(parsed.error().message, testing::HasSubstr("http:// only for now"));
+TEST(PushUrlTest, TellsHttpsFromHttp) {
+  const auto parsed = PushUrl::parse("https://a/x");
+  ASSERT_TRUE(parsed) << parsed.error().text();
+  EXPECT_TRUE(parsed->tls);
+  EXPECT_EQ(parsed->address, "a:443");
+  EXPECT_FALSE(PushUrl::parse("http://a/x")->tls);
+}
+
+TEST(PushTargetsTest, AnAllowedHttpsUrlAllowsNoHttp) {
+  const HttpPushTargets targets({{"https://a:1/"}}, Env::system());
+  EXPECT_TRUE(targets.check("https://a:1/x"));
+  EXPECT_FALSE(targets.check("http://a:1/x"));
 }
 
 TEST(PushTargetsTest, AllowsWhatIsConfiguredAndBelow) {
@@ -100,6 +109,22 @@ TEST(PushSenderTest, TellsHowItEnded) {
   EXPECT_EQ(send(**sender, "a").retry_after, 7 * kSecondUs);
   status = 0;
   EXPECT_EQ(send(**sender, "a").kind, Kind::kRefused) << "the time is up";
+}
+
+TEST(PushSenderTest, PushesOverTls) {
+  const TlsTestServer server({});
+  const std::string url = "https://" + server.address() + "/";
+  HttpPushTargets trusting({{.url = url, .secret = "", .authorization = "", .ca_file = server.ca_file()}},
+                           Env::system());
+  auto sender = trusting.open(url, kSecondUs, 1);
+  ASSERT_TRUE(sender) << sender.error().text();
+  EXPECT_EQ(send_when_open(**sender, "a").kind, Kind::kAcknowledged);
+  HttpPushTargets others({{url}}, Env::system());
+  sender = others.open(url, kSecondUs, 1);
+  ASSERT_TRUE(sender) << sender.error().text();
+  const PushOutcome outcome = send_when_open(**sender, "a");
+  EXPECT_EQ(outcome.kind, Kind::kUnreachable) << "a server that nobody vouches for gets no message";
+  EXPECT_EQ(server.requests(), 1);
 }
 
 TEST(PushSenderTest, NobodyThereIsUnreachable) {
