@@ -42,6 +42,12 @@ struct TopicPartition {
   auto operator<=>(const TopicPartition&) const = default;
 };
 
+/// Write the id people know a record by, in log lines and addresses: "events:0:1234".
+inline std::string record_id(const TopicPartition& partition, Offset offset) {
+  return partition.topic + ':' + std::to_string(partition.partition.value()) + ':' +
+         std::to_string(offset.value());
+}
+
 }  // namespace millrace
 
 template <class Tag, class Rep>
