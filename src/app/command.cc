@@ -33,7 +33,8 @@ Result<std::unique_ptr<HttpClient>> connect(const std::string& socket, const std
   return HttpClient::connect(std::move(options));
 }
 
-/// Connect to the server that DATA/server.json speaks of, if it still runs.
+}  // namespace
+
 Result<std::unique_ptr<HttpClient>> connect_running(const Path& data) {
   MILLRACE_ASSIGN(const std::string text, read_file(Env::system(), data / "server.json", 1 << 16));
   const nlohmann::json file = nlohmann::json::parse(text, nullptr, false);
@@ -43,8 +44,6 @@ Result<std::unique_ptr<HttpClient>> connect_running(const Path& data) {
   MILLRACE_TRY(check_answer(health));
   return client;
 }
-
-}  // namespace
 
 void add_data_options(CLI::App& command, CommonOptions& common) {
   command.add_option("--data", common.data, "data directory (./millrace-data)");
@@ -76,6 +75,12 @@ bool StopSignals::wait(DurationUs limit) {
   std::signal(SIGTERM, SIG_DFL);
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   return true;
+}
+
+void StopSignals::release() {
+  for (const int signal : {SIGINT, SIGTERM, SIGPIPE}) std::signal(signal, SIG_DFL);
+  const sigset_t set = stop_set();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
 ServerConnection::ServerConnection() = default;

@@ -40,7 +40,14 @@ class StopSignals {
   /// Wait for one, `limit` at most; return whether one came. A second one, after the first was taken, ends
   /// the process at once.
   static bool wait(DurationUs limit);
+
+  /// Let the signals end the process at once, as those of programs without a server do; for commands that
+  /// have nothing to put in order.
+  static void release();
 };
+
+/// Connect to the server that DATA/server.json speaks of. Errors: when none runs.
+Result<std::unique_ptr<HttpClient>> connect_running(const Path& data);
 
 /// A connection to the server of a data directory. When none runs, the same server is started inside this
 /// process, on its Unix socket, and stopped, with everything loaded, when the connection is destroyed.
@@ -79,6 +86,7 @@ void add_ingest_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_simulate_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_recommend_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_sql_command(CLI::App& app, CommonOptions& common, int& exit_code);
+void add_logs_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_topic_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_subscription_command(CLI::App& app, CommonOptions& common, int& exit_code);
 

@@ -117,6 +117,7 @@ void read_logging(const YamlMap& map, Config& config) {
                        {"info", LogLevel::kInfo},
                        {"warning", LogLevel::kWarning},
                        {"error", LogLevel::kError}});
+  map.optional_bytes("keep", config.log_keep_bytes, 1 << 20, 16ull << 30);
 }
 
 }  // namespace

@@ -50,6 +50,7 @@ struct Config {
 
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;
+  std::uint64_t log_keep_bytes = 64 << 20;  ///< logging.keep: of lines in DATA/logs
 };
 
 /// Read `file` over the defaults. Errors: kNotFound; kInvalid, all mistakes at once, each with file and line.

@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
   millrace::add_simulate_command(app, common, exit_code);
   millrace::add_recommend_command(app, common, exit_code);
   millrace::add_sql_command(app, common, exit_code);
+  millrace::add_logs_command(app, common, exit_code);
   millrace::add_topic_command(app, common, exit_code);
   millrace::add_subscription_command(app, common, exit_code);
   try {

@@ -17,6 +17,7 @@
 #include "server/collect_routes.h"
 #include "server/dashboard_routes.h"
 #include "server/ingest_routes.h"
+#include "server/log_routes.h"
 #include "server/ops_routes.h"
 #include "server/query_routes.h"
 #include "server/recommend_routes.h"
@@ -148,7 +149,23 @@ Status Platform::open_data() {
   MILLRACE_ASSIGN(log_, SegmentLog::open(env_, config_.data / "log"));
   made_ = missing;
   MILLRACE_TRY(check_data_version(env_, config_.data));
+  keep_logs();
   return make_topics();
+}
+
+/// From here on keep what is logged in DATA/logs too, without the secrets we know.
+void Platform::keep_logs() {
+  std::vector<std::string> secrets = {config_.token, admin_token_};
+  for (const PushTarget& target : config_.push_targets) {
+    secrets.push_back(target.secret);
+    secrets.push_back(target.authorization);
+  }
+  set_log_secrets(std::move(secrets));
+  log_files_ = std::make_shared<LogFiles>(env_, config_.data / "logs",
+                                          LogFilesOptions{.bytes_max = config_.log_keep_bytes});
+  set_log_sink(
+      std::make_shared<const LogSink>([files = log_files_](std::string_view line) { files->add(line); }));
+  sink_guard_ = std::make_unique<SinkGuard>();
 }
 
 Status Platform::make_topics() {
@@ -215,6 +232,7 @@ Status Platform::open_server(Listen listen) {
   ingest_workers_ = std::make_unique<WorkerPool>("ingest", kIngestWorkers, kIngestQueueMax);
   dashboard_ = std::make_unique<Dashboard>(
       Dashboard::Sources{env_, *warehouse_, serving_, [this] { return books(); }, std::string(kVersion)});
+  log_streams_ = std::make_unique<LogStreams>(env_, *log_files_);
   router_ = std::make_unique<Router>(
       AccessPolicy({config_.token, admin_token_, config_.write_keys, config_.hosts}));
   add_collect_routes(*router_, *collector_, env_);
@@ -225,6 +243,7 @@ Status Platform::open_server(Listen listen) {
   add_subscription_routes(*router_, *subscriptions_);
   add_ingest_routes(*router_, *ingest_, *ingest_workers_);
   add_dashboard_routes(*router_, *dashboard_, *workers_);
+  add_log_routes(*router_, env_, *log_files_, *log_streams_, *workers_);
   add_ops_routes(*router_, [this] { return ready(); });
 
   HttpServerOptions options;
@@ -301,6 +320,7 @@ void Platform::stop(DurationUs grace) {
   catalogue_->stop();
   ingest_workers_.reset();
   workers_.reset();
+  log_streams_.reset();
   dashboard_.reset();  // routes and workers speak to it until here
   if (Status drained = answers_->stop(kSecondUs); !drained) log_warning("recommend", drained.error().message);
   if (Status drained = jobs_->drain(grace); !drained)
@@ -310,6 +330,10 @@ void Platform::stop(DurationUs grace) {
 
 Platform::~Platform() {
   if (server_) stop(0);
+}
+
+Platform::SinkGuard::~SinkGuard() {
+  set_log_sink(nullptr);
 }
 
 }  // namespace millrace

@@ -7,6 +7,7 @@
 
 #include "app/config.h"
 #include "base/env.h"
+#include "base/log_files.h"
 #include "base/result.h"
 #include "lake/manifest.h"
 #include "lake/object_store.h"
@@ -17,6 +18,7 @@
 #include "recommend/recommender.h"
 #include "server/collector.h"
 #include "server/dashboard.h"
+#include "server/log_streams.h"
 #include "server/push_client.h"
 #include "server/router.h"
 #include "server/serving_stats.h"
@@ -41,6 +43,7 @@ namespace millrace {
 ///     DATA/subscriptions.sqlite  subscriptions, and how far they are
 ///     DATA/lake/                 all events as files, for other programs to read
 ///     DATA/manifest.sqlite       which files of the lake count
+///     DATA/logs/                 what the process has to say
 ///
 /// Threads: one at a time.
 class Platform {
@@ -84,6 +87,7 @@ class Platform {
   Status open_data();
   Status open_stores();
   Status make_topics();
+  void keep_logs();
   Status open_lake();
   void start_jobs();
   Status open_server(Listen listen);
@@ -97,6 +101,11 @@ class Platform {
   ServingStats serving_;
 
   // In the order in which they depend on one another.
+  std::shared_ptr<LogFiles> log_files_;  ///< the log's sink holds it too
+  struct SinkGuard {
+    ~SinkGuard();
+  };
+  std::unique_ptr<SinkGuard> sink_guard_;  ///< takes the sink away, after all that log are gone
   std::unique_ptr<EventLog> log_;
   std::unique_ptr<Warehouse> warehouse_;
   std::unique_ptr<QueryService> queries_;    ///< people's SQL, two at once
@@ -116,6 +125,7 @@ class Platform {
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> ingest_workers_;
   std::unique_ptr<Dashboard> dashboard_;
+  std::unique_ptr<LogStreams> log_streams_;
   std::unique_ptr<Router> router_;
   std::unique_ptr<HttpServer> server_;
   std::vector<Path> made_;  ///< the data directory and its parents, as far as they were not there before

@@ -22,6 +22,8 @@ int run_up(const CommonOptions& common, const std::string& listen) {
   if (!platform) return report_failure(platform.error());
   if (Status ready = (*platform)->wait_ready(kMinuteUs); !ready) log_warning("app", ready.error().message);
   const std::string url = (*platform)->url();
+  log_info("app", "started",
+           {field("version", kVersion), field("url", url), field("data", config->data.string())});
   fmt::print(
       "Millrace {}\n  data          {}\n  dashboard     {}/\n  example shop  {}/shop\nlistening on {}\n",
       kVersion, config->data.string(), url, url, url);

@@ -59,19 +59,13 @@ LogFiles::LogFiles(Env& env, Path dir, const LogFilesOptions& options)
       options_(options),
       file_bytes_(std::max<std::uint64_t>(1, std::min(options.file_bytes, options.bytes_max / 4))),
       dropped_total_(metrics::counter("millrace_log_lines_dropped_total",
-                                      "Log lines that are in no file because the disk took no more")) {}
-
-Result<std::unique_ptr<LogFiles>> LogFiles::open(Env& env, Path dir, const LogFilesOptions& options) {
-  std::unique_ptr<LogFiles> files(new LogFiles(env, std::move(dir), options));
-  MILLRACE_TRY(env.make_dirs(files->dir_));
-  MILLRACE_TRY(files->open_newest());
-  files->thread_ = std::thread([self = files.get()] { self->run(); });
-  pthread_setname_np(files->thread_.native_handle(), "logging");
-  return files;
+                                      "Log lines that are in no file because the disk took no more")) {
+  (void)open_newest();  // else the first line tries again
+  thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), "logging");
 }
 
 LogFiles::~LogFiles() {
-  if (!thread_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -81,15 +75,18 @@ LogFiles::~LogFiles() {
 }
 
 Status LogFiles::open_newest() {
+  MILLRACE_TRY(env_.make_dirs(dir_));
   files_ = list_log_files(env_, dir_);
   if (files_.empty()) return open_file(1);
   MILLRACE_TRY(open_file(files_.rbegin()->first));
-  if (end_.byte == 0) return {};
+  const LogPosition at = end();
+  if (at.byte == 0) return {};
   std::byte last{};
-  MILLRACE_TRY(file_->read_at(end_.byte - 1, {&last, 1}));
+  MILLRACE_TRY(file_->read_at(at.byte - 1, {&last, 1}));
   if (last == std::byte('\n')) return {};
   // A crash tore the line. Whatever it was, the next one begins anew.
-  MILLRACE_TRY(file_->write_at(end_.byte, bytes_of("\n")));
+  MILLRACE_TRY(file_->write_at(at.byte, bytes_of("\n")));
+  const std::lock_guard lock(mutex_);
   ++end_.byte;
   return {};
 }
@@ -124,6 +121,7 @@ Status LogFiles::write(const std::vector<std::string>& lines) {
     text += line;
     text += '\n';
   }
+  if (!file_) MILLRACE_TRY(open_newest());
   MILLRACE_TRY(make_room(text.size()));
   const LogPosition at = end();
   if (Status written = file_->write_at(at.byte, bytes_of(text)); !written) {

@@ -47,9 +47,9 @@ std::map<std::uint64_t, Path> list_log_files(Env& env, const Path& dir);
 /// Threads: any method from any thread.
 class LogFiles {
  public:
-  /// Go on in the newest file of `dir`, which is made when absent; a line that a crash tore is ended.
-  /// Errors: those of the disk. `env` must outlive it.
-  static Result<std::unique_ptr<LogFiles>> open(Env& env, Path dir, const LogFilesOptions& options = {});
+  /// Go on in the newest file of `dir`, which is made when absent; a line that a crash tore is ended. What
+  /// the disk refuses is tried again while there is anything to write. `env` must outlive it.
+  LogFiles(Env& env, Path dir, const LogFilesOptions& options = {});
 
   /// Writes what waits, if the disk takes it.
   ~LogFiles();
@@ -70,8 +70,6 @@ class LogFiles {
   const Path& dir() const { return dir_; }
 
  private:
-  LogFiles(Env& env, Path dir, const LogFilesOptions& options);
-
   Status open_newest();
   Status open_file(std::uint64_t number);
   Status make_room(std::uint64_t bytes);
@@ -86,7 +84,7 @@ class LogFiles {
   prometheus::Counter& dropped_total_;
 
   // Of the writing thread.
-  std::unique_ptr<File> file_;
+  std::unique_ptr<File> file_;  ///< none while the disk refuses
   std::map<std::uint64_t, Path> files_;
 
   mutable std::mutex mutex_;  ///< guards all below

@@ -18,9 +18,7 @@ std::string line_of(int number, std::string_view component = "load", std::string
 }
 
 std::unique_ptr<LogFiles> opened(Env& env, const LogFilesOptions& options = {}) {
-  auto files = LogFiles::open(env, kDir, options);
-  EXPECT_TRUE(files) << files.error().text();
-  return *std::move(files);
+  return std::make_unique<LogFiles>(env, kDir, options);
 }
 
 std::vector<std::string> all_lines(Env& env) {
@@ -108,6 +106,18 @@ TEST(LogFiles, ADiskThatStaysFullDoesNotHoldUpTheEnd) {
   files->add(line_of(1));
   files.reset();
   EXPECT_TRUE(all_lines(env).empty());
+}
+
+TEST(LogFiles, BeginOnceTheDiskTakesThem) {
+  FaultEnv env;
+  env.set_read_only(true);
+  const auto files = opened(env, {.retry_interval = kMillisecondUs});
+  files->add(line_of(1));
+  EXPECT_FALSE(files->flush());
+  env.set_read_only(false);
+  while (!files->flush()) {
+  }
+  EXPECT_EQ(all_lines(env), std::vector<std::string>{line_of(1)});
 }
 
 TEST(LogFiles, AWriteThatFailedHalfwayLeavesNoHalfLine) {

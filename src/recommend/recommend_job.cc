@@ -312,7 +312,8 @@ void Following::take_in_item(const Record& record) {
   const auto change = parse_item_record(record.value);
   if (!change) {
     log_warning("recommend", "a change of an item was left out",
-                {field("offset", record.offset.value()), field("error", change.error().text())});
+                {field("record", record_id({std::string(kItemsTopic), PartitionId(0)}, record.offset)),
+                 field("error", change.error().text())});
   } else if (change->put) {
     recommender_.put_item(change->facts, record.time);
   } else {
@@ -324,7 +325,8 @@ void Following::take_in_user(const Record& record) {
   const auto change = parse_user_record(record.value);
   if (!change) {
     log_warning("recommend", "a change of a user was left out",
-                {field("offset", record.offset.value()), field("error", change.error().text())});
+                {field("record", record_id({std::string(kUsersTopic), PartitionId(0)}, record.offset)),
+                 field("error", change.error().text())});
   } else if (change->put) {
     recommender_.put_user(change->facts);
   } else {

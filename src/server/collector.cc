@@ -3,10 +3,46 @@
 #include <mutex>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
+#include "base/logging.h"
 #include "event/quarantine.h"
 #include "log/topics.h"
 
 namespace millrace {
+
+namespace {
+
+/// Return the id a producer gave a message that was refused, if it can be read, so that the log's lines can
+/// be found by it.
+std::string message_id_in(std::string_view raw) {
+  const auto message = nlohmann::json::parse(raw, nullptr, false);
+  if (!message.is_object()) return "";
+  for (const char* name : {"messageId", "message_id", "id"}) {
+    const auto found = message.find(name);
+    if (found != message.end() && found->is_string()) return found->get<std::string>();
+  }
+  return "";
+}
+
+/// A refused record that the log is to speak of.
+struct RefusedNote {
+  std::uint64_t index;  ///< within its append
+  std::uint64_t left_out;
+  std::string message_id;
+  std::string source;
+  Error reason;
+
+  void log(Offset first) const {
+    const TopicPartition quarantine{std::string(kQuarantineTopic), PartitionId(0)};
+    log_warning("collect", "refused an event; it is in quarantine",
+                {field("record", record_id(quarantine, first + index)), field("message_id", message_id),
+                 field("source", source), field("code", code_name(reason.code)),
+                 field("error", reason.text()), field("not_shown_before", left_out)});
+  }
+};
+
+}  // namespace
 
 /// What is left to do of one request. Shared by the callbacks of its appends.
 struct Collector::Request {
@@ -40,9 +76,10 @@ void Collector::finish_one(Request& request) {
 }
 
 void Collector::append(const TopicPartition& to, std::vector<NewRecord> records,
-                       const std::shared_ptr<Request>& request) {
+                       const std::shared_ptr<Request>& request, std::function<void(Offset)> then) {
   request->appends_left.fetch_add(1, std::memory_order_relaxed);
-  log_.append(to, std::move(records), [this, request](const Result<Offset>& offset) {
+  log_.append(to, std::move(records), [this, request, then = std::move(then)](const Result<Offset>& offset) {
+    if (offset && then) then(*offset);
     if (!offset) {
       const std::lock_guard lock(request->mutex);
       if (!request->error) request->error = offset.error();
@@ -79,11 +116,18 @@ void Collector::collect(CodecId codec, std::string_view body, const BodyFacts& f
     std::vector<std::string> headers;
     headers.reserve(split->refused.size());
     std::vector<NewRecord> refused;
+    std::vector<RefusedNote> notes;
     for (const RefusedRecord& record : split->refused) {
+      if (const auto left_out = refused_lines_.take(env_.steady_now()))
+        notes.push_back({refused.size(), *left_out, message_id_in(record.value), std::string(facts.source),
+                         record.reason});
       headers.push_back(quarantine_header("collect", record.codec, record.reason, facts));
       refused.push_back({{}, headers.back(), record.value, facts.received_time, 1});
     }
-    append({std::string(kQuarantineTopic), PartitionId(0)}, std::move(refused), request);
+    append({std::string(kQuarantineTopic), PartitionId(0)}, std::move(refused), request,
+           [notes = std::move(notes)](Offset first) {
+             for (const RefusedNote& note : notes) note.log(first);
+           });
   }
   finish_one(*request);
 }

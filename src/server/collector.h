@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/env.h"
+#include "base/logging.h"
 #include "base/metrics.h"
 #include "event/codec.h"
 #include "log/event_log.h"
@@ -40,7 +41,7 @@ class Collector {
   struct Request;
 
   void append(const TopicPartition& to, std::vector<NewRecord> records,
-              const std::shared_ptr<Request>& request);
+              const std::shared_ptr<Request>& request, std::function<void(Offset)> then = {});
   void finish_one(Request& request);
 
   EventLog& log_;
@@ -48,6 +49,7 @@ class Collector {
   const BodyLimits limits_;
   const std::uint32_t partitions_;
   std::atomic<std::uint64_t> spread_{0};
+  LogLimiter refused_lines_{20, 2};
   prometheus::Counter& accepted_;
   prometheus::Counter& quarantined_;
   prometheus::Counter& turned_away_;

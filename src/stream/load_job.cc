@@ -109,6 +109,7 @@ class Loader final : public LoadJob {
 
   JobMetrics* metrics_ = nullptr;  ///< none when nobody watches
   bool started_ = false;           ///< the books were read
+  LogLimiter aside_lines_{100, 10};
 
   std::future<void> ahead_;  ///< one read at a time
 
@@ -195,9 +196,8 @@ Status Loader::load_some(const TopicPartition& partition, Offset& cursor, Load& 
   auto batch = feed_.read(partition, cursor);
   if (!batch) {
     load.log_failed = true;
-    return fail(std::move(batch).error().with_context(
-        fmt::format("the warehouse wants to go on at {}/{}:{}", partition.topic, partition.partition.value(),
-                    cursor.value())));
+    return fail(std::move(batch).error().with_context("the warehouse wants to go on at " +
+                                                      record_id(partition, cursor)));
   }
   if ((*batch)->next <= cursor) {
     if (partition.topic == kEventsTopic) writer_->set_waiting(partition, false);
@@ -281,9 +281,10 @@ Status Loader::write_record(const TopicPartition& partition, const Record& recor
 
 Status Loader::quarantine(const TopicPartition& partition, const Record& record, std::string_view stage,
                           const Error& reason) {
-  log_warning("load", "put a record aside",
-              {field("topic", partition.topic), field("partition", partition.partition.value()),
-               field("offset", record.offset.value()), field("stage", stage), field("error", reason.text())});
+  if (const auto left_out = aside_lines_.take(warehouse_.env().steady_now()))
+    log_warning("load", "put a record aside; it is in the table quarantine",
+                {field("record", record_id(partition, record.offset)), field("stage", stage),
+                 field("error", reason.text()), field("not_shown_before", *left_out)});
   return writer_->add_quarantine({partition, record.offset, record.time},
                                  QuarantineRecord::of_unfit(record, stage, reason).row());
 }

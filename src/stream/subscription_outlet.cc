@@ -241,11 +241,24 @@ void SubscriptionOutlet::pushed(const AckId& id, const PushOutcome& outcome) {
     return;
   }
   window_->failed(now, jitter(), outcome.retry_after);
+  note_failed_push(id, outcome);
   if (outcome.kind == PushOutcome::Kind::kUnreachable) {
     messages_.give_back(id);
   } else {
     messages_.nack(id, now);
   }
+}
+
+std::string SubscriptionOutlet::record_of(const AckId& id) const {
+  return record_id({messages_.settings().topic, id.place.partition}, id.place.offset);
+}
+
+void SubscriptionOutlet::note_failed_push(const AckId& id, const PushOutcome& outcome) {
+  const auto left_out = push_lines_.take(world_.env.steady_now());
+  if (!left_out) return;
+  log_warning("subscription", "a push failed; will try again",
+              {field("subscription", messages_.name()), field("record", record_of(id)),
+               field("error", outcome.text), field("not_shown_before", *left_out)});
 }
 
 // Dead letters.
@@ -267,6 +280,12 @@ void SubscriptionOutlet::bury_doomed() {
 void SubscriptionOutlet::buried(const AckId& id, const Result<Offset>& offset) {
   if (offset) {
     messages_.bury(id);
+    if (const auto left_out = dead_lines_.take(world_.env.steady_now()))
+      log_warning(
+          "subscription", "gave a message up; it is in the dead-letter topic",
+          {field("subscription", messages_.name()), field("record", record_of(id)),
+           field("dead_letter", record_id({messages_.settings().dead_letter_topic, PartitionId(0)}, *offset)),
+           field("not_shown_before", *left_out)});
     return;
   }
   log_warning("subscription", "a dead letter could not be written; will try again",

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/logging.h"
 #include "base/metrics.h"
 #include "log/event_log.h"
 #include "stream/subscription_engine.h"
@@ -78,6 +79,8 @@ class SubscriptionOutlet {
   void bury_doomed();
   void buried(const AckId& id, const Result<Offset>& offset);
   void note(const Error& error);
+  void note_failed_push(const AckId& id, const PushOutcome& outcome);
+  std::string record_of(const AckId& id) const;
   bool must_let_go(PartitionId partition) const;
   double jitter();
 
@@ -94,6 +97,8 @@ class SubscriptionOutlet {
   std::size_t under_way_ = 0;
   std::uint64_t sender_number_ = 0;  ///< of the sender: answers to an earlier one do not count as under way
   std::string push_error_;
+  LogLimiter push_lines_{5, 0.2};
+  LogLimiter dead_lines_{20, 2};
 
   DurationUs reading_pause_until_ = 0;  ///< after the log could not be read
   std::vector<std::optional<Offset>> held_;
