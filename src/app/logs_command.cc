@@ -127,7 +127,9 @@ Status LogSource::follow(LogPosition from, const Print& print) const {
           [&](std::string_view line) {
             if (line.starts_with("id: ")) id = line.substr(4);
             if (!line.starts_with("data: ")) return true;
-            print(line.substr(6));
+            ordered_json parsed = ordered_json::parse(line.substr(6), nullptr, false);
+            parsed.erase("position");
+            print(parsed.dump());
             from = LogPosition::parse(id).value_or(from);
             return true;
           });

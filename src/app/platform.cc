@@ -16,6 +16,7 @@
 #include "server/catalogue_routes.h"
 #include "server/collect_routes.h"
 #include "server/dashboard_routes.h"
+#include "server/flow_routes.h"
 #include "server/ingest_routes.h"
 #include "server/log_routes.h"
 #include "server/ops_routes.h"
@@ -232,6 +233,8 @@ Status Platform::open_server(Listen listen) {
   ingest_workers_ = std::make_unique<WorkerPool>("ingest", kIngestWorkers, kIngestQueueMax);
   dashboard_ = std::make_unique<Dashboard>(
       Dashboard::Sources{env_, *warehouse_, serving_, [this] { return books(); }, std::string(kVersion)});
+  flow_ = std::make_unique<Flow>(
+      Flow::Sources{env_, *log_, *subscriptions_, *catalogue_, [this] { return books(); }});
   log_streams_ = std::make_unique<LogStreams>(env_, *log_files_);
   router_ = std::make_unique<Router>(
       AccessPolicy({config_.token, admin_token_, config_.write_keys, config_.hosts}));
@@ -243,6 +246,8 @@ Status Platform::open_server(Listen listen) {
   add_subscription_routes(*router_, *subscriptions_);
   add_ingest_routes(*router_, *ingest_, *ingest_workers_);
   add_dashboard_routes(*router_, *dashboard_, *workers_);
+  add_flow_routes(*router_, *flow_, {*log_, *catalogue_, [this] { return load_job_->position(); }},
+                  *workers_);
   add_log_routes(*router_, env_, *log_files_, *log_streams_, *workers_);
   add_ops_routes(*router_, [this] { return ready(); });
 
@@ -321,6 +326,7 @@ void Platform::stop(DurationUs grace) {
   ingest_workers_.reset();
   workers_.reset();
   log_streams_.reset();
+  flow_.reset();
   dashboard_.reset();  // routes and workers speak to it until here
   if (Status drained = answers_->stop(kSecondUs); !drained) log_warning("recommend", drained.error().message);
   if (Status drained = jobs_->drain(grace); !drained)

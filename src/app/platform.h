@@ -18,6 +18,7 @@
 #include "recommend/recommender.h"
 #include "server/collector.h"
 #include "server/dashboard.h"
+#include "server/flow.h"
 #include "server/log_streams.h"
 #include "server/push_client.h"
 #include "server/router.h"
@@ -125,6 +126,7 @@ class Platform {
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> ingest_workers_;
   std::unique_ptr<Dashboard> dashboard_;
+  std::unique_ptr<Flow> flow_;
   std::unique_ptr<LogStreams> log_streams_;
   std::unique_ptr<Router> router_;
   std::unique_ptr<HttpServer> server_;

@@ -53,5 +53,26 @@ TEST(Metrics, CountsFromManyThreads) {
   EXPECT_EQ(counter("test_threads_total", "from threads").Value(), 4000);
 }
 
+TEST(Metrics, AreSampledByPrefix) {
+  metrics::counter("millrace_sampled_total", "x", {{"job", "a"}}).Increment(3);
+  metrics::gauge("millrace_sampled_gauge", "x").Set(-2);
+  auto& histogram = metrics::latency_seconds("millrace_sampled_seconds", "x");
+  for (int i = 0; i < 100; ++i) histogram.Observe(i < 60 ? 0.001 : 1.0);
+  const auto samples = metrics::samples("millrace_sampled_");
+  ASSERT_EQ(samples.size(), 3u);
+  for (const auto& sample : samples) {
+    if (sample.name == "millrace_sampled_total") {
+      EXPECT_EQ(sample.value, 3);
+      EXPECT_EQ(sample.labels.at("job"), "a");
+    } else if (sample.name == "millrace_sampled_gauge") {
+      EXPECT_EQ(sample.value, -2);
+    } else {
+      EXPECT_EQ(sample.count, 100u);
+      EXPECT_NEAR(sample.p50, 0.001, 0.0003);
+      EXPECT_NEAR(sample.p99, 1.0, 0.3);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace millrace::metrics

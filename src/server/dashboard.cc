@@ -1,29 +1,14 @@
 #include "server/dashboard.h"
 
-#include <algorithm>
-#include <chrono>
-
-#include <pthread.h>
-
-#include "base/logging.h"
 #include "event/json_writer.h"
 #include "warehouse/dashboard_queries.h"
 
 namespace millrace {
 
-Dashboard::Dashboard(Sources sources) : sources_(std::move(sources)), started_(sources_.env.steady_now()) {
-  thread_ = std::thread([this] { run(); });
-  pthread_setname_np(thread_.native_handle(), "dashboard");
-}
-
-Dashboard::~Dashboard() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  thread_.join();
-}
+Dashboard::Dashboard(Sources sources)
+    : sources_(std::move(sources)),
+      started_(sources_.env.steady_now()),
+      streams_("dashboard", kInterval, [this](std::string_view window) { return snapshot(window); }) {}
 
 Dashboard::Rates Dashboard::rates(std::uint64_t events) {
   const DurationUs now = sources_.env.steady_now();
@@ -38,6 +23,23 @@ Dashboard::Rates Dashboard::rates(std::uint64_t events) {
   events_seen_ = events;
   served_seen_ = served;
   return rates_;
+}
+
+std::string books_figures(const Books& books) {
+  std::string out;
+  JsonWriter(out)
+      .begin_object()
+      .member("received", books.received())
+      .member("logged", books.events.logged)
+      .member("quarantined", books.quarantine.logged)
+      .member("applied", books.events.applied)
+      .member("duplicate", books.events.duplicate)
+      .member("quarantined_later", books.events.quarantined_later)
+      .member("pending", books.events.pending)
+      .member("quarantine_pending", books.quarantine.pending)
+      .member("balanced", books.balanced)
+      .end_object();
+  return out;
 }
 
 Result<std::string> Dashboard::head() {
@@ -56,17 +58,7 @@ Result<std::string> Dashboard::head() {
       .member("recommendations_per_s", rate.recommendations_per_s)
       .end_object()
       .key("books")
-      .begin_object()
-      .member("received", books.received())
-      .member("logged", books.events.logged)
-      .member("quarantined", books.quarantine.logged)
-      .member("applied", books.events.applied)
-      .member("duplicate", books.events.duplicate)
-      .member("quarantined_later", books.events.quarantined_later)
-      .member("pending", books.events.pending)
-      .member("quarantine_pending", books.quarantine.pending)
-      .member("balanced", books.balanced)
-      .end_object()
+      .raw(books_figures(books))
       .key("recommendations")
       .raw(sources_.serving.json())
       .end_object();
@@ -88,50 +80,7 @@ Result<std::string> Dashboard::snapshot(std::string_view window) {
 
 Status Dashboard::add_stream(std::string_view window, std::shared_ptr<ResponseStream> stream) {
   MILLRACE_TRY(dashboard_window(window));
-  {
-    const std::lock_guard lock(mutex_);
-    if (pages_.size() >= kStreamsMax) return fail(Code::kOverloaded, "too many dashboards are open");
-    pages_.push_back({std::string(window), std::move(stream)});
-  }
-  wake_.notify_all();
-  return {};
-}
-
-void Dashboard::run() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    if (pages_.empty()) {
-      wake_.wait(lock, [&] { return stopping_ || !pages_.empty(); });
-      continue;
-    }
-    lock.unlock();
-    send_to_pages();
-    lock.lock();
-    wake_.wait_for(lock, std::chrono::microseconds(kInterval), [&] { return stopping_; });
-  }
-}
-
-void Dashboard::send_to_pages() {
-  std::vector<Page> pages;
-  {
-    const std::lock_guard lock(mutex_);
-    std::erase_if(pages_, [](const Page& page) { return !page.stream->open(); });
-    pages = pages_;
-  }
-  std::map<std::string, std::string> texts;
-  for (const Page& page : pages) {
-    std::string& text = texts[page.window];
-    if (text.empty()) {
-      const Result<std::string> figures = snapshot(page.window);
-      if (!figures) {
-        log_warning("dashboard", "no snapshot", {field("error", figures.error().text())});
-        text = ": " + figures.error().message + "\n\n";
-      } else {
-        text = "event: snapshot\ndata: " + *figures + "\n\n";
-      }
-    }
-    page.stream->write(text);
-  }
+  return streams_.add(window, std::move(stream));
 }
 
 }  // namespace millrace

@@ -1,22 +1,25 @@
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <thread>
-#include <vector>
+#include <utility>
 
 #include "base/env.h"
-#include "net/responder.h"
 #include "server/serving_stats.h"
+#include "server/snapshot_streams.h"
 #include "stream/books.h"
 #include "warehouse/warehouse.h"
 
 namespace millrace {
+
+/// Return the books as pages show them:
+/// {"received","logged","quarantined","applied","duplicate","quarantined_later",
+/// "pending","quarantine_pending","balanced"}.
+std::string books_figures(const Books& books);
 
 /// Draws up what the dashboard shows and sends it to open pages once a second. Does nothing while no page is
 /// open. Threads: any method from any thread; `snapshot` may take tens of milliseconds.
@@ -32,30 +35,22 @@ class Dashboard {
 
   /// Snapshots are drawn up at most this often for each window, however many pages are open.
   static constexpr DurationUs kInterval = kSecondUs;
-  static constexpr std::size_t kStreamsMax = 256;
 
   explicit Dashboard(Sources sources);
-  ~Dashboard();
 
   /// Return the figures of `window` (1h, 24h, 7d, 30d, all) as JSON. Errors: kInvalid for another window.
   Result<std::string> snapshot(std::string_view window);
 
   /// Send a server-sent event `snapshot` to the stream every second, until its client goes.
-  /// Errors: kInvalid for an unknown window; kOverloaded when kStreamsMax are open.
+  /// Errors: kInvalid for an unknown window; those of SnapshotStreams.
   Status add_stream(std::string_view window, std::shared_ptr<ResponseStream> stream);
 
  private:
-  struct Page {
-    std::string window;
-    std::shared_ptr<ResponseStream> stream;
-  };
   struct Rates {
     double events_per_s = 0;
     double recommendations_per_s = 0;
   };
 
-  void run();
-  void send_to_pages();
   Rates rates(std::uint64_t received);
   Result<std::string> head();
 
@@ -69,11 +64,7 @@ class Dashboard {
   std::uint64_t served_seen_ = 0;
   Rates rates_;
 
-  std::mutex mutex_;  ///< guards all below
-  std::condition_variable wake_;
-  std::vector<Page> pages_;
-  bool stopping_ = false;
-  std::thread thread_;
+  SnapshotStreams streams_;  ///< last: its thread uses the others
 };
 
 }  // namespace millrace

@@ -42,8 +42,7 @@ std::string page_json(const LogPage& page, LogPosition end) {
   std::string out = R"({"lines":[)";
   for (const LogLine& line : page.lines) {
     if (out.back() == '}') out += ',';
-    out += fmt::format(R"({{"position":"{}",)", line.at.text());
-    out.append(line.json, 1);  // a line is an object: it goes on with its own members
+    out += with_position(line);
   }
   const std::string cursor = page.next ? '"' + page.next->text() + '"' : "null";
   return out + fmt::format(R"(],"cursor":{},"end":"{}"}})", cursor, end.text());

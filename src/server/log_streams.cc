@@ -16,6 +16,11 @@ constexpr std::size_t kUnsentBytesMax = 128 << 10;  ///< who has so much before 
 
 }  // namespace
 
+std::string with_position(const LogLine& line) {
+  std::string out = R"({"position":")" + line.at.text() + R"(",)";
+  return out.append(line.json, 1);  // a line is an object: it goes on with its own members
+}
+
 LogStreams::LogStreams(Env& env, const LogFiles& files) : env_(env), files_(files) {
   thread_ = std::thread([this] { run(); });
   pthread_setname_np(thread_.native_handle(), "log-follow");
@@ -84,7 +89,8 @@ void LogStreams::send_to(Follower& follower, bool heartbeat) const {
   follower.next = *page->next;
   for (std::size_t i = 0; i < page->lines.size(); ++i) {
     const LogPosition next = i + 1 < page->lines.size() ? page->lines[i + 1].at : follower.next;
-    follower.stream->write("event: line\nid: " + next.text() + "\ndata: " + page->lines[i].json + "\n\n");
+    follower.stream->write("event: line\nid: " + next.text() + "\ndata: " + with_position(page->lines[i]) +
+                           "\n\n");
   }
 }
 

@@ -12,6 +12,9 @@
 
 namespace millrace {
 
+/// Return the line as one JSON object whose first member is its `position`.
+std::string with_position(const LogLine& line);
+
 /// Sends new log lines to who follows them, as server-sent events `line` whose id is the position to go on
 /// from. It reads the files like everyone, from where each follower is: so nothing is kept in memory for the
 /// slow, who are cut off instead, and nothing is missed or told twice. Threads: `add` from any thread; does
