@@ -115,7 +115,7 @@ Status Manifest::apply(const ManifestChange& change) {
 }
 
 Status Manifest::write(const ManifestChange& change) {
-  if (change.position) MILLRACE_TRY(write_position(*change.position));
+  for (const auto& position : change.positions) MILLRACE_TRY(write_position(position));
   for (const auto& file : change.add) MILLRACE_TRY(write_file(file));
   MILLRACE_TRY(for_keys("UPDATE files SET state = 'replaced' WHERE key = ?1", change.replace));
   MILLRACE_TRY(

@@ -73,7 +73,7 @@ struct ManifestChange {
   std::vector<std::string> settle;   ///< keys: kStaged files that now lie in their place
   std::vector<std::string> forget;   ///< keys: their rows go
   std::optional<LakePart> close;     ///< its small files will not be brought together any more
-  std::optional<LakePosition> position;
+  std::vector<LakePosition> positions;
 };
 
 struct ManifestOptions {

@@ -59,7 +59,7 @@ class ManifestTest : public testing::Test {
 TEST_F(ManifestTest, RemembersFilesAndPositions) {
   open();
   EXPECT_EQ(manifest_->position("archive", kHour.source).value(), std::nullopt);
-  ASSERT_TRUE(manifest_->apply({.add = {file_of(0, 9), file_of(10, 12)}, .position = position_of(13)}));
+  ASSERT_TRUE(manifest_->apply({.add = {file_of(0, 9), file_of(10, 12)}, .positions = {position_of(13)}}));
   open();
   const auto files = manifest_->files(kHour).value();
   ASSERT_EQ(files.size(), 2u);
@@ -149,7 +149,7 @@ std::string die_at_random(std::uint64_t seed, bool transactions) {
     env.die_after(random() % 120);
     for (std::uint64_t n = next; n < next + 12; ++n) {
       if (random() % 8 == 0) env.fail_sync(random() % 4);
-      const ManifestChange change{.add = {file_of(n, n)}, .position = position_of(n + 1)};
+      const ManifestChange change{.add = {file_of(n, n)}, .positions = {position_of(n + 1)}};
       Status done;
       for (int tries = 0; tries < 3 && !(done = (*manifest)->apply(change)); ++tries) {
       }

@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "base/logging.h"
 #include "lake/archive_reader.h"
+#include "lake/orphans.h"
 
 namespace millrace {
 namespace {
@@ -95,24 +95,8 @@ Status Compaction::settle() {
 }
 
 Status Compaction::remove_orphans(const std::string& zone, const std::string& dataset) {
-  MILLRACE_ASSIGN(const auto known, manifest_.keys());
-  MILLRACE_ASSIGN(const auto staged, manifest_.unsettled());
-  for (const std::string& of : {dataset, twin_dataset(dataset)}) {
-    const std::string prefix = fmt::format("{}/{}/", zone, of);
-    for (const std::string& from : {prefix, staging_key(prefix)}) {
-      MILLRACE_ASSIGN(const auto objects, store_.list(from));
-      for (const ObjectInfo& object : objects) {
-        const bool is_known = std::ranges::binary_search(known, object.key) ||
-                              std::ranges::any_of(staged, [&](const LakeFile& file) {
-                                return file.object_key() == object.key;
-                              });
-        if (is_known) continue;
-        log_info("archive", "removed a file that a crash left", {field("file", object.key)});
-        MILLRACE_TRY(store_.remove(object.key));
-      }
-    }
-  }
-  return {};
+  MILLRACE_TRY(millrace::remove_orphans(store_, manifest_, fmt::format("{}/{}/", zone, dataset)));
+  return millrace::remove_orphans(store_, manifest_, fmt::format("{}/{}/", zone, twin_dataset(dataset)));
 }
 
 }  // namespace millrace

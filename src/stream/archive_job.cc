@@ -287,7 +287,7 @@ Status Archiver::seal(Partition& partition) {
     sealed.files.push_back(std::move(pair.twin));
     sealed.files.push_back(std::move(pair.data));
   }
-  sealed.change.position = std::move(next);
+  sealed.change.positions.push_back(std::move(next));
   sealed.events = std::exchange(partition.events, 0);
   partition.sealed = std::move(sealed);
   partition.stretch.reset();
@@ -321,11 +321,12 @@ Status Archiver::commit(Partition& partition) {
     raw_bytes_total_.Increment(static_cast<double>(built.file.raw_bytes));
   }
   files_total_.Increment(static_cast<double>(sealed.files.size()));
-  const std::uint64_t records = sealed.change.position->records - partition.position.records;
+  LakePosition& position = sealed.change.positions.front();
+  const std::uint64_t records = position.records - partition.position.records;
   records_total_.Increment(static_cast<double>(records));
   records_ += records;
   events_ += sealed.events;
-  partition.position = *std::move(sealed.change.position);
+  partition.position = std::move(position);
   partition.sealed.reset();
   last_file_ = env_.now();
   return {};
