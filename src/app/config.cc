@@ -51,8 +51,11 @@ void read_lake(const YamlMap& lake, Config& config) {
   lake.optional_duration("interval", archive.interval, kSecondUs, kHourUs);
   lake.optional_bytes("file_bytes", archive.file_bytes_max, 1 << 20, 1 << 30);
   lake.optional_bytes("memory", archive.memory_bytes_max, 16 << 20);
-  lake.optional_duration("lateness", archive.lateness, 10 * kSecondUs, kDayUs);
+  lake.optional_duration("lateness", archive.lateness, kSecondUs, kDayUs);
   lake.optional("compression_level", archive.compression_level, -7, 19);
+  lake.optional("curated", config.curated);
+  lake.optional_duration("curated_interval", config.curate.interval, kSecondUs, kDayUs);
+  config.curate.lateness = archive.lateness;
 }
 
 void read_weights(const YamlMap& map, SignalWeights& weights) {

@@ -13,6 +13,7 @@
 #include "recommend/settings.h"
 #include "server/push_client.h"
 #include "stream/archive_job.h"
+#include "stream/curate_job.h"
 
 namespace millrace {
 
@@ -40,6 +41,8 @@ struct Config {
 
   bool archive = true;  ///< lake.archive: write all events to DATA/lake
   ArchiveJobOptions lake;
+  bool curated = true;  ///< lake.curated: write closed hours of the tables of facts to DATA/lake
+  CurateJobOptions curate;
 
   ModelSettings model;
   RecommenderLimits recommender;

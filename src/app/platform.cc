@@ -208,7 +208,8 @@ Status Platform::open_stores() {
 
 Status Platform::open_lake() {
   // A group that nobody moves would hold back retention for ever.
-  if (!config_.archive) return log_->delete_group(ArchiveJob::kGroup, kEventsTopic);
+  if (!config_.archive) MILLRACE_TRY(log_->delete_group(ArchiveJob::kGroup, kEventsTopic));
+  if (!config_.archive && !config_.curated) return {};
   MILLRACE_ASSIGN(lake_, LocalObjectStore::open(env_, config_.data / "lake"));
   MILLRACE_ASSIGN(manifest_, Manifest::open(config_.data / "manifest.sqlite"));
   return {};
@@ -225,7 +226,12 @@ void Platform::start_jobs() {
   recommend_job_ = recommend_job.get();
   jobs_->start(std::move(load_job), kLoadNiceness);
   jobs_->start(std::move(recommend_job), kRecommendNiceness);
-  if (lake_) jobs_->start(ArchiveJob::make(env_, *log_, *lake_, *manifest_, config_.lake), kArchiveNiceness);
+  if (config_.archive)
+    jobs_->start(ArchiveJob::make(env_, *log_, *lake_, *manifest_, config_.lake), kArchiveNiceness);
+  if (!config_.curated) return;
+  const Path staging = config_.data / "lake" / ".tmp" / "curate.parquet";  // goes when the store is opened
+  jobs_->start(CurateJob::make(*log_, *warehouse_, *lake_, *manifest_, staging, config_.curate),
+               kArchiveNiceness);
 }
 
 Status Platform::open_server(Listen listen) {

@@ -116,7 +116,7 @@ class Platform {
   std::unique_ptr<Recommender> recommender_;
   std::unique_ptr<RecommendationLog> answers_;
   std::unique_ptr<Ingest> ingest_;
-  std::unique_ptr<ObjectStore> lake_;  ///< none when lake.archive is off, as the next
+  std::unique_ptr<ObjectStore> lake_;  ///< none when lake.archive and lake.curated are off, as the next
   std::unique_ptr<Manifest> manifest_;
   std::unique_ptr<HttpPushTargets> push_targets_;
   std::unique_ptr<SubscriptionEngine> subscriptions_;
