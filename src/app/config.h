@@ -37,7 +37,7 @@ struct Config {
   std::optional<std::uint32_t> events_partitions;  ///< none: as many as it has, 1 when it is new
   std::uint64_t warehouse_memory_bytes = 512ull << 20;
   DurationUs load_interval = 250 * kMillisecondUs;
-  std::uint64_t duplicate_ids_max = 4'000'000;
+  std::uint64_t duplicate_ids_max = 50'000'000;
 
   bool archive = true;  ///< lake.archive: write all events to DATA/lake
   ArchiveJobOptions lake;

@@ -220,6 +220,7 @@ void Platform::start_jobs() {
   LoadJobOptions load;
   load.transaction_interval = config_.load_interval;
   load.writer.message_ids_max = config_.duplicate_ids_max;
+  load.writer.message_ids_dir = config_.data / "warehouse" / "message_ids";
   auto load_job = LoadJob::make(*log_, *feed_, *warehouse_, load);
   auto recommend_job = RecommendJob::make(*log_, *feed_, *warehouse_, *recommender_);
   load_job_ = load_job.get();

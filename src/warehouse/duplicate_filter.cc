@@ -1,6 +1,7 @@
 #include "warehouse/duplicate_filter.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace millrace {
 namespace {
@@ -31,7 +32,8 @@ Hash128 message_hash(std::string_view source, std::string_view message_id, std::
   return hash128(scratch);
 }
 
-DuplicateFilter::DuplicateFilter(std::size_t ids_max) : ids_max_(ids_max) {
+DuplicateFilter::DuplicateFilter(std::size_t ids_max, DurationUs window)
+    : ids_max_(ids_max), window_(window) {
   rebuild_table();
 }
 
@@ -40,30 +42,32 @@ std::size_t DuplicateFilter::home_of(const Hash128& id) const {
   return ((id.low >> 32) * tags_.size()) >> 32;
 }
 
-bool DuplicateFilter::is_at(std::uint32_t sequence, const Hash128& id) const {
+bool DuplicateFilter::is_at(std::uint32_t sequence, const Hash128& id, TimeUs time) const {
   const std::uint32_t place = sequence - first_;
-  return place < ids_.size() && ids_[place] == id;
+  return place < ids_.size() && ids_[place].id == id && std::abs(ids_[place].time - time) <= window_;
 }
 
-bool DuplicateFilter::contains(const Hash128& id) const {
+void DuplicateFilter::prefetch(const Hash128& id) const {
+  __builtin_prefetch(&tags_[home_of(id)]);
+}
+
+bool DuplicateFilter::knows(const Hash128& id, TimeUs time) const {
   const auto tag = tag_of(id);
   for (auto slot = home_of(id); tags_[slot] != 0; slot = next_slot(slot)) {
-    if (tags_[slot] == tag && is_at(sequences_[slot], id)) return true;
+    if (tags_[slot] == tag && is_at(sequences_[slot], id, time)) return true;
   }
   return false;
 }
 
-bool DuplicateFilter::insert(const Hash128& id, TimeUs time) {
-  if (contains(id)) return false;
+void DuplicateFilter::add(const Hash128& id, TimeUs time) {
   if (is_full(used_ + 1, tags_.size())) rebuild_table();
   place(id, first_ + static_cast<std::uint32_t>(ids_.size()));
-  ids_.push_back(id);
+  ids_.push_back({id, time});
   ++fresh_;
   note_time(time);
-  return true;
 }
 
-/// Enter an id that the table does not have.
+/// Enter an id in its own slot, beside whatever the table has of it.
 void DuplicateFilter::place(const Hash128& id, std::uint32_t sequence) {
   auto slot = home_of(id);
   while (tags_[slot] != 0) slot = next_slot(slot);
@@ -81,7 +85,7 @@ void DuplicateFilter::rebuild_table() {
   sequences_.resize(slots);
   used_ = 0;
   auto sequence = first_;
-  for (const auto& id : ids_) place(id, sequence++);
+  for (const auto& known : ids_) place(known.id, sequence++);
 }
 
 /// Count one more id at the end of the queue.
@@ -119,8 +123,17 @@ void DuplicateFilter::rollback() {
   }
 }
 
+void DuplicateFilter::clear() {
+  ids_.clear();
+  stretches_.clear();
+  std::ranges::fill(tags_, 0);
+  used_ = 0;
+  fresh_ = 0;
+  complete_since_ = kTimeMin;
+}
+
 std::size_t DuplicateFilter::memory_bytes() const {
-  return ids_.size() * sizeof(Hash128) + tags_.size() * (sizeof(std::uint8_t) + sizeof(std::uint32_t)) +
+  return ids_.size() * sizeof(KnownId) + tags_.size() * (sizeof(std::uint8_t) + sizeof(std::uint32_t)) +
          stretches_.size() * sizeof(Stretch);
 }
 

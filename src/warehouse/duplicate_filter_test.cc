@@ -76,9 +76,9 @@ TEST(DuplicateFilter, ForgetsWhatIsBeforeTheHorizonAndCallsThatNotEarly) {
   for (std::uint64_t hour = 0; hour < 100; ++hour) {
     const auto now = kNoon + static_cast<TimeUs>(hour) * kHourUs;
     add_range(filter, hour * 1000, hour * 1000 + 1000, now, now - kDayUs);
-    ASSERT_FALSE(filter.insert(id(hour * 1000), kNoon));
+    ASSERT_FALSE(filter.insert(id(hour * 1000), now));
     if (hour >= 24) {
-      ASSERT_FALSE(filter.insert(id((hour - 24) * 1000), kNoon));  // within the day
+      ASSERT_FALSE(filter.insert(id((hour - 24) * 1000), now));  // within the day
     }
   }
   EXPECT_EQ(filter.size(), 25'000u);
@@ -103,7 +103,17 @@ TEST(DuplicateFilter, AnIdCostsLittle) {
     add_range(filter, i, i + 1'000, kNoon + static_cast<TimeUs>(i) * kMillisecondUs);
     if (i >= 500'000) most = std::max(most, filter.memory_bytes() / filter.size());
   }
-  EXPECT_LE(most, 24u);
+  EXPECT_LE(most, 32u);
+}
+
+TEST(DuplicateFilter, AnIdIsNewAgainAfterTheWindowEvenWhileItIsRemembered) {
+  DuplicateFilter filter(100, kHourUs);
+  add_range(filter, 0, 1, kNoon);
+  EXPECT_FALSE(filter.insert(id(0), kNoon + kHourUs));
+  EXPECT_FALSE(filter.insert(id(0), kNoon - kHourUs));
+  EXPECT_TRUE(filter.insert(id(0), kNoon + kHourUs + 1));
+  EXPECT_FALSE(filter.insert(id(0), kNoon + 2 * kHourUs));  // of the second
+  EXPECT_FALSE(filter.insert(id(0), kNoon));                // of the first
 }
 
 // Against a plain map, with commits, rollbacks, repeats and a horizon in random order.

@@ -6,8 +6,8 @@
 
 #include "base/metrics.h"
 #include "warehouse/duck.h"
-#include "warehouse/duplicate_filter.h"
 #include "warehouse/fact_rows.h"
+#include "warehouse/message_ids.h"
 #include "warehouse/record_rows.h"
 #include "warehouse/replacements.h"
 #include "warehouse/visit_tracker.h"
@@ -35,7 +35,10 @@ class DuckFactWriter final : public FactWriter {
       : warehouse_(warehouse),
         options_(options),
         connection_(std::move(connection)),
-        duplicates_(options.message_ids_max),
+        message_ids_(warehouse.env(), options.message_ids_dir,
+                     {.window = options.duplicate_window,
+                      .ids_max = options.message_ids_max,
+                      .young_max = options.message_ids_young_max}),
         visits_(options.open_visits_max) {}
   ~DuckFactWriter() override { rollback(); }
 
@@ -80,7 +83,7 @@ class DuckFactWriter final : public FactWriter {
   Warehouse& warehouse_;
   const FactWriterOptions options_;
   duck::Connection connection_;
-  DuplicateFilter duplicates_;
+  MessageIds message_ids_;
   VisitTracker visits_;
   ChangeSet items_{ChangeSet::Table::kItems};
   ChangeSet users_{ChangeSet::Table::kUsers};
@@ -92,6 +95,10 @@ class DuckFactWriter final : public FactWriter {
   std::uint64_t forgotten_reported_ = 0;
 
   prometheus::Gauge& ids_ = metrics::gauge("millrace_duplicate_ids", "Message ids remembered");
+  prometheus::Gauge& id_bytes_ =
+      metrics::gauge("millrace_duplicate_ids_memory_bytes", "Memory of the message ids remembered, about");
+  prometheus::Gauge& id_disk_bytes_ =
+      metrics::gauge("millrace_duplicate_ids_disk_bytes", "Message ids remembered in files");
   prometheus::Gauge& window_seconds_ = metrics::gauge(
       "millrace_duplicate_window_seconds", "How long ago a message may have come to be recognised again");
   prometheus::Counter& forgotten_ =
@@ -138,23 +145,28 @@ Status DuckFactWriter::restore_progress() {
 }
 
 /// Take each partition's own last hours, in the order of loading: while catching up, one may be far behind
-/// the others.
+/// the others. What runs on disk have is not read again.
 Status DuckFactWriter::restore_duplicates() {
+  MILLRACE_ASSIGN(const auto positions, message_ids_.open(committed_.next));
   std::string recent = "false";
   MILLRACE_TRY(
       each_row(connection_, "SELECT log_topic, log_partition, max(received_time) FROM events GROUP BY ALL",
                [&](const duck::Rows& rows, std::size_t i) {
                  const auto newest = rows.int64(2, i);
-                 committed_.reach[partition_at(rows, i)].newest = newest;
-                 recent += fmt::format(" OR (log_partition = {} AND received_time > make_timestamp({}))",
-                                       rows.int32(1, i), newest - options_.duplicate_window);
+                 const auto partition = partition_at(rows, i);
+                 committed_.reach[partition].newest = newest;
+                 const auto from = positions.find(partition);
+                 recent += fmt::format(
+                     " OR (log_topic = '{}' AND log_partition = {} AND log_offset >= {} AND received_time >= "
+                     "make_timestamp({}))",
+                     partition.topic, partition.partition.value(),
+                     from == positions.end() ? 0 : from->second.value(), newest - options_.duplicate_window);
                }));
   const auto sql = "SELECT source, message_id, received_time FROM events WHERE " + recent;
   MILLRACE_TRY(each_row(connection_, sql, [&](const duck::Rows& rows, std::size_t i) {
-    duplicates_.insert(message_hash(rows.text(0, i), rows.text(1, i), scratch_), rows.int64(2, i));
-    // Committing in pieces keeps the memory of an open within the filter's bound.
-    if (i + 1 == rows.size()) duplicates_.commit(kTimeMin);
+    message_ids_.restore(message_hash(rows.text(0, i), rows.text(1, i), scratch_), rows.int64(2, i));
   }));
+  message_ids_.restored(committed_.next);
   report_duplicates();
   return {};
 }
@@ -180,6 +192,7 @@ std::optional<Offset> DuckFactWriter::next_offset(const TopicPartition& partitio
 }
 
 Status DuckFactWriter::begin() {
+  if (message_ids_.damaged()) MILLRACE_TRY(restore_duplicates());
   MILLRACE_ASSIGN(const auto free, warehouse_.free_bytes());
   if (free < kFreeBytesMin) {
     return fail(Code::kNoSpace, fmt::format("the warehouse's disk has {} MB left and needs {}: make room",
@@ -217,9 +230,9 @@ Status DuckFactWriter::add_events(const TopicPartition& partition, std::span<con
 
 /// Remember the event's id and return whether it is to be dropped.
 Result<bool> DuckFactWriter::is_duplicate(const TopicPartition& partition, const Event& event) {
-  const bool known =
-      !duplicates_.insert(message_hash(event.source, event.message_id, scratch_), event.received_time);
-  if (!event.replaces) return known;
+  const auto id = message_hash(event.source, event.message_id, scratch_);
+  if (!event.replaces) return message_ids_.is_repeat(id, event.received_time);
+  message_ids_.add(id, event.received_time);
   MILLRACE_TRY(open_.replacements.add(connection_, event.source, event.message_id,
                                       {partition, event.log_offset, event.event_index}));
   return false;
@@ -323,14 +336,16 @@ TimeUs DuckFactWriter::duplicate_horizon() const {
 void DuckFactWriter::report_duplicates() {
   TimeUs newest = kTimeMin;
   for (const auto& [partition, reach] : committed_.reach) newest = std::max(newest, reach.newest);
-  const bool complete = duplicates_.complete_since() == kTimeMin;
+  const bool complete = message_ids_.complete_since() == kTimeMin;
   const auto window =
       complete ? options_.duplicate_window
-               : std::clamp<DurationUs>(newest - duplicates_.complete_since(), 0, options_.duplicate_window);
-  ids_.Set(static_cast<double>(duplicates_.size()));
+               : std::clamp<DurationUs>(newest - message_ids_.complete_since(), 0, options_.duplicate_window);
+  ids_.Set(static_cast<double>(message_ids_.size()));
+  id_bytes_.Set(static_cast<double>(message_ids_.memory_bytes()));
+  id_disk_bytes_.Set(static_cast<double>(message_ids_.disk_bytes()));
   window_seconds_.Set(static_cast<double>(window) / kSecondUs);
-  forgotten_.Increment(static_cast<double>(duplicates_.forgotten_early() - forgotten_reported_));
-  forgotten_reported_ = duplicates_.forgotten_early();
+  forgotten_.Increment(static_cast<double>(message_ids_.forgotten_early() - forgotten_reported_));
+  forgotten_reported_ = message_ids_.forgotten_early();
 }
 
 Status DuckFactWriter::commit() {
@@ -343,7 +358,7 @@ Status DuckFactWriter::commit() {
     rollback();
     return done;
   }
-  duplicates_.commit(duplicate_horizon());
+  message_ids_.commit(duplicate_horizon(), pending_.next);
   visits_.commit();
   committed_ = pending_;
   report_duplicates();
@@ -354,7 +369,7 @@ Status DuckFactWriter::commit() {
 void DuckFactWriter::rollback() {
   open_ = {};  // before the transaction: what appenders still hold would go to the next one
   transaction_.reset();
-  duplicates_.rollback();
+  message_ids_.rollback();
   visits_.rollback();
   items_.clear();
   users_.clear();

@@ -53,8 +53,12 @@ struct RecordPlace {
 
 struct FactWriterOptions {
   DurationUs duplicate_window = kDayUs;     ///< of received time, in which a message id counts once
-  std::size_t message_ids_max = 4'000'000;  ///< kept in memory, about 24 bytes each; beyond it the oldest go
-  std::size_t open_visits_max = 200'000;    ///< visitors followed by the 30-minute rule; the stalest go first
+  std::size_t message_ids_max = 4'000'000;  ///< remembered to drop repeats; beyond it the oldest go
+  /// So many of them, or a sixtieth if that is more, stay in memory at about 32 bytes each; the others
+  /// take 2.
+  std::size_t message_ids_young_max = 1'000'000;
+  Path message_ids_dir;  ///< where the others are kept, by one writer at a time; empty: all are in memory
+  std::size_t open_visits_max = 200'000;  ///< visitors followed by the 30-minute rule; the stalest go first
 };
 
 /// Writes everything that comes from the log: rows, offsets and books in one transaction. What was added is

@@ -296,6 +296,42 @@ TEST_F(FactWriterTest, ReportsHowLongTheWindowIs) {
   EXPECT_EQ(out->books().at(events_partition()), (BookEntry{.applied = 4, .duplicate = 1}));
 }
 
+TEST_F(FactWriterTest, IdsOnDiskDropRepeatsAlsoAfterARestartAndDamage) {
+  const Path ids = dir_ / "message_ids";
+  const FactWriterOptions on_disk{
+      .message_ids_max = 6'000, .message_ids_young_max = 100, .message_ids_dir = ids};
+  auto out = writer(on_disk);
+  for (std::uint64_t i = 0; i < 350; i += 50) {
+    std::vector<Event> events;
+    for (auto j = i; j < i + 50; ++j) events.push_back(make_event(EventType::kPageView, j, kNoon));
+    ASSERT_TRUE(write(*out, events));
+  }
+  EXPECT_EQ(env_.list_dir(ids)->size(), 3u);
+  const auto applied = [&](std::uint64_t offset, std::string_view message_id) {
+    const auto before = out->books()[events_partition()].applied;
+    EXPECT_TRUE(write_to(*out, 0, offset, kNoon + kHourUs, message_id));
+    return out->books()[events_partition()].applied - before;
+  };
+  EXPECT_EQ(applied(350, "m7"), 0u);
+  restart(out);
+  out = writer(on_disk);
+  EXPECT_EQ(applied(351, "m8"), 0u);
+  EXPECT_EQ(applied(352, "m349"), 0u);
+  EXPECT_EQ(applied(353, "new"), 1u);
+
+  for (const auto& name : {"000000000001.ids", "000000000002.ids", "000000000003.ids"}) {
+    const auto file = env_.open(ids / name, OpenMode::kReadWrite);
+    ASSERT_TRUE((*file)->write_at(0, std::as_bytes(std::span("damage"))));
+  }
+  const auto failed = write_to(*out, 0, 354, kNoon + kHourUs, "m9");
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, Code::kIo);  // nobody's fault that an event should go into quarantine
+  out->rollback();
+  EXPECT_EQ(applied(354, "m9"), 0u);  // gathered anew
+  EXPECT_EQ(applied(355, "newer"), 1u);
+  EXPECT_EQ(cell("SELECT count(*) FROM events"), "352");
+}
+
 TEST_F(FactWriterTest, ARollbackLeavesNothingInTablesOrMemory) {
   auto event = make_event(EventType::kPageView, 1, kNoon);
   auto out = writer();
