@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <future>
 #include <mutex>
 #include <optional>
@@ -41,9 +42,16 @@ bool within(const Slice& slice, Offset offset) {
   return slice.from <= offset && offset < slice.to;
 }
 
+/// Offsets of one partition that failed together.
+struct Suspect {
+  TopicPartition partition;
+  Offset from;
+  Offset to;
+};
+
 /// A transaction as it grows.
 struct Load {
-  std::optional<Slice> first;  ///< what it began with
+  std::vector<Suspect> taken;  ///< what it holds, should it fail
   std::size_t rows = 0;
   std::size_t records = 0;
   std::uint64_t events = 0;
@@ -88,8 +96,10 @@ class Loader final : public LoadJob {
   Status write_record(const TopicPartition& partition, const Record& record);
   Status quarantine(const TopicPartition& partition, const Record& record, std::string_view stage,
                     const Error& reason);
-  Status quarantine_alone(const Load& load, const Error& reason);
-  Status recover(const Load& load, const Error& error);
+  Status recover(Load& load, const Error& error);
+  Result<StepResult> step_suspect();
+  Status load_suspect(const Suspect& suspect, StepResult& result);
+  Status quarantine_alone(const Suspect& suspect, const Error& reason);
   void tidy(std::uint64_t log_bytes);
   Status commit_group(bool now);
   void publish();
@@ -104,6 +114,7 @@ class Loader final : public LoadJob {
   std::map<TopicPartition, Offset> starts_;  ///< of partitions never loaded
   std::map<TopicPartition, Offset> group_;   ///< what the log was told last
   std::size_t first_ = 0;                    ///< whose turn it is to be gathered first
+  std::deque<Suspect> suspects_;             ///< of a transaction that failed: what is at fault is among them
   std::size_t rows_max_;                     ///< of the next transaction: fewer after a failure
   DurationUs last_group_commit_ = 0;
 
@@ -146,6 +157,7 @@ Status Loader::start() {
 }
 
 Result<StepResult> Loader::step() {
+  if (!suspects_.empty()) return step_suspect();
   const auto begun = warehouse_.env().steady_now();
   Load load;
   if (auto loaded = load_next(load); !loaded) {
@@ -153,8 +165,8 @@ Result<StepResult> Loader::step() {
     MILLRACE_TRY(recover(load, loaded.error()));
     return StepResult{.more = true};
   }
-  tidy(load.first ? kBusyLogBytes : kIdleLogBytes);
-  if (!load.first) {
+  tidy(load.records > 0 ? kBusyLogBytes : kIdleLogBytes);
+  if (load.taken.empty()) {
     MILLRACE_TRY(commit_group(/*now=*/true));
     return StepResult{};
   }
@@ -188,7 +200,7 @@ Status Loader::load_next(Load& load) {
       any |= cursors[at] != before;
     }
   }
-  return load.first ? writer_->commit() : Status{};
+  return load.taken.empty() ? Status{} : writer_->commit();
 }
 
 /// Write what the next batch of a partition has, as far as it fits, and move the cursor.
@@ -205,10 +217,8 @@ Status Loader::load_some(const TopicPartition& partition, Offset& cursor, Load& 
   }
   read_ahead(**batch);
   const auto slice = cut(*batch, cursor, load);
-  if (!load.first) {
-    load.first = slice;
-    MILLRACE_TRY(writer_->begin());
-  }
+  if (load.taken.empty()) MILLRACE_TRY(writer_->begin());
+  load.taken.push_back({partition, slice.from, slice.to});
   cursor = slice.to;
   return write_slice(slice);
 }
@@ -289,28 +299,67 @@ Status Loader::quarantine(const TopicPartition& partition, const Record& record,
                                  QuarantineRecord::of_unfit(record, stage, reason).row());
 }
 
-/// Decide what to do after a transaction failed. One that blames its data is tried again with half as much
-/// until the record at fault is alone; that one goes aside. Short memory is answered the same way, but
-/// nothing is ever put aside for it. Any other failure is for the runner to wait out.
-Status Loader::recover(const Load& load, const Error& error) {
-  const bool memory = error.code == Code::kOverloaded;
-  if (load.log_failed || (!memory && !blames_data(error))) return fail(error);
-  if (load.records > 1) {
-    rows_max_ = std::max<std::size_t>(1, std::min(rows_max_, load.rows) / 2);
-    return memory ? fail(error) : Status{};
+/// Decide what to do after a transaction failed. Where the data are to blame, its parts are tried one by one.
+/// Short memory is answered with fewer rows. Any other failure is for the runner to wait out.
+Status Loader::recover(Load& load, const Error& error) {
+  if (load.log_failed) return fail(error);
+  if (blames_data(error)) {
+    log_warning("load", "a transaction failed; looking for the records at fault",
+                {field("records", load.records), field("error", error.text())});
+    suspects_.assign(std::make_move_iterator(load.taken.begin()), std::make_move_iterator(load.taken.end()));
+    return {};
   }
-  return memory ? fail(error) : quarantine_alone(load, error);
+  if (error.code == Code::kOverloaded && load.records > 1) {
+    rows_max_ = std::max<std::size_t>(1, std::min(rows_max_, load.rows) / 2);
+  }
+  return fail(error);
 }
 
-Status Loader::quarantine_alone(const Load& load, const Error& reason) {
-  const auto& slice = *load.first;
-  const auto& partition = slice.batch->partition;
-  MILLRACE_TRY(writer_->begin());
-  MILLRACE_TRY(quarantine(partition, slice.batch->records_from(slice.from).front(), "load", reason));
-  writer_->set_next(partition, slice.to);
-  MILLRACE_TRY(writer_->commit());
+/// Load the first of the suspects by itself. Where the data are to blame it is cut in two, down to the one
+/// record at fault, which goes aside: k of n records take 2 k log2(n) transactions at most.
+Result<StepResult> Loader::step_suspect() {
+  const Suspect suspect = suspects_.front();
+  StepResult result{.more = true};
+  if (auto loaded = load_suspect(suspect, result); !loaded) {
+    writer_->rollback();
+    if (!blames_data(loaded.error())) return fail(loaded.error());
+    const auto offsets = suspect.to.value() - suspect.from.value();
+    if (offsets > 1) {
+      const Offset middle = suspect.from + offsets / 2;
+      suspects_.front().from = middle;
+      suspects_.push_front({suspect.partition, suspect.from, middle});
+      return StepResult{.more = true};
+    }
+    MILLRACE_TRY(quarantine_alone(suspect, loaded.error()));
+  }
+  suspects_.pop_front();
   publish();
-  return {};
+  return result;
+}
+
+Status Loader::load_suspect(const Suspect& suspect, StepResult& result) {
+  MILLRACE_TRY(writer_->begin());
+  for (Offset at = suspect.from; at < suspect.to;) {
+    MILLRACE_ASSIGN(const auto batch, feed_.read(suspect.partition, at));
+    const Slice slice{batch, at, std::min(batch->next, suspect.to)};
+    MILLRACE_TRY(write_slice(slice));
+    for (const auto& record : batch->records_from(at)) {
+      if (!within(slice, record.offset)) break;
+      ++result.records;
+      result.events += record.count;
+    }
+    at = slice.to;
+  }
+  return writer_->commit();
+}
+
+/// Put the only record of a suspect aside.
+Status Loader::quarantine_alone(const Suspect& suspect, const Error& reason) {
+  MILLRACE_ASSIGN(const auto batch, feed_.read(suspect.partition, suspect.from));
+  MILLRACE_TRY(writer_->begin());
+  MILLRACE_TRY(quarantine(suspect.partition, batch->records_from(suspect.from).front(), "load", reason));
+  writer_->set_next(suspect.partition, suspect.to);
+  return writer_->commit();
 }
 
 /// Keep DuckDB's log short. A failure costs time at the next start and nothing else.

@@ -1,6 +1,7 @@
 #include "stream/load_job.h"
 
 #include <array>
+#include <set>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -124,6 +125,56 @@ TEST_F(LoadJobTest, OnePoisonRecordDoesNotStopTheRest) {
   EXPECT_EQ(cell("SELECT count(*) FROM events"), "99");
   EXPECT_THAT(rows("SELECT log_offset, stage, code FROM quarantine"), ElementsAre("57|load|out_of_range"));
   EXPECT_EQ(books(*job), "100 99 0 1 0");
+}
+
+/// Step until nothing is left, as `run` does, and return how many steps it took.
+int steps_of(Job& job) {
+  for (int steps = 1;; ++steps) {
+    const auto step = job.step();
+    EXPECT_TRUE(step) << step.error().text();
+    if (!step || !step->more) return steps;
+  }
+}
+
+// Some fail when they are added, others only when the whole transaction is written.
+TEST_F(LoadJobTest, ManyPoisonsInSeveralPartitionsAreFoundInBoundedTimeAlsoThroughRestarts) {
+  execute("ALTER TABLE events ALTER COLUMN page_title SET NOT NULL");
+  const std::set<std::uint64_t> poisons = {0, 1, 100, 333, 334, 335, 601, 998, 999};
+  const EventItem huge{.item_id = "p1",
+                       .price = Decimal::parse("90000000000000").value(),
+                       .quantity = Decimal::parse("1000000").value()};
+  for (std::uint64_t i = 0; i < 1'000; ++i) {
+    auto event = view(i);
+    event.page_title = "t";
+    if (poisons.contains(i) && i % 2 == 0) {
+      event.type = EventType::kPurchase;
+      event.type_name = event_type_name(event.type);
+      event.items = {&huge, 1};
+    } else if (poisons.contains(i)) {
+      event.page_title = {};
+    }
+    append(event, static_cast<std::uint32_t>(i % 4));
+  }
+  for (const int steps_before_the_end : {1, 2, 3, 5, 8, 13}) {  // its state is lost so often
+    const auto job = load_job();
+    for (int i = 0; i < steps_before_the_end; ++i) ASSERT_TRUE(job->step());
+    (void)books(*job);  // balance
+  }
+  const auto job = load_job();
+  EXPECT_LE(steps_of(*job), 2 * 9 * 9 + 10);
+  EXPECT_EQ(cell("SELECT count(*) || ' ' || count(DISTINCT message_id) FROM events"), "991 991");
+  EXPECT_EQ(cell("SELECT count(*) || ' ' || count(DISTINCT (log_partition, log_offset)) || ' ' || "
+                 "min(stage) || ' ' || max(stage) FROM quarantine"),
+            "9 9 load load");
+  EXPECT_EQ(cell("SELECT string_agg(4 * log_offset + log_partition, ' ' ORDER BY 4 * log_offset + "
+                 "log_partition) FROM quarantine"),
+            "0 1 100 333 334 335 601 998 999");
+  EXPECT_EQ(books(*job), "1000 991 0 9 0");
+
+  auto after = view(1'000);  // and then it goes on in large steps
+  after.page_title = "t";
+  append(after);
+  EXPECT_LE(steps_of(*job), 2);
 }
 
 TEST_F(LoadJobTest, WaitsOutAFullDisk) {
