@@ -6,16 +6,51 @@
 #include "app/platform.h"
 #include "app/version.h"
 #include "base/logging.h"
+#include "base/service_notify.h"
 
 namespace millrace {
 namespace {
 
 constexpr DurationUs kStopGrace = 10 * kSecondUs;
+constexpr DurationUs kHealthPause = 500 * kMillisecondUs;
+constexpr DurationUs kHealthTimeout = 2 * kSecondUs;
+
+/// Asks the server in this process whether it is well, the way others would: for the watchdog.
+class HealthCheck {
+ public:
+  explicit HealthCheck(const Platform& platform) {
+    options_.address = "unix:" + platform.unix_socket();
+    options_.connect_timeout = options_.request_timeout = kHealthTimeout;
+  }
+
+  bool passes() {
+    const Status now = ask();
+    if (!now && passed_) log_error("app", "fails its own health check", {field("why", now.error().message)});
+    passed_ = now.has_value();
+    return passed_;
+  }
+
+ private:
+  Status ask() {
+    if (!client_) {
+      MILLRACE_ASSIGN(client_, HttpClient::connect(options_));
+    }
+    const auto answer = client_->get("/healthz");
+    if (answer) return check_answer(*answer);
+    client_.reset();
+    return fail(answer.error());
+  }
+
+  bool passed_ = true;
+  HttpClientOptions options_;
+  std::unique_ptr<HttpClient> client_;
+};
 
 int run_up(const CommonOptions& common, const std::string& listen) {
   Result<Config> config = config_of(common);
   if (!config) return report_failure(config.error());
   if (!listen.empty()) config->listen = listen;
+  ServiceNotify notify = ServiceNotify::take_from_environment();
   configure_logging(config->log_format, config->log_level);
   Result<std::unique_ptr<Platform>> platform =
       Platform::open(Env::system(), *config, Platform::Listen::kNetwork);
@@ -28,8 +63,13 @@ int run_up(const CommonOptions& common, const std::string& listen) {
       "Millrace {}\n  data          {}\n  dashboard     {}/\n  example shop  {}/shop\nlistening on {}\n",
       kVersion, config->data.string(), url, url, url);
   std::fflush(stdout);
-  while (!StopSignals::wait(kHourUs)) {
+  notify.ready();
+  HealthCheck health(**platform);
+  while (!StopSignals::wait(kHealthPause)) {
+    const DurationUs now = Env::system().steady_now();
+    if (notify.is_hungry(now) && health.passes()) notify.feed(now);
   }
+  notify.stopping();
   log_info("app", "stopping");
   (*platform)->stop(kStopGrace);
   return kExitDone;

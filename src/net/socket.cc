@@ -91,19 +91,6 @@ Result<std::pair<std::string, std::string>> split_host_port(std::string_view add
 
 }  // namespace
 
-UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
-  if (this != &other) {
-    reset();
-    fd_ = other.release();
-  }
-  return *this;
-}
-
-void UniqueFd::reset() {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
-}
-
 std::string SocketAddress::ip() const {
   char text[INET6_ADDRSTRLEN] = "";
   if (family() == AF_INET)

@@ -4,32 +4,14 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include <sys/socket.h>
 
 #include "base/result.h"
 #include "base/time.h"
+#include "base/unique_fd.h"
 
 namespace millrace {
-
-/// Owns a file descriptor.
-class UniqueFd {
- public:
-  UniqueFd() = default;
-  explicit UniqueFd(int fd) : fd_(fd) {}
-  UniqueFd(UniqueFd&& other) noexcept : fd_(other.release()) {}
-  UniqueFd& operator=(UniqueFd&& other) noexcept;
-  ~UniqueFd() { reset(); }
-
-  int get() const { return fd_; }
-  bool valid() const { return fd_ >= 0; }
-  int release() { return std::exchange(fd_, -1); }
-  void reset();
-
- private:
-  int fd_ = -1;
-};
 
 /// Where to listen or connect: an IP address and port, or a Unix socket's path.
 struct SocketAddress {
