@@ -180,7 +180,7 @@ def check_marks(project):
             yield f"{path}:{tidy_cpp.line_of(text, found.start())}: {found[0]}: do it, or open an issue"
 
 
-PATH_IN_TEXT = re.compile(r"(?<![\w./$-])((?:src|ui|tests|bench|docs|scripts|examples|deploy|cmake|\.ci)/[\w./{},*-]*[\w/}*])")
+PATH_IN_TEXT = re.compile(r"(?<![\w./$-])((?:src|ui|tests|bench|docs|scripts|examples|deploy|cmake|\.ci)/[\w./{},*@-]*[\w/}*])")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 GENERATED = ("bench/results", "ui/dist", "ui/node_modules", "tests/clients/node_modules")
 

@@ -171,8 +171,8 @@ class Documents(TidyCase):
 
     def test_paths_that_are_there(self):
         self.assert_clean(tidy.check_documented_paths, {
-            "README.md": "`src/base/{a,b}.h`, src/base/, tests/*.mjs, [more](docs/more.md#part), build/release/x",
-            "src/base/a.h": "", "src/base/b.h": "", "tests/x.mjs": "", "docs/more.md": "[back](../README.md)"})
+            "README.md": "`src/base/{a,b}.h`, src/base/, tests/*.mjs, [more](docs/more.md#part), build/release/x, deploy/a@.service",
+            "deploy/a@.service": "", "src/base/a.h": "", "src/base/b.h": "", "tests/x.mjs": "", "docs/more.md": "[back](../README.md)"})
 
     def test_a_path_may_be_seen_from_its_document(self):
         self.assert_clean(tidy.check_documented_paths, {"ui/README.md": "`src/lib/a.ts`", "ui/src/lib/a.ts": ""})

@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
   millrace::add_logs_command(app, common, exit_code);
   millrace::add_topic_command(app, common, exit_code);
   millrace::add_subscription_command(app, common, exit_code);
+  millrace::add_work_command(app, common, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
