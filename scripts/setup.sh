@@ -54,6 +54,7 @@ test python3 runs tidy and the summary of the tests
 test chromium shows the dashboard to its tests
 test fonts-dejavu-core letters for the browser's pictures
 test curl the calls of README.md, which the tests make
+test zstd reads the files of the lake as a stranger would
 test wrk load of the benchmarks, which the tests try for an instant
 test nginx-light their yardstick
 bench wrk load on the server
