@@ -132,8 +132,8 @@ describe('a server in trouble', options, () => {
         await panel(page, 'Quarantine').getByRole('button').first().click();
         await page.getByTestId('record').waitFor();
         await seeAll(page);
-        await assertSound(page, `${sizeName} ${scheme}`);
         await picture(page, `flow-${sizeName}-${scheme}`);
+        await assertSound(page, `${sizeName} ${scheme}`);
       });
     }
   }

@@ -16,6 +16,7 @@ const paths = {
   arrow: 'M3.5 10h13M11.5 5l5 5-5 5',
   back: 'M16.5 10h-13M8.5 5l-5 5 5 5',
   warning: 'M10 3.2 18 16.8H2ZM10 8.4v3.8M10 14.4h.01',
+  down: 'm5.5 8 4.5 4.5L14.5 8',
   plus: 'M10 4.5v11M4.5 10h11',
 } as const;
 

@@ -9,7 +9,7 @@ const snapshot = (clock_s: number, events: number): FlowSnapshot => ({
     received: events * 2,
     logged: events * 2 - 1,
     quarantined: 1,
-    applied: 0,
+    applied: events,
     duplicate: 0,
     quarantined_later: 0,
     pending: 0,

@@ -38,6 +38,8 @@ const storeNotes: Record<string, string> = {
 };
 
 const rateSeconds = 5;
+/** The archive is done with a minute of events at a time. */
+const jobRateSeconds: Record<string, number> = { archive: 90 };
 export const healthSeconds = 30;
 
 /** Draw up the picture from the snapshots kept, oldest first; none when there are none. */
@@ -47,7 +49,7 @@ export function graphOf(kept: FlowSnapshot[]): Graph | undefined {
   const then = before(kept, rateSeconds) ?? now;
   const seconds = now.clock_s - then.clock_s;
   const perSecond = (of: (one: FlowSnapshot) => number | undefined) => rateOf(of(now), of(then), seconds);
-  const jobs = now.jobs.map((figures) => jobNode(figures, kept, perSecond));
+  const jobs = now.jobs.map((figures) => jobNode(figures, kept));
   jobs.sort((a, b) => place(a) - place(b) || a.figures.name.localeCompare(b.figures.name));
   const http = perSecond((one) => one.counters['collect_events_total']);
   const httpRefused = perSecond((one) => one.counters['collect_quarantined_total']);
@@ -69,24 +71,31 @@ const place = ({ store }: JobNode) => {
   return at < 0 ? storeOrder.length : at;
 };
 
-function jobNode(
-  figures: JobFigures,
-  kept: FlowSnapshot[],
-  perSecond: (of: (one: FlowSnapshot) => number | undefined) => number,
-): JobNode {
-  const find = (one: FlowSnapshot | undefined) => one?.jobs.find(({ name }) => name === figures.name);
+function jobNode(figures: JobFigures, kept: FlowSnapshot[]): JobNode {
+  const { name } = figures;
+  const now = kept.at(-1)!;
   const then = before(kept, healthSeconds);
-  const store = storeOf[figures.name] ?? 'Warehouse';
+  const rateFrom = before(kept, jobRateSeconds[name] ?? rateSeconds) ?? now;
+  const store = storeOf[name] ?? 'Warehouse';
   return {
     figures,
     health:
-      figures.name === 'subscriptions'
+      name === 'subscriptions'
         ? allSubscriptions(kept)
-        : jobHealth(figures, find(then), kept.at(-1)!.clock_s - (then?.clock_s ?? 0)),
-    rate: perSecond((one) => find(one)?.events ?? find(one)?.records),
+        : jobHealth(figures, jobIn(then, name), now.clock_s - (then?.clock_s ?? 0)),
+    rate: rateOf(workOf(now, name), workOf(rateFrom, name), now.clock_s - rateFrom.clock_s),
     store,
     storeNote: storeNotes[store] ?? '',
   };
+}
+
+const jobIn = (one: FlowSnapshot | undefined, name: string) => one?.jobs.find((job) => job.name === name);
+
+/** Events a job is done with. The loader also takes catalogues and answers along, which are no events. */
+function workOf(one: FlowSnapshot, name: string): number | undefined {
+  const { applied, duplicate, quarantined_later } = one.books;
+  if (name === 'load') return applied + duplicate + quarantined_later;
+  return jobIn(one, name)?.events ?? jobIn(one, name)?.records;
 }
 
 /** How one subscription does, over the last half minute. */

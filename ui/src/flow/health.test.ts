@@ -56,7 +56,8 @@ test('the worst state wins', () => {
 });
 
 test('durations have one unit', () => {
-  assert.deepEqual([0.0021, 0.2, 3.14, 42, 150, 7200, 900_000].map(short), [
+  assert.deepEqual([0, 0.0021, 0.2, 3.14, 42, 150, 7200, 900_000].map(short), [
+    '0 s',
     '2.1 ms',
     '200 ms',
     '3.1 s',

@@ -43,8 +43,9 @@ export function subscriptionHealth(now: Subscription, before: Subscription | und
 export const worst = (states: State[]): State =>
   (['failing', 'stalled', 'behind'] as const).find((state) => states.includes(state)) ?? 'ok';
 
-/** 0.4 → "0.4 s", 75 → "1 min", 7200 → "2 h": one unit, for narrow places. */
+/** 0.4 → "400 ms", 75 → "1 min", 7200 → "2 h": one unit, for narrow places. */
 export function short(seconds: number): string {
+  if (seconds < 0.00005) return '0 s';
   if (seconds < 0.0095) return `${(seconds * 1000).toFixed(1)} ms`;
   if (seconds < 0.995) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;

@@ -53,7 +53,11 @@ function Job({ job }: { job: JobNode }) {
 
 function Figure({ name, value, hint, alarm = false }: { name: string; value: string; hint?: string; alarm?: boolean }) {
   return (
-    <div title={hint} data-none={value === '0' || value === '–' || undefined} data-alarm={alarm || undefined}>
+    <div
+      title={hint}
+      data-none={value === '0' || value === '0 s' || value === '–' || undefined}
+      data-alarm={alarm || undefined}
+    >
       <dt>{name}</dt>
       <dd>{value}</dd>
     </div>

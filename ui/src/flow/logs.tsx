@@ -1,5 +1,6 @@
 import { Button, NativeSelect, SegmentedControl, TextInput } from '@mantine/core';
 import { useEffect, useRef, useState } from 'react';
+import { Icon } from '../brand/icons.tsx';
 import { Card } from '../components/card.tsx';
 import { Empty } from '../components/empty.tsx';
 import { ErrorNote } from '../components/error_note.tsx';
@@ -58,6 +59,8 @@ export function Logs({ search, onRecord }: { search: string; onRecord: (record: 
           />
           <NativeSelect
             aria-label="Component"
+            rightSection={<Icon name="down" size={15} />}
+            rightSectionPointerEvents="none"
             data={[{ value: '', label: 'Every part' }, ...components]}
             value={filter.component}
             onChange={(event) => setFilter({ ...filter, component: event.currentTarget.value })}
@@ -102,7 +105,20 @@ function Lines({ lines, loaded, onRecord }: LinesProps) {
 }
 
 const head = new Set(['position', 'time', 'level', 'component', 'message']);
-const clock = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
+const timeOfDay = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
+const dayAndTime = new Intl.DateTimeFormat(undefined, {
+  day: 'numeric',
+  month: 'short',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+});
+
+/** The time alone for a line of today. */
+function when(iso: string): string {
+  const at = new Date(iso);
+  return (at.toDateString() === new Date().toDateString() ? timeOfDay : dayAndTime).format(at);
+}
 
 function Line({ line, onRecord }: { line: LogLine; onRecord: (record: string) => void }) {
   const fields = Object.entries(line).filter(
@@ -110,7 +126,7 @@ function Line({ line, onRecord }: { line: LogLine; onRecord: (record: string) =>
   );
   return (
     <li className={styles.line} data-level={line.level}>
-      <time dateTime={line.time}>{clock.format(new Date(line.time))}</time>
+      <time dateTime={line.time}>{when(line.time)}</time>
       <span className={styles.component}>{line.component}</span>
       <span className={styles.said}>
         {line.level !== 'info' && <span className={styles.level}>{line.level}</span>}
@@ -118,7 +134,7 @@ function Line({ line, onRecord }: { line: LogLine; onRecord: (record: string) =>
         {fields.map(([key, value]) => (
           <span key={key} className={styles.field}>
             {' '}
-            {key}={' '}
+            {key}=
             {typeof value === 'string' && isRecordId(value) ? (
               <button type="button" className={styles.record} onClick={() => onRecord(value)}>
                 {value}

@@ -1,19 +1,21 @@
 import type { CSSProperties } from 'react';
 import { Card } from '../components/card.tsx';
 import { DataTable } from '../components/data_table.tsx';
-import { compact, count, rate } from '../lib/format.ts';
+import { bytes, count, rate } from '../lib/format.ts';
 import type { State } from './health.ts';
 import type { Graph, JobNode } from './graph.ts';
 import type { FlowSnapshot } from './types.ts';
 import styles from './picture.module.css';
 
-const bytes = (n: number): string => `${compact(n)}B`;
-
 /** Left to right on a wide screen, top to bottom on a narrow one. */
 export function Picture({ graph, now, live }: { graph: Graph; now: FlowSnapshot; live: boolean }) {
   const rows = graph.jobs.length;
   return (
-    <Card title="The flow" note="Events a second, over the last five." table={<Rates graph={graph} />}>
+    <Card
+      title="The flow"
+      note="Events a second, over the last five; of the archive, which writes by the minute, over ninety."
+      table={<Rates graph={graph} />}
+    >
       <div className={styles.flow} data-testid="picture">
         {graph.sources.map((source, i) => (
           <Source key={source.name} source={source} row={sourceRow(i, graph.sources.length, rows)} live={live} />

@@ -27,6 +27,14 @@ export const counted = (n: number, one: string, many = `${one}s`): string => `${
 /** 1234567 → "1.2M", for axes. */
 export const compact = (n: number): string => short.format(n);
 
+/** 1234567 → "1.2 MB": powers of a thousand, as disks are sold. */
+export function bytes(n: number): string {
+  const units = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'];
+  const power = n < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(n) / 3));
+  const figure = n / 1000 ** power;
+  return `${power === 0 || figure >= 100 ? whole.format(figure) : oneDigit.format(figure)} ${units[power]}`;
+}
+
 /** Per second or per minute: two figures when small, none behind the point when large. */
 export function rate(n: number): string {
   if (n >= 100 || n === 0) return whole.format(n);
