@@ -66,16 +66,19 @@ describe('a server in trouble', options, () => {
   test('draws what runs, with a rate on every arrow', async () => {
     const page = await browser.open(`${server.url}/flow`);
     await page.getByTestId('picture').waitFor();
-    for (const job of ['load', 'archive', 'recommend', 'subscriptions'])
-      await page.getByTestId(`job-${job}`).waitFor();
+    for (const job of ['load', 'archive', 'recommend', 'subscriptions']) await page.getByTestId(`job-${job}`).waitFor();
     await eventually(async () => assert.equal(await textOf(page, 'logged'), String(sent - 1)));
     assert.equal(await textOf(page, 'quarantined'), '2');
     const batch = Array.from({ length: 200 }, pageView);
     await server.post('/v1/batch', { batch });
     await eventually(async () => assert.notEqual(await textOf(page, 'rate-http'), '0/s'));
     await eventually(async () => assert.notEqual(await textOf(page, 'rate-load'), '0/s'));
-    await panel(page, 'The flow').getByRole('button', { name: /as a table/ }).click();
-    await panel(page, 'The flow').getByRole('row', { name: /Event log, load/ }).waitFor();
+    await panel(page, 'The flow')
+      .getByRole('button', { name: /as a table/ })
+      .click();
+    await panel(page, 'The flow')
+      .getByRole('row', { name: /Event log, load/ })
+      .waitFor();
   });
 
   test('says who is in trouble', async () => {
@@ -106,7 +109,9 @@ describe('a server in trouble', options, () => {
     const log = panel(page, 'Log');
     await log.getByRole('textbox').fill('page-1');
     await log.getByRole('button', { name: /^events:0:\d+ · page_view/ }).click();
-    await panel(page, 'Log').getByText(/It is in the tables/).waitFor();
+    await panel(page, 'Log')
+      .getByText(/It is in the tables/)
+      .waitFor();
   });
 
   test('filters the log and follows it', async () => {
@@ -115,7 +120,9 @@ describe('a server in trouble', options, () => {
     await log.getByText(/started/).waitFor();
     await log.getByRole('combobox', { name: 'Component' }).selectOption('collect');
     await eventually(async () => assert.equal(await log.getByText(/started/).count(), 0));
-    await server.post('/v1/batch', { batch: [{ type: 'track', messageId: 'live-1', anonymousId: 'a', properties: {} }] });
+    await server.post('/v1/batch', {
+      batch: [{ type: 'track', messageId: 'live-1', anonymousId: 'a', properties: {} }],
+    });
     await log.getByText('live-1').waitFor();
     await log.getByRole('button', { name: 'Pause' }).click();
     await log.getByRole('button', { name: 'Follow' }).waitFor();

@@ -11,4 +11,4 @@ it('finds the page of an address, and of what lies below it', () => {
 
 it('names a module with a component for every page', async () => {
   for (const page of pages) expect((await page.load()).default, page.path).toBeTypeOf('function');
-});
+}, 60_000);

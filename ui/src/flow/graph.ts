@@ -22,10 +22,8 @@ export interface JobNode {
 /** Where a job's output goes, in the order in which stores are drawn. */
 const storeOf: Record<string, string> = {
   load: 'Warehouse',
-  windows: 'Warehouse',
-  aggregate: 'Warehouse',
   archive: 'Lake',
-  curated: 'Lake',
+  curate: 'Lake',
   recommend: 'Recommender',
   subscriptions: 'Subscribers',
 };
@@ -38,8 +36,8 @@ const storeNotes: Record<string, string> = {
 };
 
 const rateSeconds = 5;
-/** The archive is done with a minute of events at a time. */
-const jobRateSeconds: Record<string, number> = { archive: 90 };
+/** They are done with a minute's or an hour's events at a time. */
+const jobRateSeconds: Record<string, number> = { archive: 90, curate: 90 };
 export const healthSeconds = 30;
 
 /** Draw up the picture from the snapshots kept, oldest first; none when there are none. */

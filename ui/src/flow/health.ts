@@ -9,8 +9,8 @@ export interface Health {
   words: string;
 }
 
-/** So far behind is a job's normal state: the archive is done with records when their file is. */
-const slackSeconds: Record<string, number> = { archive: 150, curated: 7200 };
+/** So far behind is a job's normal state: archive and curate are done with records when their file is. */
+const slackSeconds: Record<string, number> = { archive: 150, curate: 7500 };
 const slackOf = (job: string) => slackSeconds[job] ?? 5;
 
 /** Nothing moved for so long, although there is something to do. */

@@ -6,11 +6,12 @@ import styles from './jobs.module.css';
 
 /** Each job in figures: how far it is behind, how long its steps take, what it dropped and set aside. */
 export function Jobs({ graph }: { graph: Graph }) {
+  const withLate = graph.jobs.some((job) => lateOf(job) !== undefined);
   return (
     <Card title="Jobs" note="Each follows the log at its own pace, and goes on where it stopped.">
       <ul className={styles.jobs}>
         {graph.jobs.map((job) => (
-          <Job key={job.figures.name} job={job} />
+          <Job key={job.figures.name} job={job} withLate={withLate} />
         ))}
       </ul>
     </Card>
@@ -20,10 +21,12 @@ export function Jobs({ graph }: { graph: Graph }) {
 const seconds = (value: number | undefined) => (value === undefined ? '–' : short(value));
 const number = (value: number | undefined) => (value === undefined ? '–' : count(value));
 
-function Job({ job }: { job: JobNode }) {
+/** Events that came after their window, where a job counts by windows. */
+const lateOf = ({ figures }: JobNode): number | undefined => figures.late ?? figures.window_too_late;
+
+function Job({ job, withLate }: { job: JobNode; withLate: boolean }) {
   const { figures, health } = job;
   const stepped = (figures.step_seconds_count ?? 0) > 0;
-  const late = figures.late ?? figures.window_too_late;
   return (
     <li className={styles.job} data-testid={`job-${figures.name}`}>
       <div className={styles.name} data-state={health.state}>
@@ -38,7 +41,7 @@ function Job({ job }: { job: JobNode }) {
         <Figure name="Step p50" value={stepped ? seconds(figures.step_seconds_p50) : '–'} />
         <Figure name="Step p99" value={stepped ? seconds(figures.step_seconds_p99) : '–'} />
         <Figure name="Duplicates" value={number(figures.duplicates)} hint="dropped: had come before" />
-        <Figure name="Late" value={number(late)} hint="counted all the same" />
+        {withLate && <Figure name="Late" value={number(lateOf(job))} hint="counted all the same" />}
         <Figure name="Set aside" value={number(figures.quarantined)} alarm={(figures.quarantined ?? 0) > 0} />
         <Figure
           name="Errors"

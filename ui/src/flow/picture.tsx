@@ -13,7 +13,7 @@ export function Picture({ graph, now, live }: { graph: Graph; now: FlowSnapshot;
   return (
     <Card
       title="The flow"
-      note="Events a second, over the last five; of the archive, which writes by the minute, over ninety."
+      note="Events a second, over the last five; where files are written, over ninety."
       table={<Rates graph={graph} />}
     >
       <div className={styles.flow} data-testid="picture">

@@ -37,7 +37,6 @@ export interface JobFigures {
   quarantined?: number;
   errors?: number;
   late?: number;
-  watermark_delay_seconds?: number;
   window_too_late?: number;
 }
 
