@@ -9,6 +9,8 @@
 namespace millrace {
 namespace {
 
+constexpr std::size_t kAggregationBytesMax = 64 << 10;
+
 void read_server(const YamlMap& server, Config& config) {
   server.optional("threads", config.http_threads, 1, 64);
   server.optional("hosts", config.hosts);
@@ -123,6 +125,23 @@ void read_logging(const YamlMap& map, Config& config) {
   map.optional_bytes("keep", config.log_keep_bytes, 1 << 20, 16ull << 30);
 }
 
+/// Read the files of the folder `aggregations`, in the order of their names.
+Result<std::vector<AggregationFile>> load_aggregations(Env& env, const Path& dir) {
+  std::vector<AggregationFile> files;
+  if (!env.exists(dir)) return files;
+  MILLRACE_ASSIGN(auto names, env.list_dir(dir));
+  std::ranges::sort(names);
+  for (const auto& name : names) {
+    const Path path = dir / name;
+    if (path.extension() == ".yml")
+      return fail(Code::kInvalid, "is called .yml: rename it to .yaml", path.string());
+    if (path.extension() != ".yaml") continue;
+    MILLRACE_ASSIGN(auto text, read_file(env, path, kAggregationBytesMax));
+    files.push_back({path, std::move(text)});
+  }
+  return files;
+}
+
 }  // namespace
 
 Result<Config> load_config(Env& env, const Path& file) {
@@ -146,6 +165,7 @@ Result<Config> load_config(Env& env, const Path& file) {
   read_subscriptions(root.map("subscriptions"), config);
   read_logging(root.map("logging"), config);
   MILLRACE_TRY(yaml.finish());
+  MILLRACE_ASSIGN(config.aggregations, load_aggregations(env, file.parent_path() / "aggregations"));
   return config;
 }
 

@@ -14,6 +14,7 @@
 #include "server/push_client.h"
 #include "stream/archive_job.h"
 #include "stream/curate_job.h"
+#include "warehouse/aggregation.h"
 
 namespace millrace {
 
@@ -37,6 +38,8 @@ struct Config {
   std::optional<std::uint32_t> events_partitions;  ///< none: as many as it has, 1 when it is new
   std::uint64_t warehouse_memory_bytes = 512ull << 20;
   DurationUs load_interval = 250 * kMillisecondUs;
+  /// Of the project's folder `aggregations`; none without a project, when those of before are kept.
+  std::optional<std::vector<AggregationFile>> aggregations;
   std::uint64_t duplicate_ids_max = 50'000'000;
 
   bool archive = true;  ///< lake.archive: write all events to DATA/lake
@@ -56,7 +59,7 @@ struct Config {
   std::uint64_t log_keep_bytes = 64 << 20;  ///< logging.keep: of lines in DATA/logs
 };
 
-/// Read `file` over the defaults. Errors: kNotFound; kInvalid, all mistakes at once, each with file and line.
+/// Read `file` over the defaults, and the aggregations beside it. Errors: kNotFound; kInvalid, all mistakes at once, each with file and line.
 Result<Config> load_config(Env& env, const Path& file);
 
 /// Refuse what would be unsafe: listening beyond this machine without a token. Errors: kDenied with the

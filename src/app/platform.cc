@@ -25,6 +25,7 @@
 #include "server/subscription_routes.h"
 #include "server/topic_routes.h"
 #include "stream/archive_job.h"
+#include "warehouse/aggregations.h"
 
 namespace millrace {
 namespace {
@@ -191,6 +192,7 @@ Status Platform::open_stores() {
   warehouse.lake_dir = config_.data / "lake";
   warehouse.memory_bytes_max = config_.warehouse_memory_bytes;
   MILLRACE_ASSIGN(warehouse_, open_in_background(env_, warehouse));
+  MILLRACE_TRY(declare_aggregations(*warehouse_, config_.aggregations));
   MILLRACE_ASSIGN(queries_, QueryService::open(*warehouse_, {}));
   MILLRACE_ASSIGN(catalogue_, QueryService::open(*warehouse_, {.at_once_max = kWorkers}));
   feed_ = std::make_unique<EventFeed>(*log_, EventFeedOptions{});

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/metrics.h"
+#include "warehouse/aggregator.h"
 #include "warehouse/duck.h"
 #include "warehouse/fact_rows.h"
 #include "warehouse/message_ids.h"
@@ -91,6 +92,8 @@ class DuckFactWriter final : public FactWriter {
   Progress pending_;  ///< what it will be once the transaction commits
   std::optional<duck::Transaction> transaction_;
   OpenRows open_;  ///< after the transaction: must go first
+  bool deleted_events_ = false;
+  std::unique_ptr<Aggregator> aggregator_;  ///< uses the connection
   std::string scratch_;
   std::uint64_t forgotten_reported_ = 0;
 
@@ -127,6 +130,7 @@ Status each_row(duck::Connection& connection, const std::string& sql, F&& on_row
 }
 
 Status DuckFactWriter::restore() {
+  MILLRACE_ASSIGN(aggregator_, Aggregator::open(connection_, options_.aggregator));
   MILLRACE_TRY(restore_progress());
   MILLRACE_TRY(restore_duplicates());
   return restore_visits();
@@ -284,7 +288,9 @@ Status DuckFactWriter::write_all() {
   if (open_.recommendations) MILLRACE_TRY(open_.recommendations->flush());
   if (open_.quarantine) MILLRACE_TRY(open_.quarantine->flush());
   MILLRACE_TRY(delete_replaced());
+  const bool facts = open_.facts.has_value() || deleted_events_;
   open_ = {};
+  if (facts) MILLRACE_TRY(aggregator_->add());
   MILLRACE_TRY(items_.write(connection_));
   MILLRACE_TRY(users_.write(connection_));
   return write_progress();
@@ -292,7 +298,10 @@ Status DuckFactWriter::write_all() {
 
 /// Delete what new rows take the place of; in the books it turns from applied to duplicate.
 Status DuckFactWriter::delete_replaced() {
-  MILLRACE_ASSIGN(const auto deleted, open_.replacements.delete_older(connection_));
+  MILLRACE_ASSIGN(const auto deleted, open_.replacements.delete_older(connection_, [this] {
+                    deleted_events_ = true;
+                    return aggregator_->note_deleted();
+                  }));
   for (const auto& [partition, events] : deleted) {
     auto& book = pending_.books[partition];
     book.applied -= events;
@@ -360,6 +369,7 @@ Status DuckFactWriter::commit() {
   }
   message_ids_.commit(duplicate_horizon(), pending_.next);
   visits_.commit();
+  aggregator_->committed();
   committed_ = pending_;
   report_duplicates();
   rollback();
@@ -373,6 +383,8 @@ void DuckFactWriter::rollback() {
   visits_.rollback();
   items_.clear();
   users_.clear();
+  deleted_events_ = false;
+  if (aggregator_) aggregator_->rolled_back();
 }
 
 }  // namespace

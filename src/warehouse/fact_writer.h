@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "event/event.h"
+#include "warehouse/aggregator_options.h"
 #include "warehouse/warehouse.h"
 
 namespace millrace {
@@ -59,6 +60,7 @@ struct FactWriterOptions {
   std::size_t message_ids_young_max = 1'000'000;
   Path message_ids_dir;  ///< where the others are kept, by one writer at a time; empty: all are in memory
   std::size_t open_visits_max = 200'000;  ///< visitors followed by the 30-minute rule; the stalest go first
+  AggregatorOptions aggregator;
 };
 
 /// Writes everything that comes from the log: rows, offsets and books in one transaction. What was added is
@@ -73,7 +75,7 @@ struct FactWriterOptions {
 /// Threads: one at a time.
 class FactWriter {
  public:
-  /// Read the offsets and books, and rebuild the memory of recent message ids and open visits.
+  /// Read the offsets and books, fill the tables of aggregations that are new, and rebuild the memory of recent message ids and open visits.
   static Result<std::unique_ptr<FactWriter>> open(Warehouse& warehouse, const FactWriterOptions& options);
   virtual ~FactWriter() = default;
 

@@ -54,13 +54,15 @@ Status Replacements::add(duck::Connection& connection, std::string_view source, 
   return newer_->end_row();
 }
 
-Result<std::map<TopicPartition, std::uint64_t>> Replacements::delete_older(duck::Connection& connection) {
+Result<std::map<TopicPartition, std::uint64_t>> Replacements::delete_older(duck::Connection& connection,
+    const std::function<Status()>& on_events) {
   std::map<TopicPartition, std::uint64_t> deleted;
   if (!newer_) return deleted;
   MILLRACE_TRY(newer_->flush());
   clear();
   MILLRACE_TRY(connection.execute(fmt::format(kFindOlder, "events", "1")));
   MILLRACE_TRY(count_older(connection, deleted));
+  if (!deleted.empty()) MILLRACE_TRY(on_events());
   for (const auto* table : {"order_lines", "event_items", "events"}) {
     MILLRACE_TRY(connection.execute(fmt::format(kDeleteOlder, table)));
   }

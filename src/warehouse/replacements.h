@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,9 +29,11 @@ class Replacements {
   Status add(duck::Connection& connection, std::string_view source, std::string_view message_id,
              const Place& place);
 
-  /// Delete what has the ids and stands elsewhere; the new rows must have been flushed. Return how many
+  /// Delete what has the ids and stands elsewhere; the new rows must have been flushed. `on_events` is called
+  /// before events are deleted, when the temporary table `older_rows` names where they stand. Return how many
   /// events were deleted of each partition, and forget everything.
-  Result<std::map<TopicPartition, std::uint64_t>> delete_older(duck::Connection& connection);
+  Result<std::map<TopicPartition, std::uint64_t>> delete_older(duck::Connection& connection,
+                                                               const std::function<Status()>& on_events);
 
   /// Forget everything; before the transaction ends.
   void clear() { newer_.reset(); }

@@ -7,6 +7,7 @@
 #include "base/logging.h"
 #include "warehouse/duck.h"
 #include "warehouse/migrations.h"
+#include "warehouse/sketch_functions.h"
 
 namespace millrace {
 namespace {
@@ -49,6 +50,7 @@ Result<std::unique_ptr<Warehouse>> Warehouse::open(Env& env, const WarehouseOpti
   MILLRACE_TRY(env.make_dirs(options.path.parent_path()));
   MILLRACE_ASSIGN(auto database, duck::Database::open(options.path.string(), settings_of(options)));
   MILLRACE_ASSIGN(auto connection, database->connect());
+  MILLRACE_TRY(register_sketch_functions(connection));
   MILLRACE_TRY(migrate(connection, embedded_migrations(), env.now()));
   MILLRACE_TRY(lock_down(connection, options));
   return std::unique_ptr<Warehouse>(new Warehouse(env, options.path, std::move(database)));
