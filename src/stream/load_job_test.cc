@@ -227,7 +227,7 @@ TEST_F(LoadJobTest, SaysSoWhenTheLogIsNotTheOneItKnew) {
   job = load_job();
   const auto step = job->step();
   ASSERT_FALSE(step);
-  EXPECT_THAT(step.error().message, HasSubstr("events/0:1000"));
+  EXPECT_THAT(step.error().message, HasSubstr("events:0:1000"));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 import { Skeleton } from '@mantine/core';
-import { useState } from 'react';
+import { memo, useState } from 'react';
 import { LinkNotice } from '../components/link_notice.tsx';
 import { PageHead } from '../components/page_head.tsx';
 import { clockTime } from '../lib/format.ts';
@@ -9,9 +9,10 @@ import { Jobs } from './jobs.tsx';
 import { Logs } from './logs.tsx';
 import { Picture } from './picture.tsx';
 import { Quarantine } from './quarantine.tsx';
-import { Subscriptions } from './subscriptions.tsx';
+import { standingOf, Subscriptions } from './subscriptions.tsx';
 import type { FlowSnapshot } from './types.ts';
 import { useFlow } from './use_flow.ts';
+import { useStable } from './use_stable.ts';
 import styles from './flow.module.css';
 
 /** The flow, live: from the sources through the log and its jobs to what they fill, and what went wrong. */
@@ -36,10 +37,17 @@ export default function Flow() {
           <Skeleton height={310} radius={14} />
         </div>
       )}
-      <Logs key={search} search={search} onRecord={setSearch} />
+      <StillLogs key={search} search={search} onRecord={setSearch} />
     </div>
   );
 }
+
+// Each second brings a snapshot, most of which says what the one before said: only what changed is drawn anew.
+const StillPicture = memo(Picture);
+const StillJobs = memo(Jobs);
+const StillSubscriptions = memo(Subscriptions);
+const StillQuarantine = memo(Quarantine);
+const StillLogs = memo(Logs);
 
 interface FiguresProps {
   now: FlowSnapshot;
@@ -50,13 +58,20 @@ interface FiguresProps {
 }
 
 function Figures({ now, kept, graph, live, onRecord }: FiguresProps) {
+  const stillGraph = useStable(graph);
+  const facts = useStable({
+    books: now.books,
+    logBytes: now.log.bytes,
+    lakeBytes: now.counters['archive_bytes_total'] ?? 0,
+    waiting: now.subscriptions.length > 0 ? now.subscriptions.reduce((sum, one) => sum + one.backlog, 0) : undefined,
+  });
   return (
     <div className={styles.page} data-stale={!live || undefined}>
-      <Picture graph={graph} now={now} live={live} />
-      <Jobs graph={graph} />
+      <StillPicture graph={stillGraph} facts={facts} live={live} />
+      <StillJobs graph={stillGraph} />
       <div className={styles.pair}>
-        <Subscriptions kept={kept} />
-        <Quarantine rows={now.quarantine} onRecord={onRecord} />
+        <StillSubscriptions standing={useStable(standingOf(kept))} />
+        <StillQuarantine rows={useStable(now.quarantine)} onRecord={onRecord} />
       </div>
     </div>
   );

@@ -4,11 +4,21 @@ import { DataTable } from '../components/data_table.tsx';
 import { bytes, count, rate } from '../lib/format.ts';
 import type { State } from './health.ts';
 import type { Graph, JobNode } from './graph.ts';
-import type { FlowSnapshot } from './types.ts';
+import type { Books } from './types.ts';
 import styles from './picture.module.css';
 
+/** What the picture tells beside rates. */
+export interface Facts {
+  books: Books;
+  logBytes: number;
+  /** Written by this process. */
+  lakeBytes: number;
+  /** Messages of all subscriptions; none where nobody has subscribed. */
+  waiting: number | undefined;
+}
+
 /** Left to right on a wide screen, top to bottom on a narrow one. */
-export function Picture({ graph, now, live }: { graph: Graph; now: FlowSnapshot; live: boolean }) {
+export function Picture({ graph, facts, live }: { graph: Graph; facts: Facts; live: boolean }) {
   const rows = graph.jobs.length;
   return (
     <Card
@@ -20,11 +30,11 @@ export function Picture({ graph, now, live }: { graph: Graph; now: FlowSnapshot;
         {graph.sources.map((source, i) => (
           <Source key={source.name} source={source} row={sourceRow(i, graph.sources.length, rows)} live={live} />
         ))}
-        <Log now={now} graph={graph} rows={rows} />
+        <Log facts={facts} graph={graph} rows={rows} />
         {graph.jobs.map((job, i) => (
-          <JobRow key={job.figures.name} job={job} row={i + 1} span={spanOf(graph.jobs, i)} now={now} live={live} />
+          <JobRow key={job.figures.name} job={job} row={i + 1} span={spanOf(graph.jobs, i)} facts={facts} live={live} />
         ))}
-        <Refused graph={graph} now={now} row={rows + 1} live={live} />
+        <Refused graph={graph} facts={facts} row={rows + 1} live={live} />
       </div>
     </Card>
   );
@@ -96,16 +106,16 @@ function Source({ source, row, live }: { source: Graph['sources'][number]; row: 
   );
 }
 
-function Log({ now, graph, rows }: { now: FlowSnapshot; graph: Graph; rows: number }) {
+function Log({ facts, graph, rows }: { facts: Facts; graph: Graph; rows: number }) {
   return (
     <div className={styles.log} style={{ gridRow: `1 / ${rows + 1}` }}>
       <strong>Event log</strong>
       <span className={styles.big} data-testid="logged">
-        {count(now.books.logged)}
+        {count(facts.books.logged)}
       </span>
       <small>events, safe on disk</small>
       <small>
-        {rate(graph.eventsPerSecond)} a second · {bytes(now.log.bytes)}
+        {rate(graph.eventsPerSecond)} a second · {bytes(facts.logBytes)}
       </small>
     </div>
   );
@@ -115,11 +125,11 @@ interface JobRowProps {
   job: JobNode;
   row: number;
   span: number;
-  now: FlowSnapshot;
+  facts: Facts;
   live: boolean;
 }
 
-function JobRow({ job, row, span, now, live }: JobRowProps) {
+function JobRow({ job, row, span, facts, live }: JobRowProps) {
   const { figures, health } = job;
   const state = health.state;
   return (
@@ -145,24 +155,22 @@ function JobRow({ job, row, span, now, live }: JobRowProps) {
         style={{ gridRow: `${row} / ${row + Math.max(1, span)}` }}
       >
         <strong>{job.store}</strong>
-        <small>{storeFigure(job.store, now) ?? job.storeNote}</small>
+        <small>{storeFigure(job.store, facts) ?? job.storeNote}</small>
       </div>
     </>
   );
 }
 
 /** What a store holds, where we know it. */
-function storeFigure(store: string, now: FlowSnapshot): string | undefined {
-  const written = now.counters['archive_bytes_total'] ?? 0;
-  const waiting = now.subscriptions.reduce((sum, one) => sum + one.backlog, 0);
-  if (store === 'Warehouse') return `${count(now.books.applied)} events`;
-  if (store === 'Lake' && written > 0) return `${bytes(written)} since the start`;
-  if (store === 'Subscribers' && now.subscriptions.length > 0) return `${count(waiting)} waiting`;
+function storeFigure(store: string, facts: Facts): string | undefined {
+  if (store === 'Warehouse') return `${count(facts.books.applied)} events`;
+  if (store === 'Lake' && facts.lakeBytes > 0) return `${bytes(facts.lakeBytes)} since the start`;
+  if (store === 'Subscribers' && facts.waiting !== undefined) return `${count(facts.waiting)} waiting`;
   return undefined;
 }
 
-function Refused({ graph, now, row, live }: { graph: Graph; now: FlowSnapshot; row: number; live: boolean }) {
-  const later = now.books.quarantined_later;
+function Refused({ graph, facts, row, live }: { graph: Graph; facts: Facts; row: number; live: boolean }) {
+  const later = facts.books.quarantined_later;
   return (
     <>
       <div className={styles.refusedWords} style={{ gridRow: row }}>
@@ -176,10 +184,10 @@ function Refused({ graph, now, row, live }: { graph: Graph; now: FlowSnapshot; r
         state="refused"
         testId="rate-refused"
       />
-      <div className={styles.quarantine} style={{ gridRow: row }} data-any={now.books.quarantined > 0 || undefined}>
+      <div className={styles.quarantine} style={{ gridRow: row }} data-any={facts.books.quarantined > 0 || undefined}>
         <strong>Quarantine</strong>
         <small>
-          <span data-testid="quarantined">{count(now.books.quarantined)}</span> kept with the reason
+          <span data-testid="quarantined">{count(facts.books.quarantined)}</span> kept with the reason
           {later > 0 && `, ${count(later)} more set aside by jobs`}
         </small>
       </div>

@@ -2,21 +2,29 @@ import { Card } from '../components/card.tsx';
 import { Empty } from '../components/empty.tsx';
 import { count, counted } from '../lib/format.ts';
 import { healthOf } from './graph.ts';
-import { short } from './health.ts';
+import { type Health, short } from './health.ts';
 import type { FlowSnapshot, Subscription } from './types.ts';
 import styles from './lists.module.css';
 
+interface Standing {
+  one: Subscription;
+  health: Health;
+}
+
+/** Each subscription of the newest snapshot, and how it does. */
+export const standingOf = (kept: FlowSnapshot[]): Standing[] =>
+  (kept.at(-1)?.subscriptions ?? []).map((one) => ({ one, health: healthOf(one, kept) }));
+
 /** Who else gets the flow, and what waits for them. */
-export function Subscriptions({ kept }: { kept: FlowSnapshot[] }) {
-  const { subscriptions } = kept.at(-1)!;
+export function Subscriptions({ standing }: { standing: Standing[] }) {
   return (
     <Card title="Subscriptions" note="Messages that wait, and the age of the oldest.">
-      {subscriptions.length === 0 ? (
+      {standing.length === 0 ? (
         <Empty>Nobody has subscribed yet. “millrace subscription create” hands a topic to another program.</Empty>
       ) : (
         <ul className={styles.list}>
-          {subscriptions.map((one) => (
-            <Row key={one.name} one={one} kept={kept} />
+          {standing.map((each) => (
+            <Row key={each.one.name} standing={each} />
           ))}
         </ul>
       )}
@@ -24,8 +32,7 @@ export function Subscriptions({ kept }: { kept: FlowSnapshot[] }) {
   );
 }
 
-function Row({ one, kept }: { one: Subscription; kept: FlowSnapshot[] }) {
-  const health = healthOf(one, kept);
+function Row({ standing: { one, health } }: { standing: Standing }) {
   const given = [
     one.dead > 0 && `${counted(one.dead, 'dead letter')}${one.dead_letter_topic && ` in ${one.dead_letter_topic}`}`,
     one.lost > 0 && `${count(one.lost)} lost to retention`,
