@@ -59,7 +59,8 @@ struct Config {
   std::uint64_t log_keep_bytes = 64 << 20;  ///< logging.keep: of lines in DATA/logs
 };
 
-/// Read `file` over the defaults, and the aggregations beside it. Errors: kNotFound; kInvalid, all mistakes at once, each with file and line.
+/// Read `file` over the defaults, and the aggregations beside it. Errors: kNotFound; kInvalid, all mistakes
+/// at once, each with file and line.
 Result<Config> load_config(Env& env, const Path& file);
 
 /// Refuse what would be unsafe: listening beyond this machine without a token. Errors: kDenied with the

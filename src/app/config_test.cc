@@ -114,5 +114,20 @@ TEST_F(ConfigTest, ListeningBeyondThisMachineNeedsAToken) {
   EXPECT_EQ(check_config(config).error().code, Code::kInvalid);
 }
 
+TEST_F(ConfigTest, ReadsTheAggregationsBesideIt) {
+  EXPECT_TRUE(load("{}\n")->aggregations->empty());
+  std::filesystem::create_directories(dir_ / "aggregations");
+  for (const auto* name : {"b.yaml", "a.yaml", "README.md"})
+    ASSERT_TRUE(write_file_atomically(Env::system(), dir_ / "aggregations" / name, name));
+  const auto config = load("{}\n");
+  ASSERT_TRUE(config) << config.error().text();
+  ASSERT_EQ(config->aggregations->size(), 2u);
+  EXPECT_EQ((*config->aggregations)[0].path, dir_ / "aggregations" / "a.yaml");
+  EXPECT_EQ((*config->aggregations)[1].text, "b.yaml");
+  ASSERT_TRUE(write_file_atomically(Env::system(), dir_ / "aggregations" / "c.yml", ""));
+  EXPECT_THAT(load("{}\n").error().text(), HasSubstr("rename it to .yaml"));
+  EXPECT_FALSE(Config().aggregations);
+}
+
 }  // namespace
 }  // namespace millrace

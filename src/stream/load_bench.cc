@@ -1,6 +1,8 @@
 // How fast the load job fills the warehouse from the log, against DuckDB's own appender writing the same
-// rows. Prints a line of JSON for each figure. `--tiny` only shows that it runs.
+// rows. Prints a line of JSON for each figure. `--tiny` only shows that it runs,
+// `--aggregations` measures those alone.
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -19,6 +21,7 @@
 #include "event/json_writer.h"
 #include "log/segment_log.h"
 #include "stream/load_job.h"
+#include "warehouse/aggregations.h"
 #include "warehouse/dashboard_queries.h"
 #include "warehouse/duck.h"
 #include "warehouse/interactions.h"
@@ -36,6 +39,17 @@ struct Workload {
   std::size_t events;
   std::size_t items;
   EventType type;
+  bool mixed = false;  ///< what a shop's visitors do in the course of a visit, in place of `type`
+};
+
+constexpr std::array kMix = {EventType::kPageView, EventType::kItemView, EventType::kPageView,
+                             EventType::kItemView, EventType::kListView, EventType::kAddToCart,
+                             EventType::kPageView, EventType::kPurchase};
+
+/// What it took.
+struct Taken {
+  double seconds = 0;
+  double processor_seconds = 0;
 };
 
 double seconds_since(DurationUs begun) {
@@ -80,7 +94,7 @@ class EventMaker {
 
   void write(std::size_t number, std::string& out) {
     Event event;
-    event.type = workload_.type;
+    event.type = workload_.mixed ? kMix[number % kMix.size()] : workload_.type;
     event.type_name = event_type_name(event.type);
     const auto message_id = fmt::format("0193a1b2-7c3d-7e4f-8a5b-{:012x}", number);
     const auto user = fmt::format("user-{}", random_() % 20'000);
@@ -94,7 +108,7 @@ class EventMaker {
     event.device_type = "mobile";
     event.country = "Germany";
     fill_items();
-    event.items = items_;
+    if (event.type != EventType::kPageView) event.items = items_;
     if (event.type == EventType::kPurchase) event.order = EventOrder{.order_id = session, .currency = "GBP"};
     append_native_event(event, out);
   }
@@ -150,8 +164,8 @@ void fill_log(EventLog& log, const Workload& workload) {
   for (auto& one : waiting) one.get();
 }
 
-/// Load everything; return the seconds it took.
-double load(EventLog& log, Warehouse& warehouse) {
+/// Load everything.
+Taken load(EventLog& log, Warehouse& warehouse) {
   EventFeed feed(log, {});
   auto job = LoadJob::make(log, feed, warehouse);
   const auto begun = Env::system().steady_now();
@@ -159,10 +173,10 @@ double load(EventLog& log, Warehouse& warehouse) {
   must(job->start());
   while (must(job->step()).more) {
   }
-  const auto seconds = seconds_since(begun);
-  fmt::print(stderr, "loaded in {:.2f} s, of the processors {:.2f} s\n", seconds,
-             processor_seconds() - processor);
-  return seconds;
+  const Taken taken{seconds_since(begun), processor_seconds() - processor};
+  fmt::print(stderr, "loaded in {:.2f} s, of the processors {:.2f} s\n", taken.seconds,
+             taken.processor_seconds);
+  return taken;
 }
 
 /// The columns of a copied table, as they came.
@@ -311,7 +325,7 @@ void measure(const Path& dir, const Workload& workload, double target_rows_s, do
     must(log->create_topic("events", {.partitions = kPartitions}));
     fill_log(*log, workload);
     auto warehouse = must(Warehouse::open(env, options));
-    seconds = load(*log, *warehouse);
+    seconds = load(*log, *warehouse).seconds;
     auto connection = must(warehouse->connect());
     copies.push_back(read_table(connection, "events"));
     if (workload.items > 1) copies.push_back(read_table(connection, "order_lines"));
@@ -330,15 +344,42 @@ void measure(const Path& dir, const Workload& workload, double target_rows_s, do
   time_readers(*again, workload);
 }
 
-void run(bool tiny) {
+/// Load the same events without and with all built-in aggregations, and compare the processor time.
+void measure_aggregations(const Path& dir, std::size_t events, double target) {
+  auto& env = Env::system();
+  const Workload workload{.name = "mixed events", .events = events, .items = 1, .type = {}, .mixed = true};
+  auto log = must(SegmentLog::open(env, dir / "log"));
+  must(log->create_topic("events", {.partitions = kPartitions}));
+  fill_log(*log, workload);
+  const auto count = static_cast<double>(events);
+  std::array<double, 2> rates{};
+  for (const bool with : {false, true}) {
+    const auto name = with ? "with" : "without";
+    auto warehouse =
+        must(Warehouse::open(env, {.path = dir / name / "warehouse.duckdb", .lake_dir = dir / "lake"}));
+    if (with) must(declare_aggregations(*warehouse, std::nullopt));
+    rates[with] = count / load(*log, *warehouse).processor_seconds;
+  }
+  fmt::print(
+      R"({{"name":"load mixed events with all built-in aggregations, on one core","value":{:.0f},)"
+      R"("unit":"events/s","yardstick":"without aggregations","yardstick_value":{:.0f},"ratio":{:.3f},)"
+      R"("target":{:.0f},"pass":{}}})"
+      "\n",
+      rates[1], rates[0], rates[1] / rates[0], target, rates[1] >= target);
+}
+
+void run(bool tiny, bool aggregations_alone) {
   auto pattern = (std::filesystem::temp_directory_path() / "millrace-load-bench-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) std::exit(1);
   const Path dir = pattern;
   const std::size_t scale = tiny ? 1000 : 1;
-  measure(dir / "simple", {"simple events", 1'000'000 / scale, 1, EventType::kItemView}, tiny ? 1 : 150'000,
-          0);
-  measure(dir / "orders", {"540,000 order lines", 25'000 / scale, 22, EventType::kPurchase},
-          tiny ? 1 : 108'000, 5);
+  if (!aggregations_alone) {
+    measure(dir / "simple", {"simple events", 1'000'000 / scale, 1, EventType::kItemView}, tiny ? 1 : 150'000,
+            0);
+    measure(dir / "orders", {"540,000 order lines", 25'000 / scale, 22, EventType::kPurchase},
+            tiny ? 1 : 108'000, 5);
+  }
+  measure_aggregations(dir / "aggregations", 1'000'000 / scale, tiny ? 1 : 150'000);
   fmt::print(stderr, "resident at the end: {:.0f} MB\n", resident_mb());
   std::filesystem::remove_all(dir);
 }
@@ -347,5 +388,6 @@ void run(bool tiny) {
 }  // namespace millrace
 
 int main(int argc, char** argv) {
-  millrace::run(argc > 1 && std::string_view(argv[1]) == "--tiny");
+  const std::string_view option = argc > 1 ? argv[1] : "";
+  millrace::run(option == "--tiny", option == "--aggregations");
 }

@@ -17,8 +17,8 @@ constexpr DurationUs kPanesMax = 1000;  ///< of a sliding window
 constexpr std::size_t kNameMax = 60;
 
 /// Columns that every aggregation may have besides those it names.
-constexpr std::array<std::string_view, 7> kOwnColumns = {"window_start", "window_end", "visit_id", "start_time",
-                                                         "end_time",     "final",      "tier"};
+constexpr std::array<std::string_view, 7> kOwnColumns = {
+    "window_start", "window_end", "visit_id", "start_time", "end_time", "final", "tier"};
 
 /// Lower-case letters, digits and underscores: the same name in a file system, in SQL and in JSON.
 bool is_name(std::string_view name) {
@@ -54,14 +54,16 @@ std::string_view trim(std::string_view text) {
 /// Take ", K" off the end of the arguments of top.
 Status take_k(Measure& measure) {
   const auto comma = measure.expression.rfind(',');
-  const auto number = comma == std::string::npos ? std::string_view()
-                                                 : trim(std::string_view(measure.expression).substr(comma + 1));
-  const bool digits =
-      !number.empty() && number.size() <= 4 && std::ranges::all_of(number, [](char c) { return c >= '0' && c <= '9'; });
+  const auto number = comma == std::string::npos
+                          ? std::string_view()
+                          : trim(std::string_view(measure.expression).substr(comma + 1));
+  const bool digits = !number.empty() && number.size() <= 4 &&
+                      std::ranges::all_of(number, [](char c) { return c >= '0' && c <= '9'; });
   const auto k = digits ? std::stoul(std::string(number)) : 0;
   if (k < 1 || k > SpaceSaving::kTopMax) {
-    return fail(Code::kInvalid, fmt::format("top takes an expression and how many, from 1 to {}: top(page_path, 10)",
-                                            SpaceSaving::kTopMax));
+    return fail(Code::kInvalid,
+                fmt::format("top takes an expression and how many, from 1 to {}: top(page_path, 10)",
+                            SpaceSaving::kTopMax));
   }
   measure.k = static_cast<std::uint32_t>(k);
   measure.expression = trim(measure.expression.substr(0, comma));
@@ -84,7 +86,8 @@ Result<Measure> parse_measure(std::string_view text) {
   if (text.back() != ')') return fail(Code::kInvalid, kMeasureRule);
   measure.expression = trim(text.substr(open + 1, text.size() - open - 2));
   if (measure.expression == "*" && measure.kind == Measure::Kind::kCount) measure.expression.clear();
-  if (measure.expression.empty() && measure.kind != Measure::Kind::kCount) return fail(Code::kInvalid, kMeasureRule);
+  if (measure.expression.empty() && measure.kind != Measure::Kind::kCount)
+    return fail(Code::kInvalid, kMeasureRule);
   if (measure.kind == Measure::Kind::kTop) MILLRACE_TRY(take_k(measure));
   return measure;
 }
@@ -187,7 +190,8 @@ void AggregationSource::read_measures() {
       aggregation_.measures.push_back(*std::move(measure));
     }
   }
-  if (root.map("measures").entries().empty()) error_at("measures", "name at least one measure, such as views: count");
+  if (root.map("measures").entries().empty())
+    error_at("measures", "name at least one measure, such as views: count");
 }
 
 void AggregationSource::error_at(std::string_view key, std::string message) const {

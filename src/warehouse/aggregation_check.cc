@@ -18,9 +18,8 @@ constexpr std::size_t kExpressionBytesMax = 4000;
 
 /// Of what an expression may be made; everything else (subqueries, windows, stars, parameters) looks beyond
 /// its row.
-constexpr std::array<std::string_view, 9> kClasses = {"COLUMN_REF", "CONSTANT", "COMPARISON", "CONJUNCTION",
-                                                      "OPERATOR",   "FUNCTION", "CAST",       "CASE",
-                                                      "BETWEEN"};
+constexpr std::array<std::string_view, 9> kClasses = {
+    "COLUMN_REF", "CONSTANT", "COMPARISON", "CONJUNCTION", "OPERATOR", "FUNCTION", "CAST", "CASE", "BETWEEN"};
 
 /// Told by DuckDB to give the same for the same arguments, yet they tell about the process.
 constexpr const char* kFunctions =
@@ -32,7 +31,8 @@ constexpr const char* kFunctions =
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::ranges::transform(out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(out, out.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return out;
 }
 
@@ -51,19 +51,12 @@ bool is_lone_select(const json& node) {
   };
   return node.value("type", "") == "SELECT_NODE" && node.contains("select_list") &&
          node["select_list"].size() == 1 && node.contains("from_table") &&
-         node["from_table"].value("type", "") == "EMPTY" && empty("where_clause") && empty("group_expressions") &&
-         empty("group_sets") && empty("having") && empty("sample") && empty("qualify") && empty("modifiers") &&
-         node["cte_map"]["map"].empty();
+         node["from_table"].value("type", "") == "EMPTY" && empty("where_clause") &&
+         empty("group_expressions") && empty("group_sets") && empty("having") && empty("sample") &&
+         empty("qualify") && empty("modifiers") && node["cte_map"]["map"].empty();
 }
-
 
 }  // namespace
-
-Result<AggregationChecker> AggregationChecker::open(duck::Connection& connection) {
-  AggregationChecker checker(connection);
-  MILLRACE_TRY(checker.learn_functions());
-  return checker;
-}
 
 Status AggregationChecker::learn_functions() {
   MILLRACE_ASSIGN(auto rows, connection_.query(kFunctions));
@@ -83,10 +76,12 @@ Status AggregationChecker::learn_columns(const AggregationInput& input) {
 }
 
 Status AggregationChecker::check(const AggregationSource& source, const AggregationInput& input) {
+  if (functions_.empty()) MILLRACE_TRY(learn_functions());
   MILLRACE_TRY(learn_columns(input));
   const auto& aggregation = source.aggregation();
   if (!aggregation.filter.empty()) {
-    if (auto fine = check_condition(aggregation.filter); !fine) source.error_at("filter", fine.error().message);
+    if (auto fine = check_condition(aggregation.filter); !fine)
+      source.error_at("filter", fine.error().message);
   }
   for (const auto& key : aggregation.keys) {
     auto fine = check_expression(key.expression);
@@ -111,9 +106,9 @@ Status AggregationChecker::check_measure(const Measure& measure) const {
     const bool nested = id == DUCKDB_TYPE_LIST || id == DUCKDB_TYPE_STRUCT || id == DUCKDB_TYPE_MAP;
     return nested ? fail(Code::kInvalid, "takes one plain value, not a list or struct") : Status{};
   }
-  constexpr std::array kNumbers = {DUCKDB_TYPE_TINYINT,  DUCKDB_TYPE_SMALLINT,  DUCKDB_TYPE_INTEGER,
-                                   DUCKDB_TYPE_BIGINT,   DUCKDB_TYPE_UTINYINT,  DUCKDB_TYPE_USMALLINT,
-                                   DUCKDB_TYPE_UINTEGER, DUCKDB_TYPE_FLOAT,     DUCKDB_TYPE_DOUBLE};
+  constexpr std::array kNumbers = {DUCKDB_TYPE_TINYINT,  DUCKDB_TYPE_SMALLINT, DUCKDB_TYPE_INTEGER,
+                                   DUCKDB_TYPE_BIGINT,   DUCKDB_TYPE_UTINYINT, DUCKDB_TYPE_USMALLINT,
+                                   DUCKDB_TYPE_UINTEGER, DUCKDB_TYPE_FLOAT,    DUCKDB_TYPE_DOUBLE};
   const bool small = id == DUCKDB_TYPE_DECIMAL && duckdb_decimal_width(type.get()) <= 18;
   if (small || std::ranges::find(kNumbers, id) != kNumbers.end()) return {};
   return fail(Code::kInvalid,
@@ -167,7 +162,8 @@ Status AggregationChecker::check_node(const nlohmann::json& node) const {
   const auto kind = found->get<std::string>();
   if (std::ranges::find(kClasses, kind) == kClasses.end())
     return fail(Code::kInvalid, fmt::format("may only speak of its own row: no {}", lower(kind)));
-  if (kind == "CAST" && !node.value("try_cast", false))
+  // `true` and DATE '2026-01-31' are casts of constants, which are tried when the query is made.
+  if (kind == "CAST" && !node.value("try_cast", false) && node["child"].value("class", "") != "CONSTANT")
     return fail(Code::kInvalid, "CAST fails on a value that does not fit: write TRY_CAST, which gives NULL");
   if (kind == "COLUMN_REF") {
     const auto& names = node["column_names"];
@@ -180,10 +176,11 @@ Status AggregationChecker::check_node(const nlohmann::json& node) const {
                                                             : "; did you mean " + nearest + "?"));
   }
   if (kind == "FUNCTION" && !functions_.contains(lower(node.value("function_name", "")))) {
-    return fail(Code::kInvalid,
-                fmt::format("{}() cannot be used here: only functions that give the same for the same row, and "
-                            "no sums or counts within an expression",
-                            node.value("function_name", "")));
+    return fail(
+        Code::kInvalid,
+        fmt::format("{}() cannot be used here: only functions that give the same for the same row, and "
+                    "no sums or counts within an expression",
+                    node.value("function_name", "")));
   }
   return {};
 }

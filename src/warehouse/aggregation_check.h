@@ -19,15 +19,14 @@ namespace millrace {
 /// not depend on when they ran, and they reach nothing else.
 class AggregationChecker {
  public:
-  static Result<AggregationChecker> open(duck::Connection& connection);
+  /// `connection` must outlive it.
+  explicit AggregationChecker(duck::Connection& connection) : connection_(connection) {}
 
   /// Note all that is wrong with the expressions of `source`, which reads `input`, at their lines.
   /// Errors: those of the machine.
   Status check(const AggregationSource& source, const AggregationInput& input);
 
  private:
-  explicit AggregationChecker(duck::Connection& connection) : connection_(connection) {}
-
   Status learn_functions();
   Status learn_columns(const AggregationInput& input);
   Status check_expression(std::string_view expression) const;
@@ -37,9 +36,9 @@ class AggregationChecker {
   Status check_measure(const Measure& measure) const;
 
   duck::Connection& connection_;
-  std::set<std::string> functions_;     ///< that may be called
-  std::string from_;                    ///< of the aggregation in hand
-  std::vector<std::string> columns_;    ///< of `from_`
+  std::set<std::string> functions_;   ///< that may be called
+  std::string from_;                  ///< of the aggregation in hand
+  std::vector<std::string> columns_;  ///< of `from_`
 };
 
 }  // namespace millrace

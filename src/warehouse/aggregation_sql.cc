@@ -98,7 +98,8 @@ std::string interval(DurationUs length) {
 AggregationInput fact_input(std::string_view from) {
   if (from == "item_interactions") return {"item_interactions", added_interactions(), "event_time"};
   for (const auto* table : {"events", "order_lines", "event_items"}) {
-    if (from == table) return {table, fmt::format("(SELECT * FROM {} WHERE {})", table, kAdded), "event_time"};
+    if (from == table)
+      return {table, fmt::format("(SELECT * FROM {} WHERE {})", table, kAdded), "event_time"};
   }
   return {};
 }
@@ -108,8 +109,8 @@ AggregationSql::AggregationSql(const Aggregation& aggregation, AggregationInput 
 
 std::string AggregationSql::window_key() const {
   if (is_visit()) return "visit_id";
-  return fmt::format("time_bucket({}, {}, make_timestamp({}))", interval(aggregation_.window.period), input_.time,
-                     aggregation_.window.offset);
+  return fmt::format("time_bucket({}, {}, make_timestamp({}))", interval(aggregation_.window.period),
+                     input_.time, aggregation_.window.offset);
 }
 
 /// The columns that stand for the window, in the table and in what is added up.

@@ -9,9 +9,9 @@ namespace millrace {
 
 /// What is aggregated over: a fact table's rows, or another aggregation's.
 struct AggregationInput {
-  std::string all;   ///< FROM of all rows
-  std::string added; ///< FROM of those that the present transaction added; empty for an aggregation
-  std::string time;  ///< the column that windows go by
+  std::string all;    ///< FROM of all rows
+  std::string added;  ///< FROM of those that the present transaction added; empty for an aggregation
+  std::string time;   ///< the column that windows go by
 };
 
 /// Return the fact table of that name: events, order_lines, event_items or item_interactions; `all` is empty
@@ -19,8 +19,8 @@ struct AggregationInput {
 AggregationInput fact_input(std::string_view from);
 
 /// The SQL of one aggregation. Its table `_agg_NAME` holds what transactions added: `tier`, then the window's
-/// columns, keys and measures, the last in a form that can be added up (sketches as BLOBs). The view NAME adds
-/// them up.
+/// columns, keys and measures, the last in a form that can be added up (sketches as BLOBs). The view NAME
+/// adds them up.
 class AggregationSql {
  public:
   AggregationSql(const Aggregation& aggregation, AggregationInput input);

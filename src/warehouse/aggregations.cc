@@ -23,6 +23,7 @@ struct Declared {
   bool built_in = false;
   AggregationSource source;
   std::size_t position = 0;  ///< after those it reads
+  bool changed = false;      ///< it, or what it reads, is not what was kept
   bool unfit = false;        ///< it, or what it reads, is wrong: nothing can be made of it
   std::string compiled;
   bool stored = false;
@@ -75,6 +76,7 @@ class Declaration {
   bool place(Declared& one, std::vector<std::string>& path);
   Result<AggregationInput> input_of(const Declared& one) const;
   Status make(Declared& one, AggregationChecker& checker);
+  Status make_table(const Declared& one, const AggregationSql& sql, bool same);
   Status make_all();
   Status write_kept();
 
@@ -187,18 +189,20 @@ Result<AggregationInput> Declaration::input_of(const Declared& one) const {
     std::vector<std::string> known(kFactTables.begin(), kFactTables.end());
     for (const auto& [name, other] : declared_) known.push_back(name);
     const auto nearest = nearest_name(aggregation.from, known);
-    return fail(Code::kInvalid,
-                fmt::format("there is nothing called {}{}", aggregation.from,
-                            nearest.empty() ? ": take events, order_lines, event_items, item_interactions, or "
-                                              "another aggregation"
-                                            : "; did you mean " + nearest + "?"));
+    return fail(
+        Code::kInvalid,
+        fmt::format("there is nothing called {}{}", aggregation.from,
+                    nearest.empty() ? ": take events, order_lines, event_items, item_interactions, or "
+                                      "another aggregation"
+                                    : "; did you mean " + nearest + "?"));
   }
   using Kind = AggregationWindow::Kind;
   const auto kind = found->second.aggregation().window.kind;
   if (kind == Kind::kSliding)
-    return fail(Code::kInvalid, fmt::format("{} has sliding windows, in which each event is several times: take "
-                                            "what it is made from",
-                                            aggregation.from));
+    return fail(Code::kInvalid,
+                fmt::format("{} has sliding windows, in which each event is several times: take "
+                            "what it is made from",
+                            aggregation.from));
   if (aggregation.window.kind == Kind::kVisit)
     return fail(Code::kInvalid, "visits are made of events, order_lines, event_items or item_interactions");
   return AggregationInput{.all = fmt::format("\"{}\"", aggregation.from),
@@ -220,27 +224,36 @@ Status Declaration::make(Declared& one, AggregationChecker& checker) {
     one.unfit = true;
     return {};
   }
-  MILLRACE_TRY(checker.check(one.source, *input));
+  const AggregationSql sql(aggregation, *std::move(input));
+  one.stored = !sql.input().added.empty();
+  one.compiled = sql.partial(sql.input().all) + ";\n" + sql.view();
+  const auto kept = kept_.find(aggregation.name);
+  const bool same = kept != kept_.end() && kept->second.compiled == one.compiled;
+  const auto read = declared_.find(aggregation.from);
+  one.changed = !same || (read != declared_.end() && read->second.changed);
+  if (one.changed && !one.built_in) MILLRACE_TRY(checker.check(one.source, sql.input()));
   if (!one.source.finish()) {
     one.unfit = true;
     return {};
   }
-  const AggregationSql sql(aggregation, *std::move(input));
-  one.stored = !sql.input().added.empty();
-  one.compiled = sql.partial(sql.input().all) + ";\n" + sql.view();
-  if (const auto kept = kept_.find(aggregation.name); kept == kept_.end() || kept->second.compiled != one.compiled) {
-    MILLRACE_TRY(drop(aggregation.name, /*stored=*/true));
+  return one.changed ? make_table(one, sql, same) : Status{};
+}
+
+Status Declaration::make_table(const Declared& one, const AggregationSql& sql, bool same) {
+  const auto& name = one.aggregation().name;
+  if (!same) {
+    MILLRACE_TRY(drop(name, /*stored=*/true));
     if (one.stored) {
-      MILLRACE_TRY(connection_.execute(fmt::format("CREATE TABLE {} AS SELECT CAST(0 AS TINYINT) AS tier, * FROM ({}) "
-                                                   "LIMIT 0",
-                                                   sql.table(), sql.partial(sql.input().all))));
+      MILLRACE_TRY(connection_.execute(
+          fmt::format("CREATE TABLE {} AS SELECT CAST(0 AS TINYINT) AS tier, * FROM ({}) LIMIT 0",
+                      sql.table(), sql.partial(sql.input().all))));
     }
   }
-  return connection_.execute(fmt::format("CREATE OR REPLACE VIEW \"{}\" AS {}", aggregation.name, sql.view()));
+  return connection_.execute(fmt::format("CREATE OR REPLACE VIEW \"{}\" AS {}", name, sql.view()));
 }
 
 Status Declaration::make_all() {
-  MILLRACE_ASSIGN(auto checker, AggregationChecker::open(connection_));
+  AggregationChecker checker(connection_);
   for (auto* one : order_) MILLRACE_TRY(make(*one, checker));
   for (const auto& [name, one] : declared_) {
     if (auto wrong = one.source.finish(); !wrong) mistakes_.add(wrong.error());
@@ -269,8 +282,8 @@ Status Declaration::run(const std::optional<std::vector<AggregationFile>>& files
   for (const auto& file : built_in_aggregations()) MILLRACE_TRY(parse(file, true));
   if (files) {
     if (files->size() > kAggregationsMax) {
-      return fail(Code::kInvalid, fmt::format("the project declares {} aggregations; {} are the most", files->size(),
-                                              kAggregationsMax));
+      return fail(Code::kInvalid, fmt::format("the project declares {} aggregations; {} are the most",
+                                              files->size(), kAggregationsMax));
     }
     for (const auto& file : *files) MILLRACE_TRY(parse(file, false));
   } else {

@@ -29,13 +29,14 @@ struct Days {
 
 Result<std::vector<Days>> days_of_events(duck::Connection& connection) {
   std::vector<Days> out;
-  MILLRACE_ASSIGN(auto rows,
-                  connection.query("SELECT CAST(dt AS VARCHAR), count(*) FROM events GROUP BY dt ORDER BY dt"));
+  MILLRACE_ASSIGN(auto rows, connection.query(
+                                 "SELECT CAST(dt AS VARCHAR), count(*) FROM events GROUP BY dt ORDER BY dt"));
   for (;;) {
     MILLRACE_ASSIGN(const bool more, rows.next_chunk());
     if (!more) return out;
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (out.empty() || out.back().events >= kBuildEvents) out.push_back({std::string(rows.text(0, i)), {}, 0});
+      if (out.empty() || out.back().events >= kBuildEvents)
+        out.push_back({std::string(rows.text(0, i)), {}, 0});
       out.back().last = rows.text(0, i);
       out.back().events += rows.int64(1, i);
     }
@@ -71,8 +72,8 @@ Status Aggregator::read_tables() {
     MILLRACE_ASSIGN(const bool more, rows.next_chunk());
     if (!more) return {};
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      MILLRACE_ASSIGN(const auto source, AggregationSource::parse({std::string(rows.text(0, i)),
-                                                                   std::string(rows.text(1, i))}));
+      MILLRACE_ASSIGN(const auto source,
+                      AggregationSource::parse({std::string(rows.text(0, i)), std::string(rows.text(1, i))}));
       const auto& aggregation = source.aggregation();
       tables_.push_back({.sql = {aggregation, fact_input(aggregation.from)},
                          .name = aggregation.name,
@@ -83,9 +84,10 @@ Status Aggregator::read_tables() {
 }
 
 Status Aggregator::read_counts(Table& table) {
-  MILLRACE_ASSIGN(auto rows, connection_.query(fmt::format("SELECT count(*) FILTER (tier = 0), count(*) FILTER "
-                                                           "(tier = 1) FROM {}",
-                                                           table.sql.table())));
+  MILLRACE_ASSIGN(auto rows,
+                  connection_.query(fmt::format("SELECT count(*) FILTER (tier = 0), count(*) FILTER "
+                                                "(tier = 1) FROM {}",
+                                                table.sql.table())));
   MILLRACE_TRY(rows.next_chunk());
   table.fresh = rows.int64(0, 0);
   table.middle = rows.int64(1, 0);
@@ -148,7 +150,8 @@ Status Aggregator::add() {
 Status Aggregator::failed(Table& table, Error error) {
   if (blames_machine(error)) return fail(std::move(error));
   table.given_up = true;
-  log_error(kComponent, "an aggregation cannot be kept up: it is emptied, and computed again at the next start",
+  log_error(kComponent,
+            "an aggregation cannot be kept up: it is emptied, and computed again at the next start",
             {field("name", table.name), field("error", error.text())});
   return fail(Code::kInternal, fmt::format("the aggregation {}: {}", table.name, error.text()));
 }
@@ -171,14 +174,15 @@ Status Aggregator::add_to(Table& table) {
 /// Facts were deleted: make the windows that held them anew from all facts, and add to the others as ever.
 Status Aggregator::compute_again(Table& table) {
   const auto& sql = table.sql;
-  MILLRACE_TRY(connection_.execute(fmt::format("CREATE OR REPLACE TEMP TABLE stale_windows AS SELECT DISTINCT {} AS w "
-                                               "FROM deleted_times",
-                                               sql.window_key())));
+  MILLRACE_TRY(
+      connection_.execute(fmt::format("CREATE OR REPLACE TEMP TABLE stale_windows AS SELECT DISTINCT {} AS w "
+                                      "FROM deleted_times",
+                                      sql.window_key())));
   const auto stale = fmt::format("{} IN (SELECT w FROM stale_windows WHERE w IS NOT NULL)", sql.window_key());
-  MILLRACE_TRY(connection_.execute(fmt::format("DELETE FROM {} WHERE {} IN (SELECT w FROM stale_windows)", sql.table(),
-                                               sql.window_column())));
-  for (const auto& part :
-       {sql.partial(sql.input().all, stale), sql.partial(sql.input().added, "NOT coalesce(" + stale + ", false)")}) {
+  MILLRACE_TRY(connection_.execute(fmt::format("DELETE FROM {} WHERE {} IN (SELECT w FROM stale_windows)",
+                                               sql.table(), sql.window_column())));
+  for (const auto& part : {sql.partial(sql.input().all, stale),
+                           sql.partial(sql.input().added, "NOT coalesce(" + stale + ", false)")}) {
     MILLRACE_TRY(connection_.execute(fmt::format("INSERT INTO {} SELECT 0, * FROM ({})", sql.table(), part)));
   }
   return read_counts(table);

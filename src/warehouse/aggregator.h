@@ -13,14 +13,14 @@
 
 namespace millrace {
 
-/// Keeps the tables of all declared aggregations equal to the facts, within the transactions that write facts.
-/// Each transaction adds rows for what it brought; old ones are added up now and then, at most one table in a
-/// transaction. An aggregation that cannot be kept up is emptied and left alone until the next start, and the
-/// log says so: facts do not wait for it. Threads: one at a time.
+/// Keeps the tables of all declared aggregations equal to the facts, within the transactions that write
+/// facts. Each transaction adds rows for what it brought; old ones are added up now and then, at most one
+/// table in a transaction. An aggregation that cannot be kept up is emptied and left alone until the next
+/// start, and the log says so: facts do not wait for it. Threads: one at a time.
 class Aggregator {
  public:
-  /// Read what is declared (`declare_aggregations`), and fill the tables that do not hold all facts yet, each in
-  /// a transaction of its own. `connection` must outlive the aggregator.
+  /// Read what is declared (`declare_aggregations`), and fill the tables that do not hold all facts yet, each
+  /// in a transaction of its own. `connection` must outlive the aggregator.
   static Result<std::unique_ptr<Aggregator>> open(duck::Connection& connection,
                                                   const AggregatorOptions& options = {});
 
@@ -29,8 +29,8 @@ class Aggregator {
   Status note_deleted();
 
   /// Add what the transaction brought; all facts must have been written, and deleted.
-  /// Errors: kInternal when an aggregation is at fault (the next transaction goes on without it), others as of
-  /// the facts themselves.
+  /// Errors: kInternal when an aggregation is at fault (the next transaction goes on without it), others as
+  /// of the facts themselves.
   Status add();
 
   /// Say how the transaction ended.

@@ -299,9 +299,9 @@ Status DuckFactWriter::write_all() {
 /// Delete what new rows take the place of; in the books it turns from applied to duplicate.
 Status DuckFactWriter::delete_replaced() {
   MILLRACE_ASSIGN(const auto deleted, open_.replacements.delete_older(connection_, [this] {
-                    deleted_events_ = true;
-                    return aggregator_->note_deleted();
-                  }));
+    deleted_events_ = true;
+    return aggregator_->note_deleted();
+  }));
   for (const auto& [partition, events] : deleted) {
     auto& book = pending_.books[partition];
     book.applied -= events;

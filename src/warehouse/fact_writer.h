@@ -75,7 +75,8 @@ struct FactWriterOptions {
 /// Threads: one at a time.
 class FactWriter {
  public:
-  /// Read the offsets and books, fill the tables of aggregations that are new, and rebuild the memory of recent message ids and open visits.
+  /// Read the offsets and books, fill the tables of aggregations that are new, and rebuild the memory of
+  /// recent message ids and open visits.
   static Result<std::unique_ptr<FactWriter>> open(Warehouse& warehouse, const FactWriterOptions& options);
   virtual ~FactWriter() = default;
 

@@ -8,9 +8,9 @@
 
 namespace millrace {
 
-/// Counts distinct values in at most 3 KB: exactly up to `kExactMax`, beyond it with a standard error of 1.6 %
-/// (1.04 / sqrt(4096)), whatever their number. The same set of values gives the same bytes, in whatever order
-/// and pieces it came. Bytes: docs/formats/sketch.md. Threads: one at a time.
+/// Counts distinct values in at most 3 KB: exactly up to `kExactMax`, beyond it with a standard error of 1.6
+/// % (1.04 / sqrt(4096)), whatever their number. The same set of values gives the same bytes, in whatever
+/// order and pieces it came. Bytes: docs/formats/sketch.md. Threads: one at a time.
 class HyperLogLog {
  public:
   static constexpr std::size_t kExactMax = 256;

@@ -16,8 +16,8 @@ TEST(HyperLogLog, CountsFewExactly) {
   EXPECT_EQ(sketch.estimate(), 256u);
 }
 
-/// 30 independent sets of each size: the standard error is 1.6 %, so a mean square beyond 2.4 % has a chance of
-/// less than one in a million, and the numbers are fixed.
+/// 30 independent sets of each size: the standard error is 1.6 %, so a mean square beyond 2.4 % has a chance
+/// of less than one in a million, and the numbers are fixed.
 TEST(HyperLogLog, KeepsToItsError) {
   for (const int size : {300, 2000, 5000, 20'000, 100'000}) {
     double squares = 0;

@@ -54,8 +54,8 @@ Status Replacements::add(duck::Connection& connection, std::string_view source, 
   return newer_->end_row();
 }
 
-Result<std::map<TopicPartition, std::uint64_t>> Replacements::delete_older(duck::Connection& connection,
-    const std::function<Status()>& on_events) {
+Result<std::map<TopicPartition, std::uint64_t>> Replacements::delete_older(
+    duck::Connection& connection, const std::function<Status()>& on_events) {
   std::map<TopicPartition, std::uint64_t> deleted;
   if (!newer_) return deleted;
   MILLRACE_TRY(newer_->flush());

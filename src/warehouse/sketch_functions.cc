@@ -24,7 +24,9 @@ class TextColumn {
     data_ = static_cast<duckdb_string_t*>(duckdb_vector_get_data(vector));
     validity_ = duckdb_vector_get_validity(vector);
   }
-  bool is_null(idx_t row) const { return validity_ != nullptr && !duckdb_validity_row_is_valid(validity_, row); }
+  bool is_null(idx_t row) const {
+    return validity_ != nullptr && !duckdb_validity_row_is_valid(validity_, row);
+  }
   std::string_view at(idx_t row) const {
     return {duckdb_string_t_data(&data_[row]), duckdb_string_t_length(data_[row])};
   }
@@ -65,8 +67,8 @@ struct State {
     }
   }
 
-  static void finalize(duckdb_function_info, duckdb_aggregate_state* states, duckdb_vector result, idx_t count,
-                       idx_t offset) {
+  static void finalize(duckdb_function_info, duckdb_aggregate_state* states, duckdb_vector result,
+                       idx_t count, idx_t offset) {
     for (idx_t i = 0; i < count; ++i) {
       if (of(states[i]).sketch == nullptr) {
         set_null(result, offset + i);
@@ -189,8 +191,7 @@ Status register_sketch_functions(duck::Connection& connection) {
   constexpr auto kText = DUCKDB_TYPE_VARCHAR;
   constexpr auto kBytes = DUCKDB_TYPE_BLOB;
   MILLRACE_TRY(register_aggregate<HyperLogLog>(connection, "hll", {kText}, add_distinct));
-  MILLRACE_TRY(
-      register_aggregate<HyperLogLog>(connection, "hll_merge", {kBytes}, State<HyperLogLog>::merge));
+  MILLRACE_TRY(register_aggregate<HyperLogLog>(connection, "hll_merge", {kBytes}, State<HyperLogLog>::merge));
   MILLRACE_TRY(
       register_aggregate<SpaceSaving>(connection, "topk", {kText, DUCKDB_TYPE_INTEGER}, add_frequent));
   MILLRACE_TRY(

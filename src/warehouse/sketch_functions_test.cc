@@ -20,9 +20,11 @@ class SketchFunctions : public WarehouseTest {
 };
 
 TEST_F(SketchFunctions, CountsDistinctValuesOfGroups) {
-  EXPECT_THAT(rows("SELECT i % 3, hll_count(hll((i % 50)::VARCHAR)) FROM range(1000) r(i) GROUP BY 1 ORDER BY 1"),
-              ElementsAre("0|50", "1|50", "2|50"));
-  EXPECT_EQ(cell("SELECT hll_count(hll_merge(s)) FROM (SELECT i % 3, hll((i % 90)::VARCHAR) AS s FROM range(900) r(i) "
+  EXPECT_THAT(
+      rows("SELECT i % 3, hll_count(hll((i % 50)::VARCHAR)) FROM range(1000) r(i) GROUP BY 1 ORDER BY 1"),
+      ElementsAre("0|50", "1|50", "2|50"));
+  EXPECT_EQ(cell("SELECT hll_count(hll_merge(s)) FROM (SELECT i % 3, hll((i % 90)::VARCHAR) AS s FROM "
+                 "range(900) r(i) "
                  "GROUP BY 1)"),
             "90");
   const auto many = std::stod(cell("SELECT hll_count(hll(i::VARCHAR)) FROM range(300000) r(i)"));
@@ -34,15 +36,17 @@ TEST_F(SketchFunctions, PassesOverNull) {
   EXPECT_EQ(cell("SELECT hll_count(hll(CASE WHEN i % 2 = 0 THEN 'a' END)) FROM range(10) r(i)"), "1");
   EXPECT_EQ(cell("SELECT hll_count(NULL) IS NULL AND topk_list(NULL) IS NULL"), "true");
   EXPECT_EQ(cell("SELECT hll_count(hll('same')) FROM range(5000)"), "1");  // a constant column
-  EXPECT_EQ(cell("SELECT hll_count(hll_merge(s)) FROM (SELECT hll(NULL) AS s UNION ALL SELECT hll('a'))"), "1");
+  EXPECT_EQ(cell("SELECT hll_count(hll_merge(s)) FROM (SELECT hll(NULL) AS s UNION ALL SELECT hll('a'))"),
+            "1");
 }
 
 TEST_F(SketchFunctions, ListsFrequentValues) {
   EXPECT_EQ(cell("SELECT topk_list(topk('v' || least(i % 10, 2), 2)) FROM range(100) r(i)"),
             R"([{"value":"v2","count":80,"error":0},{"value":"v0","count":10,"error":0}])");
-  EXPECT_EQ(cell("SELECT topk_list(topk_merge(s)) FROM (SELECT topk('a\"', 5) AS s UNION ALL SELECT topk('b', 5) "
-                 "FROM range(3))"),
-            R"([{"value":"b","count":3,"error":0},{"value":"a\"","count":1,"error":0}])");
+  EXPECT_EQ(
+      cell("SELECT topk_list(topk_merge(s)) FROM (SELECT topk('a\"', 5) AS s UNION ALL SELECT topk('b', 5) "
+           "FROM range(3))"),
+      R"([{"value":"b","count":3,"error":0},{"value":"a\"","count":1,"error":0}])");
 }
 
 TEST_F(SketchFunctions, RefuseOtherBytes) {

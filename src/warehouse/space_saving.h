@@ -10,8 +10,8 @@
 namespace millrace {
 
 /// Finds the most frequent of many values in bounded memory: Space-Saving, kept in the form in which such
-/// summaries can be merged (Agarwal and others, "Mergeable summaries", 2012). It keeps m = max(64, 8 k) values.
-/// While no more than 2 m distinct ones came, counts are exact; beyond that none is off by more than
+/// summaries can be merged (Agarwal and others, "Mergeable summaries", 2012). It keeps m = max(64, 8 k)
+/// values. While no more than 2 m distinct ones came, counts are exact; beyond that none is off by more than
 /// `error()`, which is at most total / (m + 1), and a value that came more often than that is there.
 /// Bytes: docs/formats/sketch.md. Threads: one at a time.
 class SpaceSaving {

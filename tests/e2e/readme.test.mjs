@@ -1,12 +1,12 @@
 // The commands that README.md and the how-to pages promise, run as they stand there: each block of shell that is marked
 // `<!-- test: NAME -->`, against a server of its own for each NAME. Only the address, the binary's path and
-// the data directory are replaced.
+// the data directory are replaced. A block of YAML marked `<!-- project: PATH -->` is that file of the server's project.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { Server, binary, root } from '../support/millrace.mjs';
+import { Server, binary, root, temporaryDir } from '../support/millrace.mjs';
 
 const howTo = path.join(root, 'docs/how-to');
 const pages = [path.join(root, 'README.md'), ...readdirSync(howTo).filter((f) => f.endsWith('.md')).map((f) => path.join(howTo, f))];
@@ -17,6 +17,19 @@ function blocksOf(page) {
   const marked = /<!-- test: ([\w-]+) -->\s*```sh\n([\s\S]*?)```/g;
   for (const [, name, text] of readFileSync(page, 'utf8').matchAll(marked)) blocks.set(name, (blocks.get(name) ?? '') + text);
   return blocks;
+}
+
+/** Write the marked files of a page into a project; returns its folder, or nothing when the page has none. */
+async function projectOf(page) {
+  const marked = [...readFileSync(page, 'utf8').matchAll(/<!-- project: ([\w./-]+) -->\s*```yaml\n([\s\S]*?)```/g)];
+  if (marked.length === 0) return undefined;
+  const project = await temporaryDir();
+  writeFileSync(path.join(project, 'millrace.yaml'), '{}\n');
+  for (const [, name, text] of marked) {
+    mkdirSync(path.join(project, path.dirname(name)), { recursive: true });
+    writeFileSync(path.join(project, name), text);
+  }
+  return project;
 }
 
 /** Run shell text as a reader would; returns its output. */
@@ -33,7 +46,8 @@ function sh(text, server) {
 for (const page of pages) {
   for (const [name, text] of blocksOf(page)) {
     test(`${path.relative(root, page)}: ${name}`, async () => {
-      const server = await Server.start();
+      const project = await projectOf(page);
+      const server = await Server.start({ args: project ? ['--project', project] : [] });
       try {
         const output = sh(text, server);
         assert.doesNotMatch(output, /"message":/, output);
@@ -41,10 +55,12 @@ for (const page of pages) {
           assert.match(output, /"success":true,"accepted":3,"quarantined":0/);
           assert.match(output, /"id":"pot"/);
         }
+        if (name === 'aggregations') assert.match(output, /"?value"?.*rose/);
         const books = await server.drained();
         assert.equal(books.balanced, true);
       } finally {
         await server.stop();
+        if (project) rmSync(project, { recursive: true, force: true });
       }
     });
   }
