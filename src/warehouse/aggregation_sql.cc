@@ -35,6 +35,25 @@ std::string enclosed(std::string_view expression) {
   return fmt::format("(\n{}\n)", expression);
 }
 
+/// Return the earliest of `value` that is not NULL, with its time: a struct of both. It goes into two
+/// columns, since DuckDB 1.4.2 crashes over struct columns with text when a transaction of several row groups
+/// commits.
+std::string earliest(std::string_view time, std::string_view value) {
+  return fmt::format("(min({{'at': {}, 'value': {}}}) FILTER (WHERE {} IS NOT NULL))", time, value, value);
+}
+
+/// The column that holds the time of a `first`; no measure can have that name.
+std::string time_column(const Measure& measure) {
+  return fmt::format("\"{} at\"", measure.name);
+}
+
+/// Return "EXPRESSION AS NAME", with the time before it for a `first`.
+std::string named(const Measure& measure, const std::string& expression) {
+  const auto name = in_quotes(measure.name);
+  if (measure.kind != Measure::Kind::kFirst) return fmt::format("{} AS {}", expression, name);
+  return fmt::format("{0}.at AS {1}, {0}.value AS {2}", expression, time_column(measure), name);
+}
+
 std::string partial_of(const Measure& measure, std::string_view time) {
   const auto value = enclosed(measure.expression);
   switch (measure.kind) {
@@ -47,7 +66,7 @@ std::string partial_of(const Measure& measure, std::string_view time) {
     case Measure::Kind::kMax:
       return fmt::format("max({})", value);
     case Measure::Kind::kFirst:
-      return fmt::format("min({{'at': {}, 'value': {}}}) FILTER (WHERE {} IS NOT NULL)", time, value, value);
+      return earliest(time, value);
     case Measure::Kind::kDistinct:
       return fmt::format("hll(CAST({} AS VARCHAR))", value);
     case Measure::Kind::kTop:
@@ -64,8 +83,9 @@ std::string merged_of(const Measure& measure) {
     case Measure::Kind::kSum:
       return fmt::format("sum({})", column);
     case Measure::Kind::kMin:
-    case Measure::Kind::kFirst:
       return fmt::format("min({})", column);
+    case Measure::Kind::kFirst:
+      return earliest(time_column(measure), column);
     case Measure::Kind::kMax:
       return fmt::format("max({})", column);
     case Measure::Kind::kDistinct:
@@ -79,7 +99,7 @@ std::string merged_of(const Measure& measure) {
 std::string finished_of(const Measure& measure) {
   switch (measure.kind) {
     case Measure::Kind::kFirst:
-      return fmt::format("min({}).value", in_quotes(measure.name));
+      return merged_of(measure) + ".value";
     case Measure::Kind::kDistinct:
       return fmt::format("coalesce(hll_count({}), 0)", merged_of(measure));
     case Measure::Kind::kTop:
@@ -128,7 +148,7 @@ std::string AggregationSql::partial(std::string_view from, std::string_view cond
     groups += fmt::format(", {}", ++column);
   }
   for (const auto& measure : aggregation_.measures) {
-    columns += fmt::format(", {} AS {}", partial_of(measure, input_.time), in_quotes(measure.name));
+    columns += ", " + named(measure, partial_of(measure, input_.time));
   }
   const auto filter = aggregation_.filter.empty() ? "true" : enclosed(aggregation_.filter);
   return fmt::format("SELECT {} FROM {} WHERE {} AND {}{} GROUP BY {}", columns, from, filter, condition,
@@ -144,7 +164,7 @@ std::string AggregationSql::merged(std::string_view from, std::string_view condi
     groups += fmt::format(", {}", ++column);
   }
   for (const auto& measure : aggregation_.measures) {
-    columns += fmt::format(", {} AS {}", merged_of(measure), in_quotes(measure.name));
+    columns += ", " + named(measure, merged_of(measure));
   }
   return fmt::format("SELECT {} FROM {} WHERE {} GROUP BY {}", columns, from, condition, groups);
 }
