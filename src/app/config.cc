@@ -27,6 +27,7 @@ void read_collect(const YamlMap& collect, Config& config) {
     config.collect_limits.batch_bytes_max = bytes;
   bytes = config.body_bytes_max;
   if (collect.optional_bytes("body_bytes_max", bytes, 256, 64 << 20)) config.body_bytes_max = bytes;
+  collect.optional("lag_records_max", config.lag_records_max, std::uint64_t{0}, std::uint64_t{1} << 40);
   for (const auto& [source, value] : collect.map("write_keys").entries()) {
     std::string key;
     value.read(key);

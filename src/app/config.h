@@ -32,6 +32,7 @@ struct Config {
   std::string token;                              ///< auth.token
   std::map<std::string, std::string> write_keys;  ///< key → source
   BodyLimits collect_limits;
+  std::uint64_t lag_records_max = 0;  ///< collect.lag_records_max; 0: no limit but log.bytes_hard
   std::size_t body_bytes_max = 1'000'000;
 
   TopicConfig events_topic;                        ///< without its partitions

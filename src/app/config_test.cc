@@ -41,6 +41,7 @@ listen: 127.0.0.1:9000
 server: {threads: 3, hosts: [shop.example], request_timeout: 10s}
 collect:
   event_bytes_max: 64KB
+  lag_records_max: 500000
   write_keys: {web: abc, app: def}
 log: {retention: 14d, partitions: 8}
 warehouse: {memory: 1GiB, duplicate_ids_max: 50000}
@@ -55,6 +56,7 @@ logging: {format: json, level: warning}
   EXPECT_EQ(config->events_topic.retention, 14 * kDayUs);
   EXPECT_EQ(config->events_partitions, 8u);
   EXPECT_EQ(config->duplicate_ids_max, 50'000u);
+  EXPECT_EQ(config->lag_records_max, 500'000u);
   EXPECT_TRUE(config->archive);
   EXPECT_EQ(config->lake.interval, 10 * kSecondUs);
   EXPECT_EQ(config->lake.file_bytes_max, 8'000'000u);

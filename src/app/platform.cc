@@ -112,6 +112,7 @@ Status check_data_version(Env& env, const Path& data) {
 Platform::Platform(Env& env, const Config& config)
     : env_(env),
       config_(config),
+      pressure_(config.lag_records_max),
       admin_token_(random_token(env)),
       unix_socket_((config.data / "socket").string()) {}
 
@@ -196,7 +197,7 @@ Status Platform::open_stores() {
   MILLRACE_ASSIGN(queries_, QueryService::open(*warehouse_, {}));
   MILLRACE_ASSIGN(catalogue_, QueryService::open(*warehouse_, {.at_once_max = kWorkers}));
   feed_ = std::make_unique<EventFeed>(*log_, EventFeedOptions{});
-  collector_ = std::make_unique<Collector>(*log_, env_, config_.collect_limits);
+  collector_ = std::make_unique<Collector>(*log_, env_, config_.collect_limits, &pressure_);
   push_targets_ = std::make_unique<HttpPushTargets>(config_.push_targets, env_);
   MILLRACE_ASSIGN(subscriptions_, SubscriptionEngine::open(*log_, env_, *push_targets_,
                                                            config_.data / "subscriptions.sqlite"));
@@ -218,7 +219,7 @@ Status Platform::open_lake() {
 }
 
 void Platform::start_jobs() {
-  jobs_ = std::make_unique<JobRunner>(*log_, env_);
+  jobs_ = std::make_unique<JobRunner>(*log_, env_, JobRunnerOptions{.pressure = &pressure_});
   LoadJobOptions load;
   load.transaction_interval = config_.load_interval;
   load.writer.message_ids_max = config_.duplicate_ids_max;

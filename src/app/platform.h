@@ -25,6 +25,7 @@
 #include "server/serving_stats.h"
 #include "server/worker_pool.h"
 #include "source/ingest.h"
+#include "stream/back_pressure.h"
 #include "stream/event_feed.h"
 #include "stream/job.h"
 #include "stream/load_job.h"
@@ -97,6 +98,7 @@ class Platform {
 
   Env& env_;
   const Config config_;
+  BackPressure pressure_;
   std::string admin_token_;
   std::string unix_socket_;
   ServingStats serving_;

@@ -53,23 +53,30 @@ struct Collector::Request {
   std::optional<Error> error;  ///< the first one; guarded by mutex
 };
 
-Collector::Collector(EventLog& log, Env& env, BodyLimits limits)
+Collector::Collector(EventLog& log, Env& env, BodyLimits limits, const BackPressure* pressure)
     : log_(log),
       env_(env),
       limits_(limits),
+      pressure_(pressure),
       partitions_(log.topics().at(std::string(kEventsTopic)).partitions),
       accepted_(metrics::counter("millrace_collect_events_total", "Events accepted over HTTP, durable")),
       quarantined_(metrics::counter("millrace_collect_quarantined_total",
                                     "Pieces refused over HTTP, kept in quarantine")),
       turned_away_(metrics::counter("millrace_collect_failed_requests_total",
-                                    "Collect requests answered with an error")) {}
+                                    "Collect requests answered with an error")),
+      overloaded_(
+          metrics::counter("millrace_collect_overloaded_total",
+                           "Collect requests answered 429: a job is too far behind, or the log is full")) {}
+
+void Collector::refuse(const Done& done, Error error) {
+  turned_away_.Increment();
+  if (error.code == Code::kOverloaded) overloaded_.Increment();
+  done(fail(std::move(error)));
+}
 
 void Collector::finish_one(Request& request) {
   if (request.appends_left.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
-  if (request.error) {
-    turned_away_.Increment();
-    return request.done(fail(std::move(*request.error)));
-  }
+  if (request.error) return refuse(request.done, *std::move(request.error));
   accepted_.Increment(static_cast<double>(request.counts.accepted));
   quarantined_.Increment(static_cast<double>(request.counts.quarantined));
   request.done(request.counts);
@@ -89,11 +96,11 @@ void Collector::append(const TopicPartition& to, std::vector<NewRecord> records,
 }
 
 void Collector::collect(CodecId codec, std::string_view body, const BodyFacts& facts, Done done) {
-  Result<BodySplit> split = split_body(codec, body, facts, limits_);
-  if (!split) {
-    turned_away_.Increment();
-    return done(fail(std::move(split).error()));
+  if (pressure_) {
+    if (Status room = pressure_->check(); !room) return refuse(done, std::move(room).error());
   }
+  Result<BodySplit> split = split_body(codec, body, facts, limits_);
+  if (!split) return refuse(done, std::move(split).error());
 
   auto request = std::make_shared<Request>();
   request->done = std::move(done);

@@ -57,7 +57,7 @@ JobRunner::~JobRunner() {
 void JobRunner::start(std::unique_ptr<Job> job, int niceness) {
   auto& running = *running_.emplace_back(std::make_unique<Running>());
   running.job = std::move(job);
-  if (!watch_) watch_ = std::make_unique<JobWatch>(log_, env_, options_.watch_interval);
+  if (!watch_) watch_ = std::make_unique<JobWatch>(log_, env_, options_.watch_interval, options_.pressure);
   running.metrics = &watch_->add(*running.job);
   running.job->show_in(*running.metrics);
   running.thread = std::jthread([this, &running, niceness](const std::stop_token& stop) {

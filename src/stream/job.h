@@ -10,6 +10,7 @@
 #include "base/env.h"
 #include "base/result.h"
 #include "log/event_log.h"
+#include "stream/back_pressure.h"
 #include "stream/job_metrics.h"
 
 namespace millrace {
@@ -51,6 +52,7 @@ struct JobRunnerOptions {
   DurationUs back_off_max = 5 * kSecondUs;
   DurationUs idle_wait = kSecondUs / 4;   ///< a step at least so often, even when nothing came
   DurationUs watch_interval = kSecondUs;  ///< between two looks at how far the jobs are
+  BackPressure* pressure = nullptr;       ///< is told at each look; outlives the runner
 };
 
 class JobWatch;

@@ -8,8 +8,11 @@
 
 namespace millrace {
 
-JobWatch::JobWatch(const EventLog& log, Env& env, DurationUs interval)
-    : log_(log), env_(env), thread_([this, interval](const std::stop_token& stop) { run(stop, interval); }) {}
+JobWatch::JobWatch(const EventLog& log, Env& env, DurationUs interval, BackPressure* pressure)
+    : log_(log),
+      env_(env),
+      pressure_(pressure),
+      thread_([this, interval](const std::stop_token& stop) { run(stop, interval); }) {}
 
 JobWatch::~JobWatch() = default;
 
@@ -37,6 +40,7 @@ void JobWatch::look(Watched& watched) {
   const DurationUs now = env_.steady_now();
   if (lag->records == 0 || position != watched.seen) watched.fresh_at = now;
   watched.seen = std::move(position);
+  if (pressure_) pressure_->note(watched.job.name(), lag->records);
   watched.metrics.show(*lag, now - watched.fresh_at);
 }
 

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/env.h"
+#include "stream/back_pressure.h"
 #include "stream/job.h"
 #include "stream/job_metrics.h"
 
@@ -16,8 +17,8 @@ namespace millrace {
 /// seen to fall behind. Threads: `add` and the destructor from one thread.
 class JobWatch {
  public:
-  /// `log` and `env` must outlive it.
-  JobWatch(const EventLog& log, Env& env, DurationUs interval);
+  /// `log`, `env` and `pressure`, which may be none, must outlive it.
+  JobWatch(const EventLog& log, Env& env, DurationUs interval, BackPressure* pressure);
   ~JobWatch();
 
   /// Watch `job`, which must outlive the watch; return its metrics.
@@ -37,6 +38,7 @@ class JobWatch {
 
   const EventLog& log_;
   Env& env_;
+  BackPressure* const pressure_;
   std::mutex mutex_;
   std::map<std::string, Watched, std::less<>> watched_;  ///< by name; entries stay; guarded by mutex_
   std::condition_variable_any woken_;
