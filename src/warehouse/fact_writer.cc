@@ -1,6 +1,7 @@
 #include "warehouse/fact_writer.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -12,6 +13,7 @@
 #include "warehouse/record_rows.h"
 #include "warehouse/replacements.h"
 #include "warehouse/visit_tracker.h"
+#include "warehouse/whole_order.h"
 
 namespace millrace {
 namespace {
@@ -20,6 +22,16 @@ namespace {
 constexpr std::uint64_t kFreeBytesMin = 64ull << 20;
 
 constexpr std::string_view kQuarantine = "quarantine";
+
+/// How orders are remembered: for good, whenever they came.
+MessageIdsOptions order_options(const FactWriterOptions& options) {
+  return {.window = 0, .ids_max = options.message_ids_max, .young_max = options.message_ids_young_max};
+}
+constexpr TimeUs kAnyTime = 0;
+
+Path orders_dir(const FactWriterOptions& options) {
+  return options.message_ids_dir.empty() ? Path() : options.message_ids_dir / "orders";
+}
 
 /// What is open during a transaction. Its destructor, which must run before the transaction's end, lets the
 /// appenders go.
@@ -40,6 +52,7 @@ class DuckFactWriter final : public FactWriter {
                      {.window = options.duplicate_window,
                       .ids_max = options.message_ids_max,
                       .young_max = options.message_ids_young_max}),
+        orders_(warehouse.env(), orders_dir(options), order_options(options)),
         visits_(options.open_visits_max) {}
   ~DuckFactWriter() override { rollback(); }
 
@@ -72,9 +85,11 @@ class DuckFactWriter final : public FactWriter {
   };
 
   Result<bool> is_duplicate(const TopicPartition& partition, const Event& event);
+  Result<bool> is_repeated_order(const Event& event);
   Status delete_replaced();
   Status restore_progress();
   Status restore_duplicates();
+  Status restore_orders();
   Status restore_visits();
   Status write_all();
   Status write_progress();
@@ -85,6 +100,7 @@ class DuckFactWriter final : public FactWriter {
   const FactWriterOptions options_;
   duck::Connection connection_;
   MessageIds message_ids_;
+  MessageIds orders_;  ///< by what `order_key` says, all at kAnyTime
   VisitTracker visits_;
   ChangeSet items_{ChangeSet::Table::kItems};
   ChangeSet users_{ChangeSet::Table::kUsers};
@@ -133,6 +149,7 @@ Status DuckFactWriter::restore() {
   MILLRACE_ASSIGN(aggregator_, Aggregator::open(connection_, options_.aggregator));
   MILLRACE_TRY(restore_progress());
   MILLRACE_TRY(restore_duplicates());
+  MILLRACE_TRY(restore_orders());
   return restore_visits();
 }
 
@@ -175,6 +192,44 @@ Status DuckFactWriter::restore_duplicates() {
   return {};
 }
 
+/// Gather the orders of all purchases, whole or not, that no run on disk has. The lines of an event stand
+/// next to each other.
+Status DuckFactWriter::restore_orders() {
+  MILLRACE_ASSIGN(const auto positions, orders_.open(committed_.next));
+  std::string later = "true";
+  for (const auto& [partition, next] : positions) {
+    later += fmt::format(" AND NOT (log_topic = '{}' AND log_partition = {} AND log_offset < {})",
+                         partition.topic, partition.partition.value(), next.value());
+  }
+  using Line = std::tuple<std::string, std::int32_t, std::int64_t, std::int32_t>;
+  Line at;
+  std::string source, order_id;
+  std::optional<OrderKey> key;
+  const auto end = [&] {
+    if (key) orders_.restore(key->hash(), kAnyTime);
+  };
+  MILLRACE_TRY(each_row(
+      connection_,
+      "SELECT log_topic, log_partition, log_offset, event_index, source, order_id, item_id, quantity, price "
+      "FROM order_lines WHERE type = 'purchase' AND order_id IS NOT NULL AND quantity IS NOT NULL AND " +
+          later,
+      [&](const duck::Rows& rows, std::size_t i) {
+        const Line line{rows.text(0, i), rows.int32(1, i), rows.int64(2, i), rows.int32(3, i)};
+        if (!key || line != at) {
+          end();
+          at = line;
+          source = rows.text(4, i);
+          order_id = rows.text(5, i);
+          key.emplace(source, order_id);
+        }
+        key->add_line(rows.text(6, i), rows.decimal(7, i),
+                      rows.is_null(8, i) ? std::nullopt : std::optional(rows.decimal(8, i)));
+      }));
+  end();
+  orders_.restored(committed_.next);
+  return {};
+}
+
 /// Take the visit of each visitor's last event in the order of loading, which is the tables' own.
 Status DuckFactWriter::restore_visits() {
   const auto sql = fmt::format(
@@ -197,6 +252,7 @@ std::optional<Offset> DuckFactWriter::next_offset(const TopicPartition& partitio
 
 Status DuckFactWriter::begin() {
   if (message_ids_.damaged()) MILLRACE_TRY(restore_duplicates());
+  if (orders_.damaged()) MILLRACE_TRY(restore_orders());
   MILLRACE_ASSIGN(const auto free, warehouse_.free_bytes());
   if (free < kFreeBytesMin) {
     return fail(Code::kNoSpace, fmt::format("the warehouse's disk has {} MB left and needs {}: make room",
@@ -235,10 +291,24 @@ Status DuckFactWriter::add_events(const TopicPartition& partition, std::span<con
 /// Remember the event's id and return whether it is to be dropped.
 Result<bool> DuckFactWriter::is_duplicate(const TopicPartition& partition, const Event& event) {
   const auto id = message_hash(event.source, event.message_id, scratch_);
-  if (!event.replaces) return message_ids_.is_repeat(id, event.received_time);
+  if (!event.replaces) {
+    MILLRACE_ASSIGN(const bool repeat, message_ids_.is_repeat(id, event.received_time));
+    return repeat ? true : is_repeated_order(event);
+  }
+  if (const auto key = order_key(event)) orders_.add(*key, kAnyTime);
   message_ids_.add(id, event.received_time);
   MILLRACE_TRY(open_.replacements.add(connection_, event.source, event.message_id,
                                       {partition, event.log_offset, event.event_index}));
+  return false;
+}
+
+/// Return whether a purchase carries a whole order that is in the tables under another message id. Parts of
+/// orders never do.
+Result<bool> DuckFactWriter::is_repeated_order(const Event& event) {
+  const auto key = order_key(event);
+  if (!key) return false;
+  if (carries_whole_order(event)) return orders_.is_repeat(*key, kAnyTime);
+  orders_.add(*key, kAnyTime);
   return false;
 }
 
@@ -368,6 +438,7 @@ Status DuckFactWriter::commit() {
     return done;
   }
   message_ids_.commit(duplicate_horizon(), pending_.next);
+  orders_.commit(kTimeMin, pending_.next);
   visits_.commit();
   aggregator_->committed();
   committed_ = pending_;
@@ -380,6 +451,7 @@ void DuckFactWriter::rollback() {
   open_ = {};  // before the transaction: what appenders still hold would go to the next one
   transaction_.reset();
   message_ids_.rollback();
+  orders_.rollback();
   visits_.rollback();
   items_.clear();
   users_.clear();
