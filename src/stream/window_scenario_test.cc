@@ -12,7 +12,7 @@ using testing::StartsWith;
 
 /// The files of tests/windows, found from this one, so that the test runs from any folder.
 Path scenario_folder() {
-  return Path(__FILE__).parent_path().parent_path().parent_path() / "tests" / "windows";
+  return Path("tests") / "windows";  // tests run in the source folder
 }
 
 TEST(WindowScenarios, HoldAsWritten) {
