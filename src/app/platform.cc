@@ -22,6 +22,7 @@
 #include "server/ops_routes.h"
 #include "server/query_routes.h"
 #include "server/recommend_routes.h"
+#include "server/replay_routes.h"
 #include "server/subscription_routes.h"
 #include "server/topic_routes.h"
 #include "stream/archive_job.h"
@@ -133,8 +134,8 @@ Result<std::unique_ptr<Platform>> Platform::open(Env& env, const Config& config,
 
 Status Platform::open_all(Listen listen) {
   MILLRACE_TRY(open_data());
-  MILLRACE_TRY(open_stores());
   MILLRACE_TRY(open_lake());
+  MILLRACE_TRY(open_stores());
   start_jobs();
   MILLRACE_TRY(open_server(listen));
   return write_server_file();
@@ -196,7 +197,8 @@ Status Platform::open_stores() {
   MILLRACE_TRY(declare_aggregations(*warehouse_, config_.aggregations));
   MILLRACE_ASSIGN(queries_, QueryService::open(*warehouse_, {}));
   MILLRACE_ASSIGN(catalogue_, QueryService::open(*warehouse_, {.at_once_max = kWorkers}));
-  feed_ = std::make_unique<EventFeed>(*log_, EventFeedOptions{});
+  feed_ = std::make_unique<EventFeed>(*archived_log_, EventFeedOptions{});
+  replays_ = std::make_unique<Replays>(env_, *archived_log_, *warehouse_);
   collector_ = std::make_unique<Collector>(*log_, env_, config_.collect_limits, &pressure_);
   push_targets_ = std::make_unique<HttpPushTargets>(config_.push_targets, env_);
   MILLRACE_ASSIGN(subscriptions_, SubscriptionEngine::open(*log_, env_, *push_targets_,
@@ -212,9 +214,9 @@ Status Platform::open_stores() {
 Status Platform::open_lake() {
   // A group that nobody moves would hold back retention for ever.
   if (!config_.archive) MILLRACE_TRY(log_->delete_group(ArchiveJob::kGroup, kEventsTopic));
-  if (!config_.archive && !config_.curated) return {};
   MILLRACE_ASSIGN(lake_, LocalObjectStore::open(env_, config_.data / "lake"));
   MILLRACE_ASSIGN(manifest_, Manifest::open(config_.data / "manifest.sqlite"));
+  archived_log_ = std::make_unique<ArchivedLog>(*log_, *manifest_, *lake_, std::string(ArchiveJob::kGroup));
   return {};
 }
 
@@ -255,6 +257,7 @@ Status Platform::open_server(Listen listen) {
   add_topic_routes(*router_, *log_, env_);
   add_subscription_routes(*router_, *subscriptions_);
   add_ingest_routes(*router_, *ingest_, *ingest_workers_);
+  add_replay_routes(*router_, *replays_, *ingest_workers_);
   add_dashboard_routes(*router_, *dashboard_, *workers_);
   add_flow_routes(*router_, *flow_, {*log_, *catalogue_, [this] { return load_job_->position(); }},
                   *workers_);

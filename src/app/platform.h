@@ -25,10 +25,12 @@
 #include "server/serving_stats.h"
 #include "server/worker_pool.h"
 #include "source/ingest.h"
+#include "stream/archived_log.h"
 #include "stream/back_pressure.h"
 #include "stream/event_feed.h"
 #include "stream/job.h"
 #include "stream/load_job.h"
+#include "stream/replay.h"
 #include "stream/subscription_engine.h"
 #include "warehouse/query_service.h"
 #include "warehouse/warehouse.h"
@@ -113,15 +115,17 @@ class Platform {
   std::unique_ptr<Warehouse> warehouse_;
   std::unique_ptr<QueryService> queries_;    ///< people's SQL, two at once
   std::unique_ptr<QueryService> catalogue_;  ///< the catalogue's own small questions, beside them
+  std::unique_ptr<ObjectStore> lake_;
+  std::unique_ptr<Manifest> manifest_;
+  std::unique_ptr<ArchivedLog> archived_log_;  ///< the log, and below its start the lake
   std::unique_ptr<EventFeed> feed_;
   std::unique_ptr<Collector> collector_;
   std::unique_ptr<Recommender> recommender_;
   std::unique_ptr<RecommendationLog> answers_;
   std::unique_ptr<Ingest> ingest_;
-  std::unique_ptr<ObjectStore> lake_;  ///< none when lake.archive and lake.curated are off, as the next
-  std::unique_ptr<Manifest> manifest_;
   std::unique_ptr<HttpPushTargets> push_targets_;
   std::unique_ptr<SubscriptionEngine> subscriptions_;
+  std::unique_ptr<Replays> replays_;
   std::unique_ptr<JobRunner> jobs_;
   LoadJob* load_job_ = nullptr;            ///< owned by jobs_
   RecommendJob* recommend_job_ = nullptr;  ///< owned by jobs_

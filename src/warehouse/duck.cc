@@ -138,6 +138,12 @@ std::string_view Rows::text(std::size_t column, std::size_t row) const {
   return {duckdb_string_is_inlined(string) ? string.value.inlined.inlined : string.value.pointer.ptr, length};
 }
 
+Status Connection::use_schema(const std::string& schema) {
+  MILLRACE_TRY(execute("USE " + schema));
+  schema_ = schema;
+  return {};
+}
+
 Status Connection::execute(const std::string& sql) {
   duckdb_result result;
   if (duckdb_query(connection_.get(), sql.c_str(), &result) != DuckDBSuccess) {
@@ -248,9 +254,14 @@ Result<Connection> Database::connect() {
 Result<std::unique_ptr<TableAppender>> TableAppender::open(Connection& connection, const std::string& table) {
   std::unique_ptr<TableAppender> made(new TableAppender());
   auto& appender = made->appender_;
-  if (duckdb_appender_create(connection.handle(), nullptr, table.c_str(), appender.out()) != DuckDBSuccess) {
-    return fail(made->appender_error());
+  // Appenders do not look where statements do. What is not in the schema is a temporary table.
+  const char* schema = connection.schema().empty() ? nullptr : connection.schema().c_str();
+  auto state = duckdb_appender_create(connection.handle(), schema, table.c_str(), appender.out());
+  if (state != DuckDBSuccess && schema != nullptr) {
+    appender.reset();
+    state = duckdb_appender_create(connection.handle(), nullptr, table.c_str(), appender.out());
   }
+  if (state != DuckDBSuccess) return fail(made->appender_error());
   const auto count = duckdb_appender_column_count(appender.get());
   std::vector<LogicalType> owners;
   std::vector<duckdb_logical_type> types;

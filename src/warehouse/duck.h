@@ -116,8 +116,8 @@ class Connection {
 
   /// Run one or more statements for their effect.
   Status execute(const std::string& sql);
-  /// Run one statement for its effect, asleep where `execute` would spin: while DuckDB's own threads do the work.
-  /// For what takes long, as CHECKPOINT does.
+  /// Run one statement for its effect, asleep where `execute` would spin: while DuckDB's own threads do the
+  /// work. For what takes long, as CHECKPOINT does.
   Status execute_patiently(const std::string& sql);
   /// Run one statement and keep all its rows in memory.
   Result<Rows> query(const std::string& sql, std::span<const Value> values = {});
@@ -133,12 +133,17 @@ class Connection {
 
   Result<PreparedStatement> prepare(const std::string& sql);
 
+  /// Have names without a schema mean its tables, in statements and appenders.
+  Status use_schema(const std::string& schema);
+  const std::string& schema() const { return schema_; }
+
   /// Make the statement that is running, if any, end with kCancelled.
   void interrupt() { duckdb_interrupt(connection_.get()); }
   duckdb_connection handle() const { return connection_.get(); }
 
  private:
   Owned<duckdb_connection, duckdb_disconnect> connection_;
+  std::string schema_;  ///< empty: the database's own
 };
 
 /// Begins a transaction, and rolls it back at the end of the scope unless it was committed.

@@ -107,7 +107,8 @@ class DuckFactWriter final : public FactWriter {
   Progress committed_;
   Progress pending_;  ///< what it will be once the transaction commits
   std::optional<duck::Transaction> transaction_;
-  OpenRows open_;  ///< after the transaction: must go first
+  bool is_writer_ = false;  ///< holds the warehouse's `writer`
+  OpenRows open_;           ///< after the transaction: must go first
   bool deleted_events_ = false;
   std::unique_ptr<Aggregator> aggregator_;  ///< uses the connection
   std::string scratch_;
@@ -258,8 +259,14 @@ Status DuckFactWriter::begin() {
     return fail(Code::kNoSpace, fmt::format("the warehouse's disk has {} MB left and needs {}: make room",
                                             free >> 20, kFreeBytesMin >> 20));
   }
-  MILLRACE_ASSIGN(auto transaction, duck::Transaction::begin(connection_));
-  transaction_.emplace(std::move(transaction));
+  warehouse_.writer().acquire();
+  is_writer_ = true;
+  auto transaction = duck::Transaction::begin(connection_);
+  if (!transaction) {
+    rollback();
+    return fail(std::move(transaction).error());
+  }
+  transaction_.emplace(*std::move(transaction));
   pending_ = committed_;
   return {};
 }
@@ -457,12 +464,14 @@ void DuckFactWriter::rollback() {
   users_.clear();
   deleted_events_ = false;
   if (aggregator_) aggregator_->rolled_back();
+  if (std::exchange(is_writer_, false)) warehouse_.writer().release();
 }
 
 }  // namespace
 
 Result<std::unique_ptr<FactWriter>> FactWriter::open(Warehouse& warehouse, const FactWriterOptions& options) {
   MILLRACE_ASSIGN(auto connection, warehouse.connect());
+  if (!options.schema.empty()) MILLRACE_TRY(connection.use_schema(options.schema));
   auto writer = std::make_unique<DuckFactWriter>(warehouse, std::move(connection), options);
   MILLRACE_TRY(writer->restore());
   return writer;

@@ -61,6 +61,7 @@ struct FactWriterOptions {
   Path message_ids_dir;  ///< where the others are kept, by one writer at a time; empty: all are in memory
   std::size_t open_visits_max = 200'000;  ///< visitors followed by the 30-minute rule; the stalest go first
   AggregatorOptions aggregator;
+  std::string schema;  ///< whose tables it writes; empty: the warehouse's own
 };
 
 /// Writes everything that comes from the log: rows, offsets and books in one transaction. What was added is

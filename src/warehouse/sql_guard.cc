@@ -144,7 +144,8 @@ class Checker {
   Status check_table(const TableName& name) const {
     if (name.schema == "information_schema" && contains(kInformationViews, name.table)) return {};
     if (name.schema.empty() && contains(with_names_, name.table)) return {};
-    const bool ours = (name.schema.empty() || name.schema == "main") && name.catalog.empty();
+    const bool ours = (name.schema.empty() || name.schema == "main" || name.schema.starts_with("replay_")) &&
+                      name.catalog.empty();
     if (!ours || !rules_.tables.contains(name.table)) return no_such_table(name);
     if (rules_.may_read && !rules_.may_read(name.table)) {
       return fail(Code::kDenied, fmt::format("you may not read the table {}", name.table));

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <semaphore>
+#include <string>
 
 #include "base/env.h"
 #include "base/result.h"
@@ -38,6 +40,16 @@ class Warehouse {
   /// Make a connection. Its transactions are its own. Errors: kInternal.
   Result<duck::Connection> connect();
 
+  /// Make a schema with the same tables for a replay from `origin`; fine when it is there. `name` must be of
+  /// [a-z0-9_]. Errors: kInvalid when it was made for another origin; kNoSpace, kIo.
+  Status make_schema(const std::string& name, const std::string& origin);
+
+  /// Return the rows of a schema's table `events`.
+  Result<std::uint64_t> count_events(const std::string& schema);
+
+  /// Taken by who writes, for one transaction: DuckDB makes no checkpoint while others write.
+  std::binary_semaphore& writer() { return writer_; }
+
   /// Write what DuckDB's log holds to the main file when the log is at least `log_bytes` long: reading a log
   /// back after a crash takes about 16 ms a MB. No write transaction may be open. Errors: kNoSpace, kIo,
   /// kInternal.
@@ -54,6 +66,7 @@ class Warehouse {
   Env& env_;
   const Path path_;
   std::unique_ptr<duck::Database> database_;
+  std::binary_semaphore writer_{1};
 };
 
 }  // namespace millrace
