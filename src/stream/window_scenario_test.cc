@@ -10,9 +10,9 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-/// The files of tests/windows, found from this one, so that the test runs from any folder.
+/// Tests run in the folder of the sources.
 Path scenario_folder() {
-  return Path("tests") / "windows";  // tests run in the source folder
+  return Path("tests") / "windows";
 }
 
 TEST(WindowScenarios, HoldAsWritten) {
