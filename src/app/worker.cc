@@ -212,18 +212,17 @@ void Worker::work() {
   std::vector<Verdict> verdicts;
   const Status worked = sink_->work(kTurn, verdicts);
   take_verdicts(verdicts);
-  if (!worked) return restart(worked.error());
+  if (!worked) return held_.empty() ? restart(worked.error()) : blame(worked.error());
   if (held_.empty()) return finish_batch();
   if (now() - head_since_ > options_.message_timeout)
-    return restart({Code::kDeadline,
-                    fmt::format("no answer to a message within {} s (--message-timeout)",
-                                static_cast<double>(options_.message_timeout) / kSecondUs),
-                    {}});
+    return blame({Code::kDeadline,
+                  fmt::format("no answer to a message within {} s (--message-timeout)",
+                              static_cast<double>(options_.message_timeout) / kSecondUs),
+                  {}});
   if (now() - settled_at_ > kSettlePause) settle();
   extend();
 }
 
-/// The first message may be what ended the sink, so it is to come again later; the others are not to blame.
 void Worker::restart(const Error& error) {
   log_error("worker", error.message,
             {field("worker", options_.number), field("again_in_ms", pause_ / kMillisecondUs)});
@@ -232,10 +231,14 @@ void Worker::restart(const Error& error) {
   start_at_ = now() + pause_;
   pause_ = std::min(kPauseMax, pause_ * 2);
   window_ = 1;
-  if (held_.empty()) return;
+  settle();
+}
+
+/// The first message may be what ended the sink, so it is to come again later; the others are not to blame.
+void Worker::blame(const Error& error) {
   refused_.push_back(held_.front()["ack_id"]);
   held_.pop_front();
-  settle();
+  restart(error);
 }
 
 bool Worker::may_start() {
@@ -274,6 +277,7 @@ void Worker::finish_batch() {
 void Worker::extend() {
   if (now() - extended_at_ < lease_ / 3) return;
   extended_at_ = now();
+  beat();  // each request may take a third of the time that it may be silent
   const json ids = ack_ids(held_);
   const auto answer =
       server_.ask("POST", address_ + "/extend",
@@ -294,6 +298,7 @@ bool Worker::settle() {
 
 bool Worker::settle_one(const char* action, std::vector<std::string>& ids) {
   if (ids.empty()) return true;
+  beat();
   const auto answer = server_.ask("POST", address_ + action, {{"ack_ids", ids}});
   // Refused for good, as when the subscription is gone: nothing is left to be told.
   const bool told = answer || answer.error().code == Code::kInvalid || answer.error().code == Code::kNotFound;

@@ -68,6 +68,7 @@ class Worker {
   void work();
   Status start_sink();
   void restart(const Error& error);
+  void blame(const Error& error);
   bool may_start();
   void take_verdicts(const std::vector<Verdict>& verdicts);
   void finish_batch();
