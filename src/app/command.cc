@@ -53,7 +53,10 @@ void add_data_options(CLI::App& command, CommonOptions& common) {
 Result<Config> config_of(const CommonOptions& options) {
   Config config;
   if (!options.project.empty()) {
-    MILLRACE_ASSIGN(config, load_config(Env::system(), Path(options.project) / "millrace.yaml"));
+    const Path project(options.project);
+    MILLRACE_ASSIGN(config, load_config(Env::system(), project / "millrace.yaml"));
+    MILLRACE_ASSIGN(config.transforms,
+                    load_transforms(Env::system(), project / "in_flight", config.function_targets));
   }
   if (!options.data.empty()) config.data = options.data;
   config.data = std::filesystem::absolute(config.data).lexically_normal();

@@ -94,8 +94,9 @@ void read_recommend(const YamlMap& map, Config& config) {
 }
 
 /// Each is a URL, or a map of one with its secrets.
-void read_subscriptions(const YamlMap& map, Config& config) {
-  for (const YamlValue& entry : map.list("push_targets")) {
+std::vector<PushTarget> read_targets(const YamlMap& map, std::string_view key) {
+  std::vector<PushTarget> targets;
+  for (const YamlValue& entry : map.list(key)) {
     PushTarget target;
     if (entry.is_map()) {
       entry.map().required("url", target.url);
@@ -112,8 +113,9 @@ void read_subscriptions(const YamlMap& map, Config& config) {
     const auto breaks_header = [](char c) { return c < ' ' || c == '\x7F'; };
     if (std::ranges::any_of(target.authorization, breaks_header))
       entry.error("authorization must be one line, as a header can carry it");
-    config.push_targets.push_back(std::move(target));
+    targets.push_back(std::move(target));
   }
+  return targets;
 }
 
 void read_logging(const YamlMap& map, Config& config) {
@@ -163,7 +165,8 @@ Result<Config> load_config(Env& env, const Path& file) {
   warehouse.optional("duplicate_ids_max", config.duplicate_ids_max, 1'000, 1'000'000'000);
   read_lake(root.map("lake"), config);
   read_recommend(root.map("recommend"), config);
-  read_subscriptions(root.map("subscriptions"), config);
+  config.push_targets = read_targets(root.map("subscriptions"), "push_targets");
+  config.function_targets = read_targets(root.map("flow"), "http_targets");
   read_logging(root.map("logging"), config);
   MILLRACE_TRY(yaml.finish());
   MILLRACE_ASSIGN(config.aggregations, load_aggregations(env, file.parent_path() / "aggregations"));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/transforms.h"
 #include "base/env.h"
 #include "base/logging.h"
 #include "event/codec.h"
@@ -54,6 +55,10 @@ struct Config {
       10'000;  ///< answers waiting to be logged; beyond it they are counted and dropped
 
   std::vector<PushTarget> push_targets;  ///< where subscriptions may push to; none: nowhere
+
+  std::vector<PushTarget> function_targets;  ///< flow.http_targets: where transforms may call; none: nowhere
+  std::optional<std::vector<InFlightTransform>>
+      transforms;  ///< of the project's in_flight/; none: no project
 
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;

@@ -1,5 +1,6 @@
 #include "app/platform.h"
 
+#include <algorithm>
 #include <thread>
 
 #include <fmt/format.h>
@@ -41,6 +42,8 @@ constexpr std::size_t kCatalogueBytesMax = 16 << 20;
 constexpr int kLoadNiceness = 19;
 constexpr int kRecommendNiceness = 10;
 constexpr int kArchiveNiceness = 19;
+constexpr int kTransformNiceness = 10;
+constexpr DurationUs kTransformGrace = 2 * kSecondUs;
 constexpr int kDuckDbNiceness = 10;  // they serve queries too
 constexpr std::uint64_t kSmallTopicSegmentBytes = 16 << 20;
 
@@ -137,6 +140,7 @@ Status Platform::open_all(Listen listen) {
   MILLRACE_TRY(open_lake());
   MILLRACE_TRY(open_stores());
   start_jobs();
+  MILLRACE_TRY(start_transforms());
   MILLRACE_TRY(open_server(listen));
   return write_server_file();
 }
@@ -238,6 +242,19 @@ void Platform::start_jobs() {
   const Path staging = config_.data / "lake" / ".tmp" / "curate.parquet";  // goes when the store is opened
   jobs_->start(CurateJob::make(*log_, *warehouse_, *lake_, *manifest_, staging, config_.curate),
                kArchiveNiceness);
+}
+
+Status Platform::start_transforms() {
+  // A command that runs without the project says nothing about them: they go on where they are, later.
+  if (!config_.transforms) return {};
+  transforms_ = std::make_unique<JobRunner>(*log_, env_);
+  const Path dir = config_.data / "transforms";
+  MILLRACE_TRY(forget_transforms(*log_, env_, dir, *config_.transforms));
+  for (const InFlightTransform& transform : *config_.transforms) {
+    MILLRACE_ASSIGN(auto job, make_transform_job(*log_, env_, dir, transform));
+    transforms_->start(std::move(job), kTransformNiceness);
+  }
+  return {};
 }
 
 Status Platform::open_server(Listen listen) {
@@ -342,6 +359,8 @@ void Platform::stop(DurationUs grace) {
   flow_.reset();
   dashboard_.reset();  // routes and workers speak to it until here
   if (Status drained = answers_->stop(kSecondUs); !drained) log_warning("recommend", drained.error().message);
+  // What is not through goes on at the next start.
+  if (transforms_) static_cast<void>(transforms_->drain(std::min(grace, kTransformGrace)));
   if (Status drained = jobs_->drain(grace); !drained)
     log_warning("app", "stopped before all was loaded; the rest follows at the next start",
                 {field("why", drained.error().message)});

@@ -45,6 +45,7 @@ namespace millrace {
 ///     read) DATA/log/                  the event log DATA/warehouse/            the analysts' database
 ///     DATA/ingested.sqlite       files that were loaded
 ///     DATA/subscriptions.sqlite  subscriptions, and how far they are
+///     DATA/transforms/           how far transforms in flight are
 ///     DATA/lake/                 all events as files, for other programs to read
 ///     DATA/manifest.sqlite       which files of the lake count
 ///     DATA/logs/                 what the process has to say
@@ -94,6 +95,7 @@ class Platform {
   void keep_logs();
   Status open_lake();
   void start_jobs();
+  Status start_transforms();
   Status open_server(Listen listen);
   Status write_server_file();
   Status ready() const;
@@ -127,7 +129,9 @@ class Platform {
   std::unique_ptr<SubscriptionEngine> subscriptions_;
   std::unique_ptr<Replays> replays_;
   std::unique_ptr<JobRunner> jobs_;
-  LoadJob* load_job_ = nullptr;            ///< owned by jobs_
+  std::unique_ptr<JobRunner>
+      transforms_;               ///< apart, since one that waits for its endpoint turns no events away
+  LoadJob* load_job_ = nullptr;  ///< owned by jobs_
   RecommendJob* recommend_job_ = nullptr;  ///< owned by jobs_
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> ingest_workers_;

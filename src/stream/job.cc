@@ -12,6 +12,11 @@
 #include "stream/job_watch.h"
 
 namespace millrace {
+namespace {
+
+constexpr std::size_t kThreadNameMax = 15;  // of Linux
+
+}  // namespace
 
 /// One job with its thread.
 struct JobRunner::Running {
@@ -67,7 +72,7 @@ void JobRunner::start(std::unique_ptr<Job> job, int niceness) {
 }
 
 void JobRunner::run(Running& running, const std::stop_token& stop) {
-  pthread_setname_np(pthread_self(), std::string(running.job->name()).c_str());
+  pthread_setname_np(pthread_self(), std::string(running.job->name().substr(0, kThreadNameMax)).c_str());
   BackOff back_off(options_);
   while (!stop.stop_requested() && !take(running, running.job->start(), back_off, stop)) {
   }
