@@ -58,7 +58,7 @@ TEST_F(AggregationsTest, RefusesNamesThatAreTaken) {
   EXPECT_EQ(declare({{"a.yaml", fine}}), "");
   EXPECT_THAT(declare({{"events.yaml", fine}}), HasSubstr("events is a table already"));
   EXPECT_THAT(declare({{"item_interactions.yaml", fine}}), HasSubstr("is a table already"));
-  EXPECT_THAT(declare({{"visit_facts.yaml", fine}}), HasSubstr("visit_facts is built in"));
+  EXPECT_THAT(declare({{"sales_by_hour.yaml", fine}}), HasSubstr("sales_by_hour is built in"));
   EXPECT_THAT(declare({{"x/a.yaml", fine}, {"y/a.yaml", fine}}), HasSubstr("there are two aggregations a"));
   EXPECT_THAT(declare({{"A-b.yaml", fine}}), HasSubstr("lower-case letters"));
   EXPECT_THAT(declare({{"a.yaml", "from: events\nwindow: 1h\nkeys: {n: type}\nmeasures: {n: count}\n"}}),
@@ -74,7 +74,7 @@ TEST_F(AggregationsTest, RefusesACircle) {
   EXPECT_THAT(declare({{"a.yaml", from("b")}, {"b.yaml", from("c")}, {"c.yaml", from("a")}}),
               HasSubstr("circle: a from b from c from a"));
   EXPECT_THAT(declare({{"a.yaml", from("a")}}), HasSubstr("circle: a from a"));
-  EXPECT_EQ(declare({{"a.yaml", from("b")}, {"b.yaml", from("c")}, {"c.yaml", from("visit_facts")}}), "");
+  EXPECT_EQ(declare({{"a.yaml", from("b")}, {"b.yaml", from("c")}, {"c.yaml", from("item_popularity")}}), "");
   EXPECT_THAT(declare({{"a.yaml", "from: page_views_by_page\nwindow: visit\nmeasures: {n: count}\n"}}),
               HasSubstr("visits are made of events"));
 }

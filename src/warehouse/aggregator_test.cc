@@ -44,7 +44,7 @@ const std::vector<Batch> kBatches = {
      "SELECT date_trunc('hour', event_time), item_id, max(item_name), max(category), "
      "count(*) FILTER (type = 'item_view'), count(*) FILTER (type = 'add_to_cart'), count(*) FILTER (type = "
      "'purchase') FROM item_interactions GROUP BY ALL"},
-    {"SELECT visit_id, start_time, end_time, events, page_views, carts, device FROM visit_facts",
+    {"SELECT visit_id, start_time, end_time, events, page_views, carts, device FROM visit_sums",
      "SELECT visit_id, start_time, end_time, events, page_views, carts, device_type FROM visits"},
     {"SELECT window_start, device, visits FROM visits_by_device",
      "SELECT date_trunc('hour', start_time), coalesce(device_type, 'unknown'), count(*) FROM visits GROUP BY "
@@ -71,7 +71,10 @@ const std::vector<AggregationFile> kFiles = {
      "measures: {pages: count(type = 'page_view'), spent: sum(price), dearest: max(price)}\n"},
     {"aggregations/days.yaml",
      "from: events\nfilter: page_path IS NOT NULL  # some\nwindow: {fixed: 1d, offset: 5h}\nlateness: 1h\n"
-     "keys:\n  order: source\nmeasures:\n  pages: top(page_path, 20)\n"}};
+     "keys:\n  order: source\nmeasures:\n  pages: top(page_path, 20)\n"},
+    {"aggregations/visit_sums.yaml",
+     "from: events\nwindow: visit\nmeasures: {events: count, page_views: count(type = 'page_view'), "
+     "carts: count(type = 'add_to_cart'), landing_page: first(page_path), device: first(device_type)}\n"}};
 
 class AggregatorTest : public WarehouseTest {
  protected:
@@ -157,7 +160,7 @@ TEST_F(AggregatorTest, EqualsABatchQueryWhateverHappens) {
     if (step % 8 == 7) expect_equal(fmt::format("step {}, offsets {} to {}", step, first, offset));
     if (HasFailure()) return;
   }
-  EXPECT_EQ(cell("SELECT count(*) > 0 FROM _agg_visit_facts WHERE tier = 2"),
+  EXPECT_EQ(cell("SELECT count(*) > 0 FROM _agg_visit_sums WHERE tier = 2"),
             "true");  // both compactions ran
 }
 

@@ -54,7 +54,7 @@ test('counts what comes in, late, twice and through a kill', async () => {
 });
 
 test('millrace sql reads it, also those that are built in', async () => {
-  const answer = await run(['sql', '--data', data, 'SELECT sum(events)::BIGINT AS n FROM visit_facts']);
+  const answer = await run(['sql', '--data', data, 'SELECT sum(events)::BIGINT AS n FROM visits_by_device']);
   assert.equal(answer.code, 0, answer.stderr);
   assert.match(answer.stdout, /5/);
 });

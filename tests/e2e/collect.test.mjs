@@ -192,7 +192,7 @@ test('visits, activity and push have routes of their own', async () => {
     browse_history: [{ product_code: 'S50_1514', quantity: '1', in_shopping_cart: true }, { product_code: 'S18_1342', quantity: 3, in_shopping_cart: false }] };
   const headers = { 'idempotency-key': 'act-1' };
   for (let i = 0; i < 2; i++) assert.equal((await server.post('/v1/activity', activity, headers)).status, 200);
-  const pushed = { message: { data: Buffer.from(JSON.stringify(visit).replace('SID-1', 'SID-2')).toString('base64'), messageId: 'm-1', publishTime: '2024-07-01T09:02:00Z' }, subscription: 'projects/p/subscriptions/s' };
+  const pushed = { message: { data: Buffer.from(JSON.stringify(visit).replace('SID-1', 'SID-2').replace('ORD-1', 'ORD-2')).toString('base64'), messageId: 'm-1', publishTime: '2024-07-01T09:02:00Z' }, subscription: 'projects/p/subscriptions/s' };
   assert.equal((await server.post('/v1/push/visit', pushed)).status, 200);
   assert.equal((await server.post('/v1/push/visit', '{"message":')).status, 400);
   const books = await server.drained();
