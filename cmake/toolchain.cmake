@@ -1,7 +1,10 @@
 # Flags for every target: warnings are errors, ccache and mold where they are installed.
 find_program(CCACHE ccache)
 if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  # Paths relative to the sources, so that another clone of them finds what this one compiled. For the same reason no
+  # code may use __FILE__ to find its folder.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      ${CCACHE})
 endif()
 find_program(MOLD mold)
 if(MOLD)
