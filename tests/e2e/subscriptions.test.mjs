@@ -9,26 +9,13 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { root, run, Server, temporaryDir } from '../support/millrace.mjs';
+import { eventually, root, run, Server, temporaryDir } from '../support/millrace.mjs';
 
 const secret = 'a secret of this test';
-const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 const cleanUp = [];
 after(async () => {
   for (const work of cleanUp.reverse()) await work();
 });
-
-async function eventually(what, check, ms = 30_000) {
-  const end = Date.now() + ms;
-  for (let last; ; await sleep(50)) {
-    try {
-      return await check();
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() > end) throw new Error(`${what}: ${last.message}`);
-  }
-}
 
 /** An endpoint whose answers `script(body, request)` decides: a status, 'hang' or 'close'. */
 async function endpoint(script) {

@@ -7,25 +7,12 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { root, run, Server, temporaryDir } from '../support/millrace.mjs';
+import { eventually, root, run, Server, temporaryDir } from '../support/millrace.mjs';
 
-const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 const cleanUp = [];
 after(async () => {
   for (const work of cleanUp.reverse()) await work();
 });
-
-async function eventually(what, check, ms = 30_000) {
-  const end = Date.now() + ms;
-  for (let last; ; await sleep(50)) {
-    try {
-      return await check();
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() > end) throw new Error(`${what}: ${last.message}`);
-  }
-}
 
 /** A project with these transforms; returns its folder. */
 async function project(transforms, config = '') {

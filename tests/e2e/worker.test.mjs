@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { binary, root, run, Server, temporaryDir } from '../support/millrace.mjs';
+import { eventually, binary, root, run, Server, temporaryDir } from '../support/millrace.mjs';
 
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 const fakeSystemd = path.join(root, 'tests/support/fake_systemd.py');
@@ -45,18 +45,6 @@ after(async () => {
   await server?.stop();
   await rm(folder, { recursive: true, force: true });
 });
-
-async function eventually(what, check, ms = 40_000) {
-  const end = Date.now() + ms;
-  for (let last; ; await sleep(50)) {
-    try {
-      return await check();
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() > end) throw new Error(`${what}: ${last.message}`);
-  }
-}
 
 async function send(method, route, body) {
   const answer = await server.fetch(route, { method, body: body && JSON.stringify(body) });

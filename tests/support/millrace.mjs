@@ -44,6 +44,19 @@ export function run(args, { timeoutMs = 120_000, env = {}, through = [] } = {}) 
   });
 }
 
+/** Call `check` until it does not throw; returns what it returned. */
+export async function eventually(what, check, ms = 40_000) {
+  const end = Date.now() + ms;
+  for (let last; ; await new Promise((r) => setTimeout(r, 50))) {
+    try {
+      return await check();
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > end) throw new Error(`${what}: ${last.message}`);
+  }
+}
+
 /** A running `millrace up`. */
 export class Server {
   /** Start on a free port unless `listen` names one; `data` is kept when given, else made and removed at stop. */
