@@ -109,7 +109,7 @@ TEST_F(SubscriptionEngineTest, StartsWithWhatComesOrWithAllThereIs) {
   ASSERT_TRUE(put("all", {.start = StartAt::kStart}));
   publish({"after"});
   EXPECT_THAT(texts(pull("new", 10, 5 * kSecondUs)), ElementsAre("after"));
-  EXPECT_THAT(texts(pull("all", 10)), ElementsAre("before", "after"));
+  EXPECT_THAT(texts(pull("all", 10, 5 * kSecondUs)), ElementsAre("before", "after"));
 }
 
 TEST_F(SubscriptionEngineTest, APullWaitsForAMessage) {
@@ -128,7 +128,7 @@ TEST_F(SubscriptionEngineTest, AcknowledgedStaysAcknowledgedAfterARestart) {
   open();
   ASSERT_TRUE(put("s", {.start = StartAt::kStart}));
   publish({"a", "b", "c"});
-  auto pulled = pull("s", 10);
+  auto pulled = pull("s", 10, 5 * kSecondUs);
   ASSERT_EQ(pulled.size(), 3u);
   pulled.erase(pulled.begin());
   EXPECT_EQ(ack("s", pulled)->done, 2u);
