@@ -39,7 +39,7 @@ constexpr std::size_t kIngestQueueMax = 8;
 constexpr std::size_t kMessageBytesMax = 15 << 20;  // a record of the log holds 16 MiB
 constexpr std::size_t kCatalogueBytesMax = 16 << 20;
 // While the processor is short, collecting and answering come first, and the tables may fall behind; but not
-// without end (at 19 they stood nearly still on a machine busy with other things).
+// without end, as they did at 19 beside builds that took all of the processor.
 constexpr int kLoadNiceness = 10;
 constexpr int kRecommendNiceness = 10;
 constexpr int kArchiveNiceness = 19;

@@ -73,7 +73,7 @@ constexpr std::size_t kLane = sizeof(__m128i);
 
 /// Return the inner state after the `size` bytes at `at`, of which there must be a multiple of 64, at
 /// least 64. Four lanes of 128 bits are folded onto the next four until one set is left (Gopal et al., Fast
-/// CRC Computation for Generic Polynomials Using PCLMULQDQ, Intel 2009), three to four times as fast as one
+/// CRC Computation for Generic Polynomials Using PCLMULQDQ, Intel 2009), about three times as fast as one
 /// stream of the instruction.
 [[gnu::target("sse4.2,pclmul")]] std::uint64_t crc32c_folded(std::uint64_t state, const std::byte* at,
                                                              std::size_t size) {
