@@ -116,9 +116,6 @@ class Connection {
 
   /// Run one or more statements for their effect.
   Status execute(const std::string& sql);
-  /// Run one statement for its effect, asleep where `execute` would spin: while DuckDB's own threads do the
-  /// work. For what takes long, as CHECKPOINT does.
-  Status execute_patiently(const std::string& sql);
   /// Run one statement and keep all its rows in memory.
   Result<Rows> query(const std::string& sql, std::span<const Value> values = {});
   Result<Rows> query(const std::string& sql, std::initializer_list<Value> values) {

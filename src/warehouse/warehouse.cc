@@ -75,7 +75,7 @@ Status Warehouse::checkpoint_over(std::uint64_t log_bytes) {
   if (absent || bytes < log_bytes) return {};
   MILLRACE_ASSIGN(auto connection, connect());
   writer_.acquire();
-  const Status done = connection.execute_patiently("CHECKPOINT");
+  const Status done = connection.execute("CHECKPOINT");
   writer_.release();
   return done;
 }
