@@ -13,7 +13,8 @@
 
 namespace millrace {
 
-/// Threads for work that may block: SQL, files. What may take minutes gets a pool of its own. Threads: `submit` from any.
+/// Threads for work that may block: SQL, files. What may take minutes gets a pool of its own. Threads:
+/// `submit` from any.
 class WorkerPool {
  public:
   /// The threads are called `name`-0, …: at most 13 letters, which is what the system shows.
