@@ -203,7 +203,17 @@ Status Platform::open_stores() {
   MILLRACE_ASSIGN(queries_, QueryService::open(*warehouse_, {}));
   MILLRACE_ASSIGN(catalogue_, QueryService::open(*warehouse_, {.at_once_max = kWorkers}));
   feed_ = std::make_unique<EventFeed>(*archived_log_, EventFeedOptions{});
-  replays_ = std::make_unique<Replays>(env_, *archived_log_, *warehouse_);
+  replays_ = std::make_unique<Replays>(Replays::Tools{
+      .env = env_,
+      .log = *archived_log_,
+      .warehouse = *warehouse_,
+      .lake = *lake_,
+      .manifest = *manifest_,
+      .staging = config_.data / "lake" / ".tmp" / "rebuild.parquet",
+      .message_ids_dir = config_.data / "warehouse" / "replay_ids",
+      .message_ids_max = config_.duplicate_ids_max,
+      .aggregator = {},
+      .run_alone = [this](const auto& work, const auto& stop) { return load_job_->run_alone(work, stop); }});
   collector_ = std::make_unique<Collector>(*log_, env_, config_.collect_limits, &pressure_);
   push_targets_ = std::make_unique<HttpPushTargets>(config_.push_targets, env_);
   MILLRACE_ASSIGN(subscriptions_, SubscriptionEngine::open(*log_, env_, *push_targets_,
@@ -275,7 +285,7 @@ Status Platform::open_server(Listen listen) {
   add_topic_routes(*router_, *log_, env_);
   add_subscription_routes(*router_, *subscriptions_);
   add_ingest_routes(*router_, *ingest_, *ingest_workers_);
-  add_replay_routes(*router_, *replays_, *ingest_workers_);
+  add_replay_routes(*router_, *replays_, *ingest_workers_, *workers_);
   add_dashboard_routes(*router_, *dashboard_, *workers_);
   add_flow_routes(*router_, *flow_, {*log_, *catalogue_, [this] { return load_job_->position(); }},
                   *workers_);

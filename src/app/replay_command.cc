@@ -13,14 +13,24 @@ namespace {
 using nlohmann::json;
 
 struct ReplayCall {
-  std::string from = "lake";
+  std::string from;
+  std::string to;
   std::string job = "load";
   std::string into;
+  bool list = false;
+  std::string drop;
 };
+
+json body_of(const ReplayCall& call) {
+  json body = {{"job", call.job}};
+  if (!call.from.empty()) body["from"] = call.from;
+  if (!call.to.empty()) body["to"] = call.to;
+  if (!call.into.empty()) body["into"] = call.into;
+  return body;
+}
 
 /// Ask the server for a replay; return its result.
 Result<json> call_replay(HttpClient& client, const ReplayCall& call, ProgressLine& line) {
-  const json body = {{"from", call.from}, {"job", call.job}, {"into", call.into}};
   std::optional<Result<json>> outcome;
   const auto on_line = [&](std::string_view text) {
     const json parsed = json::parse(text, nullptr, false);
@@ -36,29 +46,96 @@ Result<json> call_replay(HttpClient& client, const ReplayCall& call, ProgressLin
     return true;
   };
   MILLRACE_ASSIGN(const HttpResponse answer,
-                  client.request_lines("POST", "/v1/replays", body.dump(), {}, on_line));
+                  client.request_lines("POST", "/v1/replays", body_of(call).dump(), {}, on_line));
   MILLRACE_TRY(check_answer(answer));
-  if (!outcome)
-    return fail(Code::kIo, "the server ended before the replay did; the same command goes on with it");
+  if (!outcome) return fail(Code::kIo, "the server ended before the replay did; give the same command again");
   return *std::move(outcome);
+}
+
+std::string number(const json& object, const char* name) {
+  return with_thousands(object.value(name, 0ull));
+}
+
+void print_result(const ReplayCall& call, const json& result) {
+  if (call.job == "curate") {
+    fmt::print("{} rows written to {} files, which took the place of {}\n", number(result, "records"),
+               number(result, "files"), number(result, "replaced"));
+  } else if (call.into == "main") {
+    fmt::print("{} records read; {} rows of events took the place of {}\n", number(result, "records"),
+               number(result, "rows"), number(result, "replaced"));
+  } else {
+    fmt::print("{} records read; {}.events has {} rows\n", number(result, "records"), call.into,
+               number(result, "rows"));
+  }
+}
+
+void print_list(const json& replays) {
+  if (replays.empty()) fmt::print("there are no replays; millrace replay --help shows how to make one\n");
+  for (const json& replay : replays) {
+    std::string position;
+    for (const auto& [partition, next] : replay["position"].items())
+      if (next.get<std::uint64_t>() > 0)
+        position += fmt::format(" {}:{}", partition, next.get<std::uint64_t>());
+    fmt::print("{}  from {}  {} rows{}  at{}\n", replay["schema"].get<std::string>(),
+               replay["from"].get<std::string>(), number(replay, "rows"),
+               replay["running"].get<bool>() ? "  running" : "",
+               position.empty() ? " its beginning" : position);
+  }
+}
+
+Result<json> ask(HttpClient& client, std::string_view method, const std::string& target) {
+  MILLRACE_ASSIGN(const HttpResponse answer, client.request(method, target, ""));
+  MILLRACE_TRY(check_answer(answer));
+  return json::parse(answer.body);
+}
+
+Result<json> list(HttpClient& client, bool as_json) {
+  MILLRACE_ASSIGN(json answer, ask(client, "GET", "/v1/replays"));
+  if (!as_json) print_list(answer["replays"]);
+  return answer;
+}
+
+Result<json> drop(HttpClient& client, const std::string& schema, bool as_json) {
+  MILLRACE_ASSIGN(json answer, ask(client, "DELETE", "/v1/replays/" + url_encode(schema)));
+  if (!as_json) fmt::print("{} is gone\n", schema);
+  return answer;
+}
+
+Result<json> replay(HttpClient& client, const ReplayCall& call, bool as_json) {
+  Result<json> result = [&] {
+    ProgressLine line("replaying", as_json ? stderr : stdout);
+    return call_replay(client, call, line);
+  }();
+  if (result && !as_json) print_result(call, *result);
+  return result;
 }
 
 int run_replay(const CommonOptions& common, const ReplayCall& call) {
   auto server = ServerConnection::open(common, ServerConnection::Need::kNeedsData);
   if (!server) return report_failure(server.error());
-  const Result<json> result = [&] {
-    ProgressLine line("replaying", common.json ? stderr : stdout);
-    return call_replay((*server)->client(), call, line);
-  }();
+  HttpClient& client = (*server)->client();
+  const Result<json> result = call.list            ? list(client, common.json)
+                              : !call.drop.empty() ? drop(client, call.drop, common.json)
+                                                   : replay(client, call, common.json);
   if (!result) return report_failure(result.error());
-  if (common.json) {
-    fmt::print("{}\n", result->dump());
-  } else {
-    fmt::print("{} records read; {}.events has {} rows\n", with_thousands(result->value("records", 0ull)),
-               call.into, with_thousands(result->value("rows", 0ull)));
-  }
+  if (common.json) fmt::print("{}\n", result->dump());
   return kExitDone;
 }
+
+constexpr const char* kFooter =
+    "Into a schema replay_NAME: its tables are those of docs/schema.md, with the aggregations. Run again, it "
+    "adds\n"
+    "what came since.\n"
+    "Into main: REWRITES THE LIVE TABLES. The rows of the range are made anew beside and take the place of "
+    "the old\n"
+    "ones in one transaction, for instance after a mended decoder. Needs --from.\n"
+    "Examples:\n"
+    "  millrace replay --from lake --into replay_check\n"
+    "  millrace sql \"SELECT count(*) FROM replay_check.events\"\n"
+    "  millrace replay --from 2026-07-01T09:00:00Z --to 2026-07-01T12:00:00Z --into main\n"
+    "  millrace replay --job curate --from 2026-07-01T09:00:00Z --to 2026-07-01T12:00:00Z\n"
+    "  millrace replay --list\n"
+    "  millrace replay --drop replay_check";
 
 }  // namespace
 
@@ -66,18 +143,27 @@ void add_replay_command(CLI::App& app, CommonOptions& common, int& exit_code) {
   CLI::App* command = app.add_subcommand("replay", "Run a job once more over the lake or the log");
   add_data_options(*command, common);
   auto call = std::make_shared<ReplayCall>();
-  command->add_option("--from", call->from, "lake (all there is), an offset of each partition, or a time")
+  command->add_option(
+      "--from", call->from,
+      "lake (all there is), an offset of each partition, or a time of receipt; lake unless into "
+      "main");
+  command->add_option("--to", call->to,
+                      "an offset or a time, not itself part of it; else where the log ends");
+  command
+      ->add_option(
+          "--job", call->job,
+          "load: the tables of facts; curate: the Parquet files of closed hours, which --from and --to "
+          "name by event time")
       ->capture_default_str();
-  command->add_option("--job", call->job, "load: the tables of facts")->capture_default_str();
-  command->add_option("--into", call->into, "schema that gets the tables, such as replay_june")->required();
+  auto* into = command->add_option(
+      "--into", call->into, "schema that gets the tables, such as replay_june, or main: the live tables");
+  auto* list =
+      command->add_flag("--list", call->list, "show the schemas of replays, from where, and how far");
+  auto* drop = command->add_option("--drop", call->drop, "drop the schema of a replay");
+  list->excludes(into)->excludes(drop);
+  drop->excludes(into);
   command->add_flag("--json", common.json, "print JSON");
-  command->footer(
-      "The tables are those of docs/schema.md, in a schema of their own. Run again, it adds what came "
-      "since.\n"
-      "Examples:\n"
-      "  millrace replay --from lake --into replay_check\n"
-      "  millrace replay --from 2026-07-01T00:00:00Z --into replay_july\n"
-      "  millrace sql \"SELECT count(*) FROM replay_july.events\"");
+  command->footer(kFooter);
   command->callback([&common, &exit_code, call] { exit_code = run_replay(common, *call); });
 }
 

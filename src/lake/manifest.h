@@ -118,6 +118,10 @@ class Manifest {
   /// Return the keys of all files, sorted.
   Result<std::vector<std::string>> keys() const;
 
+  /// Held by those who put objects of the curated zone before their rows, or remove objects without rows,
+  /// where both may happen at once.
+  std::mutex& upkeep() { return upkeep_; }
+
  private:
   Manifest(sqlite::Database database, const ManifestOptions& options)
       : database_(std::move(database)), options_(options) {}
@@ -128,6 +132,7 @@ class Manifest {
   Status for_keys(const char* sql, const std::vector<std::string>& keys);
   static Result<std::vector<LakeFile>> read_all(sqlite::Statement& select);
 
+  std::mutex upkeep_;
   mutable std::mutex mutex_;  ///< guards database_
   sqlite::Database database_;
   const ManifestOptions options_;

@@ -290,7 +290,7 @@ Status Following::follow(const TopicPartition& partition, Offset& cursor, StepRe
   take_in(**batch, cursor);
   for (const Record& record : (*batch)->records_from(cursor)) {
     ++result.records;
-    result.events += record.count;
+    result.events += (*batch)->events_in(record);
   }
   cursor = (*batch)->next;
   result.more = true;

@@ -23,7 +23,8 @@ constexpr auto kSubscriptionsWait = std::chrono::milliseconds(500);
 constexpr std::string_view kJobPrefix = "millrace_job_";
 constexpr std::string_view kWindowPrefix = "millrace_window_";
 
-/// Counters and gauges of the whole process that the picture needs, added up over their labels.
+/// Counters and gauges of the whole process that the picture needs, added up over their labels but for
+/// replays, which are no part of the flow.
 constexpr std::array<std::string_view, 12> kCounters = {
     "collect_events_total",    "collect_quarantined_total", "collect_failed_requests_total",
     "load_rows_total",         "archive_files_total",       "archive_bytes_total",
@@ -79,6 +80,8 @@ void write_jobs(JsonWriter& json) {
 void write_counters(JsonWriter& json) {
   std::map<std::string, double, std::less<>> sums;
   for (const metrics::Sample& sample : metrics::samples("millrace_")) {
+    const auto job = sample.labels.find("job");
+    if (job != sample.labels.end() && job->second == "replay") continue;
     const std::string_view name = std::string_view(sample.name).substr(9);
     if (std::ranges::find(kCounters, name) != kCounters.end()) sums[std::string(name)] += sample.value;
   }

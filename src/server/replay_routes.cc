@@ -11,16 +11,48 @@ using nlohmann::json;
 
 Result<ReplayRequest> parse_request(std::string_view body) {
   const json parsed = json::parse(body, nullptr, false);
-  const auto text = [&](const char* name, const char* otherwise) {
-    const auto found = parsed.find(name);
-    return found == parsed.end() ? otherwise : found->is_string() ? found->get<std::string>() : std::string();
-  };
   if (!parsed.is_object()) return fail(Code::kInvalid, R"(send {"from":"lake","into":"replay_june"})");
+  const auto text = [&](const char* name) {
+    const auto found = parsed.find(name);
+    return found != parsed.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  for (const auto& [name, value] : parsed.items()) {
+    const bool known = name == "from" || name == "to" || name == "job" || name == "into";
+    if (!known || !value.is_string())
+      return fail(Code::kInvalid, "the members are from, to, job and into, each a text", name);
+  }
   ReplayRequest request;
-  MILLRACE_ASSIGN(request.from, parse_replay_from(text("from", "lake")));
-  request.job = text("job", "load");
-  request.into = text("into", "");
+  if (parsed.contains("from")) MILLRACE_TRY(read_replay_from(text("from"), request));
+  if (parsed.contains("to")) MILLRACE_TRY(read_replay_to(text("to"), request));
+  if (parsed.contains("job")) request.job = text("job");
+  request.into = text("into");
   return request;
+}
+
+json json_of(const ReplayEntry& entry) {
+  json position = json::object();
+  for (const auto& [partition, next] : entry.schema.next)
+    position[partition.topic + "/" + std::to_string(partition.partition.value())] = next.value();
+  return {{"schema", entry.schema.name},
+          {"from", entry.schema.origin},
+          {"rows", entry.schema.rows},
+          {"running", entry.running},
+          {"position", std::move(position)}};
+}
+
+void send_list(Replays& replays, const Exchange& exchange) {
+  const auto entries = replays.list();
+  if (!entries) return exchange.send_error(entries.error());
+  json list = json::array();
+  for (const auto& entry : *entries) list.push_back(json_of(entry));
+  exchange.send(HttpResponse::json(200, json{{"replays", std::move(list)}}.dump()));
+}
+
+void drop(Replays& replays, const Exchange& exchange) {
+  const auto& schema = exchange.path_values.front();
+  const Status dropped = replays.drop(schema);
+  if (!dropped) return exchange.send_error(dropped.error());
+  exchange.send(HttpResponse::json(200, json{{"dropped", schema}}.dump()));
 }
 
 void run_replay(Replays& replays, const ReplayRequest& request,
@@ -38,7 +70,11 @@ void run_replay(Replays& replays, const ReplayRequest& request,
   };
   const Result<ReplayResult> result = replays.run(request, show, stop.get_token());
   if (result) {
-    write("result", {{"records", result->records}, {"rows", result->rows}, {"into", request.into}});
+    write("result", {{"records", result->records},
+                     {"rows", result->rows},
+                     {"replaced", result->replaced},
+                     {"files", result->files},
+                     {"into", request.into}});
   } else {
     write("error", {{"code", code_name(result.error().code)}, {"message", result.error().text()}});
   }
@@ -47,11 +83,12 @@ void run_replay(Replays& replays, const ReplayRequest& request,
 
 }  // namespace
 
-void add_replay_routes(Router& router, Replays& replays, WorkerPool& workers) {
-  router.add("POST", "/v1/replays", {Access::kAdmin, false}, [&](const std::shared_ptr<Exchange>& exchange) {
+void add_replay_routes(Router& router, Replays& replays, WorkerPool& long_workers, WorkerPool& workers) {
+  const RouteRule rule{Access::kAdmin, false};
+  router.add("POST", "/v1/replays", rule, [&](const std::shared_ptr<Exchange>& exchange) {
     Result<ReplayRequest> request = parse_request(exchange->request.body());
     if (!request) return exchange->send_error(request.error());
-    const Status queued = workers.submit([&replays, exchange, request = *std::move(request)] {
+    const Status queued = long_workers.submit([&replays, exchange, request = *std::move(request)] {
       run_replay(replays, request, exchange->start_stream("application/x-ndjson"));
     });
     if (!queued)
@@ -59,6 +96,14 @@ void add_replay_routes(Router& router, Replays& replays, WorkerPool& workers) {
                             "as many ingests and replays as may are waiting; try again when one is done",
                             ""});
   });
+  const auto quickly = [&](void (*answer)(Replays&, const Exchange&)) {
+    return [&replays, &workers, answer](const std::shared_ptr<Exchange>& exchange) {
+      const Status queued = workers.submit([&replays, answer, exchange] { answer(replays, *exchange); });
+      if (!queued) exchange->send_error(queued.error());
+    };
+  };
+  router.add("GET", "/v1/replays", rule, quickly(send_list));
+  router.add("DELETE", "/v1/replays/{schema}", rule, quickly(drop));
 }
 
 }  // namespace millrace

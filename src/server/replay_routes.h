@@ -6,12 +6,17 @@
 
 namespace millrace {
 
-/// Add POST /v1/replays {"from","job","into"} (stream/replay.h), for those who administrate. Answers JSON
-/// lines:
-/// {"progress":{"offsets_done","offsets_total","records","records_per_second"}} about ten times a second, and
-/// last
-/// {"result":{"records","rows","into"}} or {"error":{"code","message"}}. Hanging up stops it; the same
-/// request goes on. `workers` run it. All must outlive the router.
-void add_replay_routes(Router& router, Replays& replays, WorkerPool& workers);
+/// Add, for those who administrate (stream/replay.h):
+///
+///   POST /v1/replays {"from","to","job","into"}   JSON lines: {"progress":{"offsets_done","offsets_total",
+///       "records","records_per_second"}} about ten times a second, and last
+///       {"result":{"records","rows","into", "replaced","files"}} or {"error":{"code","message"}}. Hanging up
+///       stops it; the same request goes on.
+///   GET /v1/replays {"replays":[{"schema","from","rows","running","position"}]},
+///       `position` by "topic/partition"
+///   DELETE /v1/replays/{schema}                   {"dropped"}
+///
+/// `long_workers` run replays, `workers` the rest. All must outlive the router.
+void add_replay_routes(Router& router, Replays& replays, WorkerPool& long_workers, WorkerPool& workers);
 
 }  // namespace millrace

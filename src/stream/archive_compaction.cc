@@ -1,12 +1,13 @@
 #include "stream/archive_compaction.h"
 
 #include <algorithm>
-#include <ranges>
 
 #include <fmt/format.h>
 
 #include "lake/archive_reader.h"
 #include "lake/orphans.h"
+#include "lake/raw_file.h"
+#include "lake/settle.h"
 
 namespace millrace {
 namespace {
@@ -73,25 +74,7 @@ Status Compaction::stage(std::vector<BuiltFile*> files, const std::vector<LakeFi
 }
 
 Status Compaction::settle() {
-  MILLRACE_ASSIGN(const auto files, manifest_.unsettled());
-  if (files.empty()) return {};
-  ManifestChange change;
-  // In order of keys twins come before their data. Data goes first and comes last: it is never without its
-  // twin.
-  for (const LakeFile& file : files | std::views::reverse) {
-    if (file.state != LakeFileState::kReplaced) continue;
-    MILLRACE_TRY(store_.remove(file.key()));
-    change.forget.push_back(file.key());
-  }
-  for (const LakeFile& file : files) {
-    if (file.state != LakeFileState::kStaged) continue;
-    MILLRACE_ASSIGN(const std::string bytes, get_checked(store_, file));
-    MILLRACE_TRY(store_.put(file.key(), bytes));
-    change.settle.push_back(file.key());
-  }
-  MILLRACE_TRY(manifest_.apply(change));
-  for (const auto& key : change.settle) MILLRACE_TRY(store_.remove(staging_key(key)));
-  return {};
+  return millrace::settle(store_, manifest_, kRawZone);
 }
 
 Status Compaction::remove_orphans(const std::string& zone, const std::string& dataset) {

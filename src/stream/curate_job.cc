@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -10,7 +11,9 @@
 #include "base/logging.h"
 #include "base/metrics.h"
 #include "lake/orphans.h"
+#include "lake/settle.h"
 #include "log/topics.h"
+#include "stream/curated_files.h"
 #include "warehouse/curated_rows.h"
 
 namespace millrace {
@@ -29,26 +32,6 @@ struct Cut {
   TimeUs time = 0;
   std::map<TopicPartition, Offset> next;
 };
-
-/// Return the part of an hour: zone, table, `dt=2026-07-01/hour=09`.
-LakePart part_of(std::string_view table, TimeUs hour) {
-  const std::string time = format_time(hour);
-  const std::string path =
-      fmt::format("dt={}/hour={}", format_date(hour), time.substr(time.find('T') + 1, 2));
-  return {std::string(CurateJob::kZone), std::string(table), path, {std::string(table), PartitionId(0)}};
-}
-
-/// Return a time as names of files have it: `20260701T100000Z`.
-std::string name_of(TimeUs time) {
-  std::string name = format_time(time);
-  std::erase_if(name, [](char c) { return c == '-' || c == ':'; });
-  return name;
-}
-
-TimeUs floor_to(TimeUs time, DurationUs step) {
-  const TimeUs rest = time % step;
-  return time - (rest < 0 ? rest + step : rest);
-}
 
 /// One batch of neighbouring hours of a table.
 struct Batch {
@@ -120,7 +103,11 @@ Status Curator::start() {
     if (std::ranges::find(kTopics, topic) == kTopics.end()) continue;
     for (std::uint32_t i = 0; i < config.partitions; ++i) partitions_.push_back({topic, PartitionId(i)});
   }
-  MILLRACE_TRY(remove_orphans(store_, manifest_, fmt::format("{}/", kZone)));
+  {
+    const std::lock_guard upkeep(manifest_.upkeep());
+    MILLRACE_TRY(settle(store_, manifest_, kCuratedZone));
+    MILLRACE_TRY(remove_orphans(store_, manifest_, fmt::format("{}/", kCuratedZone)));
+  }
   MILLRACE_ASSIGN(done_, read_cut(kName));
   MILLRACE_ASSIGN(plan_, read_cut(kPlanName));
   if (plan_ && done_ && plan_->time <= done_->time) plan_.reset();
@@ -252,8 +239,8 @@ Status Curator::add_batches(const CuratedTable& table) {
 /// Return whether the manifest has an hour's files of this cut already.
 Result<bool> Curator::is_published(const CuratedTable& table, TimeUs hour) const {
   LakeFile first;
-  first.part = part_of(table.name, hour);
-  first.name = fmt::format("{}-0.parquet", name_of(plan_->time));
+  first.part = curated_part(table.name, hour);
+  first.name = fmt::format("{}-0.parquet", curated_cut_name(plan_->time));
   MILLRACE_ASSIGN(const auto file, manifest_.file(first.key()));
   return file.has_value();
 }
@@ -263,8 +250,8 @@ Status Curator::publish(const Batch& batch) {
   ManifestChange change;
   const auto put = [&](CuratedFile made) -> Status {
     LakeFile file;
-    file.part = part_of(batch.table->name, made.hour);
-    file.name = fmt::format("{}-{}.parquet", name_of(plan_->time), made.number);
+    file.part = curated_part(batch.table->name, made.hour);
+    file.name = fmt::format("{}-{}.parquet", curated_cut_name(plan_->time), made.number);
     file.records = made.rows;
     file.bytes = file.raw_bytes = made.bytes.size();
     file.checksum = hash128(made.bytes);

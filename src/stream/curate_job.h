@@ -30,7 +30,6 @@ struct CurateJobOptions {
 class CurateJob : public Job {
  public:
   static constexpr std::string_view kName = "curate";
-  static constexpr std::string_view kZone = "curated";
 
   /// All arguments must outlive the job. `staging` is a file in the lake's directory that may be overwritten.
   static std::unique_ptr<CurateJob> make(EventLog& log, Warehouse& warehouse, ObjectStore& store,

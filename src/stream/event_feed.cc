@@ -70,6 +70,10 @@ std::span<const Record> FeedBatch::records_from(Offset offset) const {
   return {first, records.records.end()};
 }
 
+std::uint64_t FeedBatch::events_in(const Record& record) const {
+  return partition.topic == kEventsTopic ? record.count : 0;
+}
+
 EventFeed::EventFeed(const EventLog& log, const EventFeedOptions& options) : log_(log), options_(options) {}
 
 Result<std::shared_ptr<const FeedBatch>> EventFeed::read(const TopicPartition& partition, Offset from) {

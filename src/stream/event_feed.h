@@ -35,6 +35,8 @@ struct FeedBatch {
   std::span<const Event> events_from(Offset offset) const;
   /// Return the records at or after `offset`.
   std::span<const Record> records_from(Offset offset) const;
+  /// Return how many events one of its records counts for: none in topics other than `events`.
+  std::uint64_t events_in(const Record& record) const;
 };
 
 struct EventFeedOptions {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
 #include <deque>
 #include <future>
 #include <mutex>
@@ -79,14 +80,25 @@ class Loader final : public LoadJob {
         options_(options),
         rows_max_(options.transaction_rows_max) {}
 
-  std::string_view name() const override { return "load"; }
+  std::string_view name() const override { return options_.job; }
   Status start() override;
   Result<StepResult> step() override;
   LoadPosition position() const override;
+  Status run_alone(const std::function<Status()>& work, const std::stop_token& stop) override;
   JobPosition done() const override { return position().next; }
   void show_in(JobMetrics& metrics) override { metrics_ = &metrics; }
 
  private:
+  /// Somebody's work that wants the tables for itself, and what came of it.
+  struct Alone {
+    const std::function<Status()>& work;
+    bool begun = false;
+    std::optional<Status> done;
+  };
+
+  Status open_writer();
+  Alone* next_alone();
+  Status run_next(Alone& alone);
   Status load_next(Load& load);
   Status load_some(const TopicPartition& partition, Offset& cursor, Load& load);
   void read_ahead(const FeedBatch& batch);
@@ -124,17 +136,24 @@ class Loader final : public LoadJob {
 
   std::future<void> ahead_;  ///< one read at a time
 
-  mutable std::mutex mutex_;  ///< guards position_
+  mutable std::mutex mutex_;  ///< guards the rest
   LoadPosition position_;
+  std::deque<Alone*> alone_;  ///< waiting, or at work: the first
+  std::condition_variable_any alone_done_;
 
   prometheus::Counter& rows_total_ =
-      metrics::counter("millrace_load_rows_total", "Rows written to the warehouse");
-  prometheus::Histogram& transaction_seconds_ =
-      metrics::latency_seconds("millrace_load_transaction_seconds", "Time of one warehouse transaction");
+      metrics::counter("millrace_load_rows_total", "Rows written to the warehouse", {{"job", options_.job}});
+  prometheus::Histogram& transaction_seconds_ = metrics::latency_seconds(
+      "millrace_load_transaction_seconds", "Time of one warehouse transaction", {{"job", options_.job}});
 };
 
 Status Loader::start() {
+  return open_writer();
+}
+
+Status Loader::open_writer() {
   MILLRACE_ASSIGN(writer_, FactWriter::open(warehouse_, options_.writer));
+  started_ = false;  // what the books say now is not what this process did
   partitions_.clear();
   const auto topics = log_.topics();
   for (const auto topic : kTopics) {
@@ -156,7 +175,46 @@ Status Loader::start() {
   return {};
 }
 
+Status Loader::run_alone(const std::function<Status()>& work, const std::stop_token& stop) {
+  Alone alone{work, false, std::nullopt};
+  std::unique_lock lock(mutex_);
+  alone_.push_back(&alone);
+  alone_done_.wait(lock, stop, [&] { return alone.done.has_value(); });
+  if (!alone.begun) {
+    std::erase(alone_, &alone);
+    return fail(Code::kCancelled, "stopped before it began");
+  }
+  alone_done_.wait(lock, [&] { return alone.done.has_value(); });
+  return *std::move(alone.done);
+}
+
+Loader::Alone* Loader::next_alone() {
+  const std::lock_guard lock(mutex_);
+  if (alone_.empty()) return nullptr;
+  alone_.front()->begun = true;
+  return alone_.front();
+}
+
+/// What the writer remembers, in memory and in files, may not be true any more afterwards.
+Status Loader::run_next(Alone& alone) {
+  writer_.reset();
+  Status done = forget_message_ids(warehouse_.env(), options_.writer.message_ids_dir);
+  if (done) done = alone.work();
+  {
+    const std::lock_guard lock(mutex_);
+    alone.done = std::move(done);
+    alone_.pop_front();
+    alone_done_.notify_all();
+  }
+  return open_writer();
+}
+
 Result<StepResult> Loader::step() {
+  if (!writer_) MILLRACE_TRY(open_writer());
+  if (Alone* alone = next_alone()) {
+    MILLRACE_TRY(run_next(*alone));
+    return StepResult{.more = true};
+  }
   if (!suspects_.empty()) return step_suspect();
   const auto begun = warehouse_.env().steady_now();
   Load load;
@@ -244,7 +302,7 @@ Slice Loader::cut(const std::shared_ptr<const FeedBatch>& batch, Offset from, Lo
       return {batch, from, record.offset};
     }
     load.rows += rows;
-    load.events += record.count;
+    load.events += batch->events_in(record);
     ++load.records;
   }
   return {batch, from, batch->next};
@@ -292,7 +350,7 @@ Status Loader::write_record(const TopicPartition& partition, const Record& recor
 Status Loader::quarantine(const TopicPartition& partition, const Record& record, std::string_view stage,
                           const Error& reason) {
   if (const auto left_out = aside_lines_.take(warehouse_.env().steady_now()))
-    log_warning("load", "put a record aside; it is in the table quarantine",
+    log_warning(name(), "put a record aside; it is in the table quarantine",
                 {field("record", record_id(partition, record.offset)), field("stage", stage),
                  field("error", reason.text()), field("not_shown_before", *left_out)});
   return writer_->add_quarantine({partition, record.offset, record.time},
@@ -304,7 +362,7 @@ Status Loader::quarantine(const TopicPartition& partition, const Record& record,
 Status Loader::recover(Load& load, const Error& error) {
   if (load.log_failed) return fail(error);
   if (blames_data(error)) {
-    log_warning("load", "a transaction failed; looking for the records at fault",
+    log_warning(name(), "a transaction failed; looking for the records at fault",
                 {field("records", load.records), field("error", error.text())});
     suspects_.assign(std::make_move_iterator(load.taken.begin()), std::make_move_iterator(load.taken.end()));
     return {};
@@ -346,7 +404,7 @@ Status Loader::load_suspect(const Suspect& suspect, StepResult& result) {
     for (const auto& record : batch->records_from(at)) {
       if (!within(slice, record.offset)) break;
       ++result.records;
-      result.events += record.count;
+      result.events += batch->events_in(record);
     }
     at = slice.to;
   }
@@ -365,7 +423,7 @@ Status Loader::quarantine_alone(const Suspect& suspect, const Error& reason) {
 /// Keep DuckDB's log short. A failure costs time at the next start and nothing else.
 void Loader::tidy(std::uint64_t log_bytes) {
   if (auto done = warehouse_.checkpoint_over(log_bytes); !done) {
-    log_warning("load", "could not shorten the warehouse's log", {field("error", done.error().text())});
+    log_warning(name(), "could not shorten the warehouse's log", {field("error", done.error().text())});
   }
 }
 

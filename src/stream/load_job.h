@@ -1,6 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <stop_token>
+#include <string>
 
 #include "log/event_log.h"
 #include "log/topics.h"
@@ -12,6 +15,7 @@
 namespace millrace {
 
 struct LoadJobOptions {
+  std::string job = "load";  ///< its name in metrics and log lines
   DurationUs transaction_interval = 250 * kMillisecondUs;
   /// About; a transaction holds at least one record. Live traffic never comes near it. With a backlog, more
   /// than DuckDB's row group (122,880 rows) lets it write compressed blocks at once instead of through its
@@ -34,6 +38,11 @@ class LoadJob : public Job {
 
   /// Return what was committed last; empty before `start`. Threads: any.
   virtual LoadPosition position() const = 0;
+
+  /// Have the job's thread run `work`, which may change the tables it has written, between two transactions
+  /// and while it has no writer; then it goes on from what the tables say. Waits for it. Return what `work`
+  /// did, or kCancelled when `stop` was requested before it began. Threads: any but the job's own.
+  virtual Status run_alone(const std::function<Status()>& work, const std::stop_token& stop) = 0;
 };
 
 }  // namespace millrace

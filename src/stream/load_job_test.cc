@@ -2,6 +2,8 @@
 
 #include <array>
 #include <set>
+#include <stop_token>
+#include <thread>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -31,6 +33,10 @@ TEST_F(LoadJobTest, LoadsAllTopicsWithTheirPlaces) {
          R"({"stage":"collect","code":"invalid","message":"no JSON","where":"batch[0]"})");
   append(kRecommendationsTopic, 0, R"({"recommendation_id":"r1","items":[{"id":"p1"}]})", "");
   auto job = load_job();
+  const auto step = job->step();
+  ASSERT_TRUE(step) << step.error().text();
+  EXPECT_EQ(step->records, 6u);
+  EXPECT_EQ(step->events, 2u);  // the others are no events
   run(*job);
   EXPECT_THAT(rows("SELECT message_id, log_partition, log_offset FROM events ORDER BY ALL"),
               ElementsAre("m1|0|0", "m2|3|0"));
@@ -217,6 +223,35 @@ TEST_F(LoadJobTest, GoesOnWhereARecordOfManyEventsIsLargerThanATransaction) {
   EXPECT_EQ(books(*job), "40 20 20 0 0");
   EXPECT_THAT(rows("SELECT events, page_views, device_type, duration_s, user_id FROM visits"),
               ElementsAre("20|20|mobile|1140.0|u"));
+}
+
+TEST_F(LoadJobTest, LetsOthersChangeItsTablesBetweenTransactions) {
+  append(view(1));
+  append(view(2));
+  const auto job = load_job({.writer = {.message_ids_dir = dir_ / "ids"}});
+  run(*job);
+  std::jthread worker([&](const std::stop_token& stop) {
+    for (; !stop.stop_requested(); env_.sleep_for(kMillisecondUs)) EXPECT_TRUE(job->step());
+  });
+  const auto work = [&] {
+    execute(
+        "DELETE FROM events WHERE message_id = 'm1'; UPDATE _books SET applied = 1, quarantined = 1 "
+        "WHERE applied = 2");
+    return Status{};
+  };
+  EXPECT_TRUE(job->run_alone(work, {}));
+  EXPECT_EQ(job->run_alone([] { return Status{fail(Code::kIo, "no")}; }, {}).error().code, Code::kIo);
+  worker.request_stop();
+  worker.join();
+  append(view(1));  // its id is not in the tables any more
+  append(view(2));
+  run(*job);
+  EXPECT_THAT(rows("SELECT message_id, log_offset FROM events ORDER BY ALL"), ElementsAre("m1|2", "m2|1"));
+  EXPECT_EQ(books(*job), "4 2 1 1 0");
+
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(job->run_alone(work, stop.get_token()).error().code, Code::kCancelled);  // nobody steps
 }
 
 TEST_F(LoadJobTest, SaysSoWhenTheLogIsNotTheOneItKnew) {

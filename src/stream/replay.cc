@@ -1,199 +1,313 @@
 #include "stream/replay.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <utility>
 
 #include <fmt/format.h>
 
-#include "log/topics.h"
+#include "base/logging.h"
+#include "stream/curate_rebuild.h"
+#include "stream/job_metrics.h"
 #include "stream/load_job.h"
+#include "warehouse/fact_writer.h"
 
 namespace millrace {
 namespace {
 
+constexpr std::string_view kJob = "replay";  // in metrics and log lines
 constexpr std::string_view kPrefix = "replay_";
+constexpr std::string_view kMain = "main";
+constexpr std::string_view kMainStaging = "replay_main";  ///< what is to go into `main` is made here
+constexpr std::string_view kCurate = "curate";
 constexpr std::size_t kSchemaBytesMax = 60;
 constexpr DurationUs kProgressInterval = kSecondUs / 10;
 
 /// Rows in one of its transactions: live loading waits for no more than these.
 constexpr std::size_t kTransactionRows = 50'000;
 
-Status check_request(const ReplayRequest& request) {
-  if (request.job != "load")
-    return fail(Code::kInvalid, fmt::format("there is no job {} to replay: only load is", request.job));
+/// Why the other jobs cannot be replayed.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kOtherJobs = {{
+    {"archive",
+     "its files are the log's bytes as they came, so there is nothing to compute again; what it has not "
+     "written yet it writes by itself"},
+    {"recommend", "it keeps its state in memory and rebuilds it from the tables at each start of the server"},
+    {"subscriptions",
+     "they deliver each message once; `millrace subscription replay` gives dead letters out again"},
+    {"transforms", "each publishes a message once; a transform under a new name begins at the log's start"},
+}};
+
+Status refuse_job(std::string_view job) {
+  for (const auto& [name, why] : kOtherJobs) {
+    if (job == name) return fail(Code::kInvalid, fmt::format("{} cannot be replayed: {}", name, why));
+  }
+  return fail(Code::kInvalid,
+              fmt::format("there is no job {} to replay: load and curate are", job.substr(0, 40)));
+}
+
+Status check_schema(const ReplayRequest& request) {
   const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
   const bool good = request.into.starts_with(kPrefix) && request.into.size() > kPrefix.size() &&
                     request.into.size() <= kSchemaBytesMax && std::ranges::all_of(request.into, fits);
-  if (good) return {};
-  return fail(Code::kInvalid, fmt::format("'{}' cannot hold a replay: name a schema such as replay_june",
-                                          request.into.substr(0, 80)));
+  if (good && request.into != kMainStaging) return {};
+  return fail(Code::kInvalid,
+              fmt::format("'{}' cannot hold a replay: name a schema such as replay_june, or main to put the "
+                          "rows in the place of those of the live tables",
+                          request.into.substr(0, 80)));
 }
 
-/// The part of the log that a replay goes over: from where it was told to where the log ended when it began.
-/// It moves no group: what retention may delete is not a replay's affair.
-class ReplayLog final : public EventLog {
- public:
-  explicit ReplayLog(const ArchivedLog& log) : log_(log) {}
-
-  Status measure(const ReplayRequest::From& from);
-  std::uint64_t offsets_total() const;
-  std::uint64_t offsets_done(const JobPosition& done) const;
-
-  std::map<std::string, TopicConfig> topics() const override { return log_.topics(); }
-  Result<RecordBatch> read(const TopicPartition& partition, Offset from,
-                           const ReadLimits& limits) const override;
-  Result<PartitionStats> stats(const TopicPartition& partition) const override;
-  Result<Offset> offset_at_time(const TopicPartition& partition, TimeUs time) const override {
-    return log_.offset_at_time(partition, time);
+Status check_request(const ReplayRequest& request) {
+  if (request.job == kCurate) {
+    if (request.into.empty()) return {};
+    return fail(Code::kInvalid, "curate writes files of the lake: leave --into out");
   }
-  Status commit(std::string_view, const TopicPartition&, Offset) override { return {}; }
-  Result<std::optional<Offset>> committed(std::string_view, const TopicPartition&) const override {
-    return std::nullopt;
-  }
-  Status create_topic(std::string_view, const TopicConfig&) override { return read_only(); }
-  Status delete_topic(std::string_view) override { return read_only(); }
-  void append(const TopicPartition&, std::vector<NewRecord>, AppendDone done) override { done(read_only()); }
-  Status delete_group(std::string_view, std::string_view) override { return {}; }
-  std::uint64_t wait_for_append(std::uint64_t seen, DurationUs) const override { return seen; }
-
- private:
-  struct Range {
-    Offset from;
-    Offset to;
-  };
-
-  static std::unexpected<Error> read_only() {
-    return fail(Code::kInvalid, "a replay writes nothing to the log");
-  }
-  Result<Offset> first(const TopicPartition& partition, const ReplayRequest::From& from) const;
-
-  const ArchivedLog& log_;
-  std::map<TopicPartition, Range> ranges_;
-};
-
-Status ReplayLog::measure(const ReplayRequest::From& from) {
-  for (const auto& [topic, config] : log_.topics()) {
-    for (std::uint32_t i = 0; i < config.partitions; ++i) {
-      const TopicPartition partition{topic, PartitionId(i)};
-      MILLRACE_ASSIGN(const PartitionStats stats, log_.stats(partition));
-      MILLRACE_ASSIGN(const Offset begin, first(partition, from));
-      ranges_[partition] = {std::min(begin, stats.end), stats.end};
-    }
-  }
-  return {};
+  if (request.job != LoadJob::kGroup) return refuse_job(request.job);
+  if (request.into != kMain) return check_schema(request);
+  if (request.from || request.from_given) return {};
+  return fail(Code::kInvalid,
+              "this puts new rows in the place of those of the live tables: say from where on, as --from "
+              "2026-07-01T00:00:00Z or an offset, or --from lake for all there is");
 }
 
-Result<Offset> ReplayLog::first(const TopicPartition& partition, const ReplayRequest::From& from) const {
-  MILLRACE_ASSIGN(const Offset first, log_.first_offset(partition));
-  if (partition.topic != kEventsTopic) return first;
-  if (const auto* offset = std::get_if<Offset>(&from)) return std::max(first, *offset);
-  if (const auto* time = std::get_if<TimeUs>(&from)) return log_.offset_at_time(partition, *time);
-  return first;
+std::string text_of(const ReplayPlace& place) {
+  if (const auto* offset = std::get_if<Offset>(&place)) return fmt::format("{}", offset->value());
+  return format_time(std::get<TimeUs>(place));
 }
 
-std::uint64_t ReplayLog::offsets_total() const {
-  std::uint64_t total = 0;
-  for (const auto& [partition, range] : ranges_) total += range.to.value() - range.from.value();
-  return total;
+std::string origin_of(const ReplayRequest& request) {
+  const auto from = request.from ? text_of(*request.from) : "lake";
+  return request.to ? fmt::format("{} to {}", from, text_of(*request.to)) : from;
 }
 
-std::uint64_t ReplayLog::offsets_done(const JobPosition& done) const {
-  std::uint64_t total = 0;
-  for (const auto& [partition, next] : done) {
-    const auto found = ranges_.find(partition);
-    if (found == ranges_.end() || next <= found->second.from) continue;
-    total += std::min(next, found->second.to).value() - found->second.from.value();
-  }
-  return total;
-}
-
-Result<RecordBatch> ReplayLog::read(const TopicPartition& partition, Offset from,
-                                    const ReadLimits& limits) const {
-  const Offset to = ranges_.at(partition).to;
-  RecordBatch nothing;
-  nothing.next = from;
-  if (from >= to) return nothing;
-  MILLRACE_ASSIGN(RecordBatch batch, log_.read(partition, from, limits));
-  std::erase_if(batch.records, [&](const Record& record) { return record.offset >= to; });
-  batch.next = std::min(batch.next, to);
-  return batch;
-}
-
-Result<PartitionStats> ReplayLog::stats(const TopicPartition& partition) const {
-  MILLRACE_ASSIGN(PartitionStats stats, log_.stats(partition));
-  stats.start = ranges_.at(partition).from;
-  stats.end = ranges_.at(partition).to;
-  return stats;
-}
-
-std::string text_of(const ReplayRequest::From& from) {
-  if (const auto* offset = std::get_if<Offset>(&from)) return fmt::format("{}", offset->value());
-  if (const auto* time = std::get_if<TimeUs>(&from)) return format_time(*time);
-  return "lake";
-}
-
-}  // namespace
-
-Result<ReplayRequest::From> parse_replay_from(std::string_view text) {
-  if (text == "lake") return ReplayRequest::Everything();
+Result<ReplayPlace> read_place(std::string_view text, std::string_view what) {
   std::uint64_t offset = 0;
   const auto read = std::from_chars(text.data(), text.data() + text.size(), offset);
   if (!text.empty() && read.ec == std::errc() && read.ptr == text.data() + text.size()) return Offset(offset);
-  const auto time = parse_time(text);
-  if (time) return *time;
-  return fail(
-      Code::kInvalid,
-      fmt::format("'{}' is no place to replay from: lake, an offset, or a time such as 2026-07-01T09:00:00Z",
-                  text.substr(0, 64)));
+  if (const auto time = parse_time(text)) return *time;
+  return fail(Code::kInvalid,
+              fmt::format("'{}' is no place to replay {} an offset, or a time such as 2026-07-01T09:00:00Z",
+                          text.substr(0, 64), what));
 }
 
-Result<ReplayResult> Replays::run(const ReplayRequest& request,
-                                  const std::function<void(const ReplayProgress&)>& on_progress,
+/// Shows how far a replay is, now and then.
+class Progress {
+ public:
+  Progress(Env& env, const std::function<void(const ReplayProgress&)>& on_progress, std::uint64_t total)
+      : env_(env), on_progress_(on_progress), begun_(env.steady_now()), shown_(begun_ - kProgressInterval) {
+    progress_.offsets_total = total;
+  }
+
+  void add(std::uint64_t records, std::uint64_t offsets_done, bool last) {
+    const DurationUs now = env_.steady_now();
+    progress_.records += records;
+    progress_.offsets_done = offsets_done;
+    progress_.records_per_second =
+        static_cast<double>(progress_.records) * kSecondUs / std::max<double>(1, now - begun_);
+    if (!last && now - shown_ < kProgressInterval) return;
+    shown_ = now;
+    on_progress_(progress_);
+  }
+  const ReplayProgress& now() const { return progress_; }
+
+ private:
+  Env& env_;
+  const std::function<void(const ReplayProgress&)>& on_progress_;
+  const DurationUs begun_;
+  DurationUs shown_;
+  ReplayProgress progress_;
+};
+
+}  // namespace
+
+Status read_replay_from(std::string_view text, ReplayRequest& request) {
+  request.from_given = true;
+  if (text == "lake") return {};
+  MILLRACE_ASSIGN(request.from, read_place(text, "from: lake,"));
+  return {};
+}
+
+Status read_replay_to(std::string_view text, ReplayRequest& request) {
+  MILLRACE_ASSIGN(request.to, read_place(text, "up to:"));
+  return {};
+}
+
+/// Holds a schema, or `curate`, while something is done with it.
+class Replays::Turn {
+ public:
+  Turn(Replays& replays, std::string name) : replays_(replays), name_(std::move(name)) {
+    const std::lock_guard lock(replays_.mutex_);
+    held_ = replays_.running_.insert(name_).second;
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  ~Turn() {
+    if (!held_) return;
+    const std::lock_guard lock(replays_.mutex_);
+    replays_.running_.erase(name_);
+  }
+  Status check(std::string_view what) const {
+    return held_ ? Status{} : fail(Code::kExists, fmt::format("a replay {} runs already", what));
+  }
+
+ private:
+  Replays& replays_;
+  const std::string name_;
+  bool held_ = false;
+};
+
+Result<ReplayResult> Replays::run(const ReplayRequest& request, const OnProgress& on_progress,
                                   const std::stop_token& stop) {
   MILLRACE_TRY(check_request(request));
-  {
-    const std::lock_guard lock(mutex_);
-    if (!running_.insert(request.into).second)
-      return fail(Code::kExists, fmt::format("a replay into {} runs already", request.into));
+  if (request.job == kCurate) {
+    const Turn turn(*this, std::string(kCurate));
+    MILLRACE_TRY(turn.check("of curate"));
+    return curate(request, on_progress, stop);
   }
-  auto result = load(request, on_progress, stop);
-  log_.release();
-  const std::lock_guard lock(mutex_);
-  running_.erase(request.into);
+  const bool into_main = request.into == kMain;
+  const Turn turn(*this, into_main ? std::string(kMainStaging) : request.into);
+  MILLRACE_TRY(turn.check("into " + request.into));
+  auto result = into_main ? load_into_main(request, on_progress, stop) : load(request, on_progress, stop);
+  tools_.log.release();
   return result;
 }
 
-Result<ReplayResult> Replays::load(const ReplayRequest& request,
-                                   const std::function<void(const ReplayProgress&)>& on_progress,
+Path Replays::ids_dir(const std::string& schema) const {
+  return tools_.message_ids_dir.empty() ? Path() : tools_.message_ids_dir / schema;
+}
+
+Result<ReplayResult> Replays::load(const ReplayRequest& request, const OnProgress& on_progress,
                                    const std::stop_token& stop) {
-  MILLRACE_TRY(warehouse_.make_schema(request.into, text_of(request.from)));
-  ReplayLog log(log_);
-  MILLRACE_TRY(log.measure(request.from));
+  MILLRACE_TRY(make_replay_schema(tools_.warehouse, request.into, origin_of(request)));
+  ReplayLog log(tools_.log);
+  MILLRACE_TRY(log.measure({.from = request.from, .to = request.to, .below = std::nullopt}));
+  MILLRACE_ASSIGN(const std::uint64_t records, run_load(log, request.into, false, on_progress, stop));
+  MILLRACE_ASSIGN(const ReplaySchema made, replay_schema(tools_.warehouse, request.into));
+  return ReplayResult{.records = records, .rows = made.rows};
+}
+
+/// What a run before this one left is of another range, or of another program: begin anew.
+Result<ReplayResult> Replays::load_into_main(const ReplayRequest& request, const OnProgress& on_progress,
+                                             const std::stop_token& stop) {
+  const std::string staging(kMainStaging);
+  const auto clear = [&]() -> Status {
+    const Status dropped = drop_schema(staging);
+    return dropped || dropped.error().code == Code::kNotFound ? Status{} : dropped;
+  };
+  MILLRACE_TRY(clear());
+  MILLRACE_TRY(make_replay_schema(tools_.warehouse, staging, origin_of(request), WithAggregations::kNo));
+  MILLRACE_ASSIGN(const JobPosition loaded, loaded_offsets(tools_.warehouse));
+  ReplayLog log(tools_.log);
+  MILLRACE_TRY(log.measure({.from = request.from, .to = request.to, .events_only = true, .below = loaded}));
+  ReplayResult result;
+  MILLRACE_ASSIGN(result.records, run_load(log, staging, true, on_progress, stop));
+  const auto exchange = [&]() -> Status {
+    MILLRACE_ASSIGN(const RowExchange exchanged,
+                    exchange_rows(tools_.warehouse, staging, log.event_ranges(), tools_.aggregator));
+    result.rows = exchanged.added;
+    result.replaced = exchanged.removed;
+    return {};
+  };
+  MILLRACE_TRY(tools_.run_alone(exchange, stop));
+  log_info(
+      kJob, "put new rows in the place of those of the live tables",
+      {field("from", origin_of(request)), field("removed", result.replaced), field("added", result.rows)});
+  MILLRACE_TRY(clear());
+  return result;
+}
+
+/// Load all of `log` into `schema`, from where that is; return the records that were read.
+Result<std::uint64_t> Replays::run_load(ReplayLog& log, const std::string& schema, bool after_main,
+                                        const OnProgress& on_progress, const std::stop_token& stop) {
   EventFeed feed(log, {.cache_bytes_max = 8u << 20});
   LoadJobOptions options;
+  options.job = kJob;
   options.transaction_rows_max = kTransactionRows;
-  options.writer.schema = request.into;
-  const auto job = LoadJob::make(log, feed, warehouse_, options);
+  options.writer.job = kJob;
+  options.writer.schema = schema;
+  options.writer.aggregator = tools_.aggregator;
+  options.writer.message_ids_max = tools_.message_ids_max;
+  options.writer.message_ids_dir = ids_dir(schema);
+  if (after_main) {
+    for (const auto& [partition, range] : log.event_ranges())
+      options.writer.goes_on_after[partition] = range.from;
+  }
+  const auto job = LoadJob::make(log, feed, tools_.warehouse, options);
+  JobMetrics metrics(kJob);
+  job->show_in(metrics);
   MILLRACE_TRY(job->start());
-  const DurationUs begun = env_.steady_now();
-  DurationUs shown = begun - kProgressInterval;
-  ReplayProgress progress{.offsets_total = log.offsets_total()};
+  const auto records = step_through(*job, log, metrics, on_progress, stop);
+  metrics.show({}, 0);
+  return records;
+}
+
+/// Have `job` do all of `log`; return the records it read.
+Result<std::uint64_t> Replays::step_through(LoadJob& job, const ReplayLog& log, JobMetrics& metrics,
+                                            const OnProgress& on_progress, const std::stop_token& stop) {
+  Progress progress(tools_.env, on_progress, log.offsets_total());
   for (bool more = true; more;) {
     if (stop.stop_requested())
-      return fail(Code::kCancelled, "the replay was stopped; the same command goes on where it was");
-    MILLRACE_ASSIGN(const StepResult step, job->step());
-    more = step.more;
-    const DurationUs now = env_.steady_now();
-    progress.records += step.records;
-    progress.offsets_done = log.offsets_done(job->done());
-    progress.records_per_second =
-        static_cast<double>(progress.records) * kSecondUs / std::max<double>(1, now - begun);
-    if (more && now - shown < kProgressInterval) continue;
-    shown = now;
-    on_progress(progress);
+      return fail(Code::kCancelled, "the replay was stopped; give the same command again to go on");
+    const DurationUs begun = tools_.env.steady_now();
+    const auto step = job.step();
+    if (!step) {
+      metrics.count_error();
+      return fail(step.error());
+    }
+    more = step->more;
+    metrics.count_step(step->records, step->events, tools_.env.steady_now() - begun);
+    progress.add(step->records, log.offsets_done(job.done()), !more);
+    metrics.show({.records = progress.now().offsets_total - progress.now().offsets_done}, 0);
   }
-  MILLRACE_ASSIGN(const std::uint64_t rows, warehouse_.count_events(request.into));
-  return ReplayResult{progress.records, rows};
+  return progress.now().records;
+}
+
+Result<ReplayResult> Replays::curate(const ReplayRequest& request, const OnProgress& on_progress,
+                                     const std::stop_token& stop) {
+  const auto time_of = [](const std::optional<ReplayPlace>& place, TimeUs otherwise) -> Result<TimeUs> {
+    if (!place) return otherwise;
+    if (const auto* time = std::get_if<TimeUs>(&*place)) return *time;
+    return fail(Code::kInvalid,
+                "the curated zone goes by hours: say from and to as times such as 2026-07-01T09:00:00Z");
+  };
+  MILLRACE_ASSIGN(const TimeUs from, time_of(request.from, kTimeMin));
+  MILLRACE_ASSIGN(const TimeUs to, time_of(request.to, kTimeMax));
+  MILLRACE_ASSIGN(const auto rebuild, CurateRebuild::open(tools_.warehouse, tools_.lake, tools_.manifest,
+                                                          tools_.staging, {.from = from, .to = to}));
+  Progress progress(tools_.env, on_progress, rebuild->hours());
+  ReplayResult result;
+  for (std::uint64_t done = 0; !rebuild->done();) {
+    if (stop.stop_requested())
+      return fail(Code::kCancelled, "stopped; the hours so far are done, the same command does all again");
+    MILLRACE_ASSIGN(const CurateRebuild::Step step, rebuild->step());
+    result.records += step.rows;
+    result.files += step.files;
+    result.replaced += step.replaced;
+    progress.add(step.rows, ++done, rebuild->done());
+  }
+  return result;
+}
+
+Result<std::vector<ReplayEntry>> Replays::list() {
+  MILLRACE_ASSIGN(auto schemas, replay_schemas(tools_.warehouse));
+  const std::lock_guard lock(mutex_);
+  std::vector<ReplayEntry> entries;
+  for (auto& schema : schemas) {
+    const bool running = running_.contains(schema.name);
+    entries.push_back({std::move(schema), running});
+  }
+  return entries;
+}
+
+Status Replays::drop(const std::string& schema) {
+  const Turn turn(*this, schema);
+  MILLRACE_TRY(turn.check("into " + schema.substr(0, kSchemaBytesMax)));
+  return drop_schema(schema);
+}
+
+Status Replays::drop_schema(const std::string& schema) {
+  MILLRACE_TRY(drop_replay_schema(tools_.warehouse, schema));
+  return forget_message_ids(tools_.env, ids_dir(schema));
 }
 
 }  // namespace millrace

@@ -1,69 +1,125 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <stop_token>
 #include <string>
-#include <variant>
+#include <string_view>
+#include <vector>
 
 #include "base/env.h"
+#include "lake/manifest.h"
+#include "lake/object_store.h"
 #include "stream/archived_log.h"
+#include "stream/replay_log.h"
+#include "warehouse/aggregator_options.h"
+#include "warehouse/replay_schemas.h"
 #include "warehouse/warehouse.h"
 
 namespace millrace {
 
+class LoadJob;
+
 /// What to run again, and where its output goes.
 struct ReplayRequest {
-  struct Everything {};  ///< from the first record that the lake, else the log, still has
-  using From = std::variant<Everything, Offset, TimeUs>;
-
-  std::string job = "load";
-  From from = Everything();  ///< of the topic `events`; the others are read from the log's start
-  std::string into;          ///< `replay_` and letters, digits, underscores: a schema of the warehouse
+  std::string job = "load";  ///< or `curate`
+  /// Of the topic `events`; the others are read from the log's start. None: `lake`.
+  std::optional<ReplayPlace> from;
+  std::optional<ReplayPlace> to;  ///< none: where the log ends
+  bool from_given = false;        ///< `lake` was asked for in words; needed to rewrite live tables
+  /// Of `load`: `replay_` and letters, digits, underscores, a schema of the warehouse; or `main`, its own
+  /// tables.
+  std::string into;
 };
 
 struct ReplayProgress {
-  std::uint64_t offsets_done = 0;
+  std::uint64_t offsets_done = 0;  ///< of `curate` hours, as the total
   std::uint64_t offsets_total = 0;
-  std::uint64_t records = 0;  ///< read by this run
+  std::uint64_t records = 0;  ///< read by this run; of `curate` rows written
   double records_per_second = 0;
 };
 
 struct ReplayResult {
-  std::uint64_t records = 0;
-  std::uint64_t rows = 0;  ///< in the table `events` of the schema, in all
+  std::uint64_t records = 0;  ///< read; of `curate` rows written
+  std::uint64_t rows =
+      0;  ///< in the table `events` of the schema, in all; into `main`: that took others' place
+  std::uint64_t replaced = 0;  ///< into `main`: rows of `events` that went; of `curate`: files
+  std::uint64_t files = 0;     ///< of `curate`: written
 };
 
-/// Return what `text` names: `lake`, an offset, or a time. Errors: kInvalid.
-Result<ReplayRequest::From> parse_replay_from(std::string_view text);
+struct ReplayEntry {
+  ReplaySchema schema;
+  bool running = false;
+};
 
-/// Runs jobs once more over what the lake and the log hold, into tables of their own: the same code, so the
-/// same rows. A replay ends where the log ended when it began. It keeps its offsets with its tables: stopped
-/// or killed it goes on where it was, and run again it adds what came since and nothing twice. Threads: any
-/// method from any thread.
+/// Read `from` or `to`: `lake` (only `from`: nothing is set), an offset, or a time. Errors: kInvalid.
+Status read_replay_from(std::string_view text, ReplayRequest& request);
+Status read_replay_to(std::string_view text, ReplayRequest& request);
+
+/// Runs jobs once more over what the lake and the log hold: the same code, so the same rows. `load` goes
+///
+/// - into a schema of its own: it keeps its offsets with its tables, so stopped or killed it goes on where it
+///   was, and run again it adds what came since and nothing twice;
+/// - into the warehouse's own tables: the range is made in a schema beside, as the stream would have made it
+///   after what stands before the range, and then takes the old rows' place in one transaction. Stopped or
+///   killed it has changed nothing, and begins anew.
+///
+/// `curate` writes the Parquet files of closed hours anew (stream/curate_rebuild.h). Threads: any method from
+/// any thread.
 class Replays {
  public:
-  /// All must outlive it.
-  Replays(Env& env, const ArchivedLog& log, Warehouse& warehouse)
-      : env_(env), log_(log), warehouse_(warehouse) {}
+  struct Tools {
+    Env& env;
+    const ArchivedLog& log;
+    Warehouse& warehouse;
+    ObjectStore& lake;
+    Manifest& manifest;
+    Path staging;                             ///< a file in the lake's directory that may be overwritten
+    Path message_ids_dir;                     ///< a directory of its own; empty: all are in memory
+    std::size_t message_ids_max = 4'000'000;  ///< as FactWriterOptions::message_ids_max
+    AggregatorOptions aggregator;
+    /// As LoadJob::run_alone of the job that writes the warehouse's own tables.
+    std::function<Status(const std::function<Status()>&, const std::stop_token&)> run_alone;
+  };
 
-  /// Errors: kInvalid for an unknown job, a name that is no schema of a replay, or a schema that was begun
-  /// from elsewhere; kExists while one runs into the same schema; kCancelled; those of the load job.
+  /// All that `tools` refers to must outlive it.
+  explicit Replays(Tools tools) : tools_(std::move(tools)) {}
+
+  /// Errors: kInvalid for a job that cannot be replayed, a name that is no schema of a replay, or a schema
+  /// that was begun from elsewhere; kExists while one runs into the same; kCancelled; those of the job.
   Result<ReplayResult> run(const ReplayRequest& request,
                            const std::function<void(const ReplayProgress&)>& on_progress,
                            const std::stop_token& stop);
 
- private:
-  Result<ReplayResult> load(const ReplayRequest& request,
-                            const std::function<void(const ReplayProgress&)>& on_progress,
-                            const std::stop_token& stop);
+  /// Return the schemas there are.
+  Result<std::vector<ReplayEntry>> list();
 
-  Env& env_;
-  const ArchivedLog& log_;
-  Warehouse& warehouse_;
-  std::mutex mutex_;  ///< guards running_
-  std::set<std::string> running_;
+  /// Drop a schema. Errors: kNotFound; kExists while a replay runs into it.
+  Status drop(const std::string& schema);
+
+ private:
+  using OnProgress = std::function<void(const ReplayProgress&)>;
+  class Turn;
+
+  Result<ReplayResult> load(const ReplayRequest& request, const OnProgress& on_progress,
+                            const std::stop_token& stop);
+  Result<ReplayResult> load_into_main(const ReplayRequest& request, const OnProgress& on_progress,
+                                      const std::stop_token& stop);
+  Result<std::uint64_t> run_load(ReplayLog& log, const std::string& schema, bool after_main,
+                                 const OnProgress& on_progress, const std::stop_token& stop);
+  Result<std::uint64_t> step_through(LoadJob& job, const ReplayLog& log, JobMetrics& metrics,
+                                     const OnProgress& on_progress, const std::stop_token& stop);
+  Result<ReplayResult> curate(const ReplayRequest& request, const OnProgress& on_progress,
+                              const std::stop_token& stop);
+  Status drop_schema(const std::string& schema);
+  Path ids_dir(const std::string& schema) const;
+
+  const Tools tools_;
+  std::mutex mutex_;               ///< guards running_
+  std::set<std::string> running_;  ///< schemas, and `curate`
 };
 
 }  // namespace millrace

@@ -122,9 +122,12 @@ Status Declaration::parse(const AggregationFile& file, bool built_in) {
   return {};
 }
 
+/// With its schema: a name that is not there would else mean that of the warehouse's own tables.
 Status Declaration::drop(const std::string& name, bool stored) {
-  MILLRACE_TRY(connection_.execute(fmt::format("DROP VIEW IF EXISTS \"{}\"", name)));
-  return stored ? connection_.execute(fmt::format("DROP TABLE IF EXISTS _agg_{}", name)) : Status{};
+  const std::string schema = connection_.schema().empty() ? "main" : connection_.schema();
+  MILLRACE_TRY(connection_.execute(fmt::format("DROP VIEW IF EXISTS {}.\"{}\"", schema, name)));
+  return stored ? connection_.execute(fmt::format("DROP TABLE IF EXISTS {}._agg_{}", schema, name))
+                : Status{};
 }
 
 Status Declaration::drop_undeclared() {
@@ -137,7 +140,8 @@ Status Declaration::drop_undeclared() {
 /// Refuse names that are tables of something else.
 Status Declaration::check_names() {
   MILLRACE_ASSIGN(auto rows, connection_.query("SELECT lower(table_name) FROM information_schema.tables "
-                                               "WHERE table_catalog = current_database()"));
+                                               "WHERE table_catalog = current_database() "
+                                               "AND table_schema = current_schema()"));
   std::set<std::string> names(kFactTables.begin(), kFactTables.end());
   for (;;) {
     MILLRACE_ASSIGN(const bool more, rows.next_chunk());
@@ -300,11 +304,25 @@ Status Declaration::run(const std::optional<std::vector<AggregationFile>>& files
 
 }  // namespace
 
-Status declare_aggregations(Warehouse& warehouse, const std::optional<std::vector<AggregationFile>>& files) {
+Status declare_aggregations(Warehouse& warehouse, const std::optional<std::vector<AggregationFile>>& files,
+                            const std::string& schema) {
   MILLRACE_ASSIGN(auto connection, warehouse.connect());
+  if (!schema.empty()) MILLRACE_TRY(connection.use_schema(schema));
   MILLRACE_ASSIGN(auto transaction, duck::Transaction::begin(connection));
   MILLRACE_TRY(Declaration(connection).run(files));
   return transaction.commit();
+}
+
+Result<std::vector<AggregationFile>> declared_aggregations(Warehouse& warehouse) {
+  std::vector<AggregationFile> files;
+  MILLRACE_ASSIGN(auto connection, warehouse.connect());
+  MILLRACE_ASSIGN(auto rows, connection.query("SELECT path, text FROM _aggregations WHERE NOT built_in"));
+  for (;;) {
+    MILLRACE_ASSIGN(const bool more, rows.next_chunk());
+    if (!more) return files;
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      files.push_back({std::string(rows.text(0, i)), std::string(rows.text(1, i))});
+  }
 }
 
 }  // namespace millrace

@@ -127,7 +127,7 @@ std::string CuratedRows::rows_of(const CuratedTable& table, TimeUs from, TimeUs 
 Result<std::vector<CuratedHour>> CuratedRows::hours(const CuratedTable& table) {
   std::vector<CuratedHour> hours;
   MILLRACE_TRY(each_row(*connection_,
-                        fmt::format(kHours, rows_of(table, kTimeMin, cut_.closed_before), table.time),
+                        fmt::format(kHours, rows_of(table, cut_.not_before, cut_.closed_before), table.time),
                         [&](const duck::Rows& rows, std::size_t i) {
                           hours.push_back({rows.int64(0, i), static_cast<std::uint64_t>(rows.int64(1, i))});
                         }));

@@ -45,7 +45,8 @@ struct CuratedCut {
   };
   std::map<TopicPartition, Range> log;
   TimeUs closed_before_from = 0;
-  TimeUs closed_before = 0;  ///< a full hour
+  TimeUs closed_before = 0;      ///< a full hour
+  TimeUs not_before = kTimeMin;  ///< a full hour: nothing of those before it
 };
 
 struct CuratedHour {

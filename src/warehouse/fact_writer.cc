@@ -87,6 +87,7 @@ class DuckFactWriter final : public FactWriter {
   Result<bool> is_duplicate(const TopicPartition& partition, const Event& event);
   Result<bool> is_repeated_order(const Event& event);
   Status delete_replaced();
+  std::string known(std::string_view table) const;
   Status restore_progress();
   Status restore_duplicates();
   Status restore_orders();
@@ -114,16 +115,18 @@ class DuckFactWriter final : public FactWriter {
   std::string scratch_;
   std::uint64_t forgotten_reported_ = 0;
 
-  prometheus::Gauge& ids_ = metrics::gauge("millrace_duplicate_ids", "Message ids remembered");
-  prometheus::Gauge& id_bytes_ =
-      metrics::gauge("millrace_duplicate_ids_memory_bytes", "Memory of the message ids remembered, about");
+  const std::map<std::string, std::string> labels_{{"job", options_.job}};
+  prometheus::Gauge& ids_ = metrics::gauge("millrace_duplicate_ids", "Message ids remembered", labels_);
+  prometheus::Gauge& id_bytes_ = metrics::gauge("millrace_duplicate_ids_memory_bytes",
+                                                "Memory of the message ids remembered, about", labels_);
   prometheus::Gauge& id_disk_bytes_ =
-      metrics::gauge("millrace_duplicate_ids_disk_bytes", "Message ids remembered in files");
-  prometheus::Gauge& window_seconds_ = metrics::gauge(
-      "millrace_duplicate_window_seconds", "How long ago a message may have come to be recognised again");
-  prometheus::Counter& forgotten_ =
-      metrics::counter("millrace_duplicate_ids_forgotten_total",
-                       "Message ids forgotten within the window because duplicate_ids_max was reached");
+      metrics::gauge("millrace_duplicate_ids_disk_bytes", "Message ids remembered in files", labels_);
+  prometheus::Gauge& window_seconds_ =
+      metrics::gauge("millrace_duplicate_window_seconds",
+                     "How long ago a message may have come to be recognised again", labels_);
+  prometheus::Counter& forgotten_ = metrics::counter(
+      "millrace_duplicate_ids_forgotten_total",
+      "Message ids forgotten within the window because duplicate_ids_max was reached", labels_);
 };
 
 /// Return a partition's key columns from `rows`: log_topic, log_partition.
@@ -166,13 +169,28 @@ Status DuckFactWriter::restore_progress() {
                   });
 }
 
+/// Return a FROM of the rows that are to be remembered: those of its table, and of the warehouse's own those
+/// after which it goes on.
+std::string DuckFactWriter::known(std::string_view table) const {
+  if (options_.goes_on_after.empty()) return std::string(table);
+  std::string below;
+  for (const auto& [partition, next] : options_.goes_on_after) {
+    below +=
+        fmt::format("{}(log_topic = '{}' AND log_partition = {} AND log_offset < {})",
+                    below.empty() ? "" : " OR ", partition.topic, partition.partition.value(), next.value());
+  }
+  return fmt::format("(SELECT * FROM main.{0} WHERE {1} UNION ALL SELECT * FROM {0})", table, below);
+}
+
 /// Take each partition's own last hours, in the order of loading: while catching up, one may be far behind
 /// the others. What runs on disk have is not read again.
 Status DuckFactWriter::restore_duplicates() {
   MILLRACE_ASSIGN(const auto positions, message_ids_.open(committed_.next));
   std::string recent = "false";
   MILLRACE_TRY(
-      each_row(connection_, "SELECT log_topic, log_partition, max(received_time) FROM events GROUP BY ALL",
+      each_row(connection_,
+               fmt::format("SELECT log_topic, log_partition, max(received_time) FROM {} GROUP BY ALL",
+                           known("events")),
                [&](const duck::Rows& rows, std::size_t i) {
                  const auto newest = rows.int64(2, i);
                  const auto partition = partition_at(rows, i);
@@ -184,7 +202,8 @@ Status DuckFactWriter::restore_duplicates() {
                      partition.topic, partition.partition.value(),
                      from == positions.end() ? 0 : from->second.value(), newest - options_.duplicate_window);
                }));
-  const auto sql = "SELECT source, message_id, received_time FROM events WHERE " + recent;
+  const auto sql =
+      fmt::format("SELECT source, message_id, received_time FROM {} WHERE {}", known("events"), recent);
   MILLRACE_TRY(each_row(connection_, sql, [&](const duck::Rows& rows, std::size_t i) {
     message_ids_.restore(message_hash(rows.text(0, i), rows.text(1, i), scratch_), rows.int64(2, i));
   }));
@@ -211,9 +230,10 @@ Status DuckFactWriter::restore_orders() {
   };
   MILLRACE_TRY(each_row(
       connection_,
-      "SELECT log_topic, log_partition, log_offset, event_index, source, order_id, item_id, quantity, price "
-      "FROM order_lines WHERE type = 'purchase' AND order_id IS NOT NULL AND quantity IS NOT NULL AND " +
-          later,
+      fmt::format("SELECT log_topic, log_partition, log_offset, event_index, source, order_id, item_id, "
+                  "quantity, price FROM {} WHERE type = 'purchase' AND order_id IS NOT NULL AND quantity IS "
+                  "NOT NULL AND {}",
+                  known("order_lines"), later),
       [&](const duck::Rows& rows, std::size_t i) {
         const Line line{rows.text(0, i), rows.int32(1, i), rows.int64(2, i), rows.int32(3, i)};
         if (!key || line != at) {
@@ -231,15 +251,16 @@ Status DuckFactWriter::restore_orders() {
   return {};
 }
 
-/// Take the visit of each visitor's last event in the order of loading, which is the tables' own.
+/// Take the visit of each visitor's last event. The log tells which that is, and not the tables, in which
+/// what a replay replaced stands last.
 Status DuckFactWriter::restore_visits() {
   const auto sql = fmt::format(
       "WITH v AS (SELECT source, coalesce(anonymous_id, user_id) AS who, visit_id, min(event_time) AS a, "
-      "  max(event_time) AS b, max(rowid) AS r FROM events "
+      "  max(event_time) AS b, max(log_offset) AS r FROM {0} "
       "  WHERE session_id IS NULL AND visit_id IS NOT NULL GROUP BY ALL) "
       "SELECT source, who, arg_max(visit_id, r), arg_max(a, r), arg_max(b, r) FROM v GROUP BY ALL "
-      "ORDER BY max(b) DESC LIMIT {}",
-      options_.open_visits_max);
+      "ORDER BY max(b) DESC LIMIT {1}",
+      known("events"), options_.open_visits_max);
   return each_row(connection_, sql, [&](const duck::Rows& rows, std::size_t i) {
     visits_.restore(rows.text(0, i), rows.text(1, i),
                     {rows.uint64(2, i), rows.int64(3, i), rows.int64(4, i)});
@@ -468,6 +489,17 @@ void DuckFactWriter::rollback() {
 }
 
 }  // namespace
+
+Status forget_message_ids(Env& env, const Path& message_ids_dir) {
+  for (const auto& dir : {message_ids_dir, message_ids_dir / "orders"}) {
+    if (message_ids_dir.empty() || !env.exists(dir)) continue;
+    MILLRACE_ASSIGN(const auto names, env.list_dir(dir));
+    for (const auto& name : names) {
+      if (dir / name != message_ids_dir / "orders") MILLRACE_TRY(env.remove(dir / name));
+    }
+  }
+  return {};
+}
 
 Result<std::unique_ptr<FactWriter>> FactWriter::open(Warehouse& warehouse, const FactWriterOptions& options) {
   MILLRACE_ASSIGN(auto connection, warehouse.connect());

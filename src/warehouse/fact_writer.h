@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/env.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
@@ -61,8 +62,15 @@ struct FactWriterOptions {
   Path message_ids_dir;  ///< where the others are kept, by one writer at a time; empty: all are in memory
   std::size_t open_visits_max = 200'000;  ///< visitors followed by the 30-minute rule; the stalest go first
   AggregatorOptions aggregator;
-  std::string schema;  ///< whose tables it writes; empty: the warehouse's own
+  std::string schema;        ///< whose tables it writes; empty: the warehouse's own
+  std::string job = "load";  ///< its name in metrics
+  /// What the warehouse's own tables have below these positions is known to it (message ids, orders, visits)
+  /// as if it had written that itself. For a schema only.
+  std::map<TopicPartition, Offset> goes_on_after;
 };
+
+/// Remove what a writer keeps in `message_ids_dir`; the next one reads the tables. None may be open.
+Status forget_message_ids(Env& env, const Path& message_ids_dir);
 
 /// Writes everything that comes from the log: rows, offsets and books in one transaction. What was added is
 /// in the tables after `commit` and nowhere after `rollback`, so a reader of `_offsets` sees each

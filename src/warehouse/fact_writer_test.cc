@@ -184,7 +184,7 @@ TEST_F(FactWriterTest, APartitionThatIsBehindKeepsItsIdsWhileAnotherIsLoadedAlon
 TEST_F(FactWriterTest, APartitionAtItsEndHoldsNothingBack) {
   constexpr TimeUs kLongAgo = kNoon - 3 * kDayUs;
   const TopicPartition quiet{"events", PartitionId(1)};
-  const auto& ids = metrics::gauge("millrace_duplicate_ids", "");
+  const auto& ids = metrics::gauge("millrace_duplicate_ids", "", {{"job", "load"}});
   auto out = writer();
   ASSERT_TRUE(write_to(*out, 1, 0, kLongAgo));
   ASSERT_TRUE(write_to(*out, 0, 1, kNoon));
@@ -277,8 +277,8 @@ TEST_F(FactWriterTest, ReplacingThatIsRolledBackChangesNothing) {
 }
 
 TEST_F(FactWriterTest, ReportsHowLongTheWindowIs) {
-  const auto& seconds = metrics::gauge("millrace_duplicate_window_seconds", "");
-  const auto& forgotten = metrics::counter("millrace_duplicate_ids_forgotten_total", "");
+  const auto& seconds = metrics::gauge("millrace_duplicate_window_seconds", "", {{"job", "load"}});
+  const auto& forgotten = metrics::counter("millrace_duplicate_ids_forgotten_total", "", {{"job", "load"}});
   const auto before = forgotten.Value();
   auto out = writer({.message_ids_max = 2});
   ASSERT_TRUE(write_to(*out, 0, 0, kNoon));

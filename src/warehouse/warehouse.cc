@@ -74,33 +74,8 @@ Status Warehouse::checkpoint_over(std::uint64_t log_bytes) {
   const auto bytes = std::filesystem::file_size(path_.string() + ".wal", absent);
   if (absent || bytes < log_bytes) return {};
   MILLRACE_ASSIGN(auto connection, connect());
-  writer_.acquire();
-  const Status done = connection.execute("CHECKPOINT");
-  writer_.release();
-  return done;
-}
-
-Status Warehouse::make_schema(const std::string& name, const std::string& origin) {
-  MILLRACE_ASSIGN(auto connection, connect());
-  MILLRACE_TRY(connection.execute("CREATE SCHEMA IF NOT EXISTS " + name));
-  MILLRACE_TRY(connection.use_schema(name));
-  MILLRACE_TRY(migrate(connection, embedded_migrations(), env_.now()));
-  MILLRACE_TRY(connection.execute("CREATE TABLE IF NOT EXISTS _replay (origin VARCHAR NOT NULL)"));
-  MILLRACE_ASSIGN(auto found, connection.query("SELECT origin FROM _replay"));
-  MILLRACE_ASSIGN(const bool any, found.next_chunk());
-  if (any && found.text(0, 0) == origin) return {};
-  if (any) {
-    return fail(Code::kInvalid, fmt::format("{} holds a replay from {}: name another schema for one from {}",
-                                            name, found.text(0, 0), origin));
-  }
-  MILLRACE_TRY(connection.query("INSERT INTO _replay VALUES (?)", {std::string_view(origin)}));
-  return {};
-}
-
-Result<std::uint64_t> Warehouse::count_events(const std::string& schema) {
-  MILLRACE_ASSIGN(auto connection, connect());
-  MILLRACE_ASSIGN(const auto rows, connection.scalar(fmt::format("SELECT count(*) FROM {}.events", schema)));
-  return static_cast<std::uint64_t>(rows.value_or(0));
+  const WriterTurn turn(*this);
+  return connection.execute("CHECKPOINT");
 }
 
 Result<std::uint64_t> Warehouse::free_bytes() const {

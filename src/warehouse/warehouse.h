@@ -40,13 +40,6 @@ class Warehouse {
   /// Make a connection. Its transactions are its own. Errors: kInternal.
   Result<duck::Connection> connect();
 
-  /// Make a schema with the same tables for a replay from `origin`; fine when it is there. `name` must be of
-  /// [a-z0-9_]. Errors: kInvalid when it was made for another origin; kNoSpace, kIo.
-  Status make_schema(const std::string& name, const std::string& origin);
-
-  /// Return the rows of a schema's table `events`.
-  Result<std::uint64_t> count_events(const std::string& schema);
-
   /// Taken by who writes, for one transaction: DuckDB makes no checkpoint while others write.
   std::binary_semaphore& writer() { return writer_; }
 
@@ -67,6 +60,18 @@ class Warehouse {
   const Path path_;
   std::unique_ptr<duck::Database> database_;
   std::binary_semaphore writer_{1};
+};
+
+/// Holds a warehouse's `writer` for a scope.
+class WriterTurn {
+ public:
+  explicit WriterTurn(Warehouse& warehouse) : warehouse_(warehouse) { warehouse_.writer().acquire(); }
+  WriterTurn(const WriterTurn&) = delete;
+  WriterTurn& operator=(const WriterTurn&) = delete;
+  ~WriterTurn() { warehouse_.writer().release(); }
+
+ private:
+  Warehouse& warehouse_;
 };
 
 }  // namespace millrace

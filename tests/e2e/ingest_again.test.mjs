@@ -48,7 +48,7 @@ async function forgetIds(server) {
   }
   await server.drained();
   const metrics = await (await server.fetch('/metrics')).text();
-  assert.ok(Number(/^millrace_duplicate_ids_forgotten_total (\S+)/m.exec(metrics)[1]) > 0);
+  assert.ok(Number(/^millrace_duplicate_ids_forgotten_total\{job="load"\} (\S+)/m.exec(metrics)[1]) > 0);
 }
 
 test('--again leaves the counts as they were, also when the ids are long forgotten', async (t) => {
