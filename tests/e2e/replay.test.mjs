@@ -64,10 +64,10 @@ test('a replay gives the tables of the stream', async () => {
     }
     const list = await replay('--list');
     assert.match(list.stdout, /^replay_check {2}from lake {2}\d+ rows {2}at events\/0:\d+ events\/1:\d+ quarantine\/0:2$/m);
-    assert.deepEqual((await server.json('/v1/replays')).replays.map((r) => [r.schema, r.from, r.running]), [['replay_check', 'lake', false]]);
+    assert.deepEqual((await (await server.asAdmin('GET', '/v1/replays')).json()).replays.map((r) => [r.schema, r.from, r.running]), [['replay_check', 'lake', false]]);
     assert.equal((await replay('--drop', 'replay_check')).code, 0);
     await assert.rejects(server.sql('FROM replay_check.events'), /no table|does not exist|replay_check/);
-    const gone = await server.fetch('/v1/replays/replay_check', { method: 'DELETE' });
+    const gone = await server.asAdmin('DELETE', '/v1/replays/replay_check');
     assert.equal(gone.status, 404);
     assert.match((await gone.json()).message, /--list/);
     const metrics = await (await server.fetch('/metrics')).text();
@@ -103,7 +103,7 @@ test('live rows are replaced while loading goes on', async () => {
       }
     })();
     for (let i = 0; i < 3; i++) {
-      const answer = await server.post('/v1/replays', { from: 'lake', into: 'main' });
+      const answer = await server.asAdmin('POST', '/v1/replays', { from: 'lake', into: 'main' });
       const last = JSON.parse((await answer.text()).trim().split('\n').at(-1));
       assert.ok(last.result?.rows >= 2000 && last.result.rows === last.result.replaced, JSON.stringify(last));
     }
@@ -113,7 +113,7 @@ test('live rows are replaced while loading goes on', async () => {
     const books = await server.drained();
     assert.equal(books.balanced, true, JSON.stringify(books));
     assert.equal((await server.sql('SELECT count(*) FROM events'))[0][0], sent);
-    await server.post('/v1/replays', { into: 'replay_check' }).then((answer) => answer.text());
+    await (await server.asAdmin('POST', '/v1/replays', { into: 'replay_check' })).text();
     for (const table of tables.slice(0, -1)) {
       assert.deepEqual(await server.sql(`(FROM main.${table} EXCEPT ALL FROM replay_check.${table}) UNION ALL (FROM replay_check.${table} EXCEPT ALL FROM main.${table})`), [], table);
     }
@@ -121,7 +121,7 @@ test('live rows are replaced while loading goes on', async () => {
       [{ from: 'lake' }, /name a schema/],
       [{ from: 'lake', into: 'main', hour: '3' }, /from, to, job and into/],
       [{ job: 'archive', into: 'main' }, /cannot be replayed/],
-    ]) assert.match(await (await server.post('/v1/replays', body)).text(), words);
+    ]) assert.match(await (await server.asAdmin('POST', '/v1/replays', body)).text(), words);
   } finally {
     await server.stop();
   }

@@ -1,7 +1,7 @@
 // Start the real binary for a test, talk to it, and stop it again.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -102,6 +102,13 @@ export class Server {
   async post(route, body, headers = {}) {
     const text = typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
     return this.fetch(route, { method: 'POST', body: text, headers: { 'content-type': 'application/json', ...headers } });
+  }
+
+  /** A call that only administrators may make, with the token that the commands take. */
+  async asAdmin(method, route, body) {
+    const { token } = JSON.parse(await readFile(path.join(this.data, 'server.json'), 'utf8'));
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    return this.fetch(route, { method, headers, body: body && JSON.stringify(body) });
   }
 
   async json(route) {
