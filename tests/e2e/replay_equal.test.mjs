@@ -14,9 +14,10 @@ const all = [...factTables, ...aggregations];
 test(`the tables of ${events} events are those of their replay`, async () => {
   const project = await temporaryDir();
   const data = await temporaryDir();
+  let server;
   try {
     await writeFile(path.join(project, 'millrace.yaml'), `${largeBatches}lake: {interval: 1s}\nlog: {partitions: 4}\n`);
-    const server = await Server.start({ data, args: ['--project', project] });
+    server = await Server.start({ data, args: ['--project', project] });
     await sendEvents(server, 0, events);
     assert.equal((await server.drained(120_000)).balanced, true);
     const live = await tables(server, 'main', all);
@@ -38,8 +39,8 @@ test(`the tables of ${events} events are those of their replay`, async () => {
     const { books } = await server.json('/v1/dashboard?window=all');
     assert.equal(books.balanced, true, JSON.stringify(books));
     console.log(`a schema in ${took} ms, ${result.rows} rows of the live tables in ${Date.now() - exchange} ms`);
-    await server.stop();
   } finally {
+    await server?.stop();
     await rm(project, { recursive: true, force: true });
     await rm(data, { recursive: true, force: true });
   }

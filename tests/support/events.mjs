@@ -8,8 +8,8 @@ import assert from 'node:assert/strict';
 export function event(i) {
   const type = ['page_view', 'item_view', 'list_view', 'add_to_cart', 'read'][i % 5];
   const time = new Date(1_752_000_000_000 + i * 40 - (i % 97 === 96 ? 7_200_013 : 0)).toISOString();
-  const who = { anonymous_id: `a${i % 3_000}`, timestamp: time };
-  if (i % 20 === 19) return { ...event(i - 13), timestamp: time };
+  const who = { anonymous_id: `a${i % 3_000}`, event_time: time };
+  if (i % 20 === 19) return { ...event(i - 13), event_time: time };
   if (i % 20_000 === 7) {
     const items = [{ item_id: 'p1', price: '90000000000000', quantity: '1000000' }];
     return { type: 'purchase', message_id: `m${i}`, ...who, items, order: { order_id: `huge${i}` } };
@@ -17,7 +17,8 @@ export function event(i) {
   if (i % 50 === 0) {
     const order = i % 40_000;
     const items = [{ item_id: `p${order % 70}`, price: '2.50', quantity: 2 }, { item_id: 'p1', price: '1.25' }];
-    return { type: 'purchase', message_id: `m${i}`, ...who, items, order: { order_id: `o${order}`, revenue: '6.25' } };
+    const by = { ...who, anonymous_id: `a${order % 3_000}` }; // in one partition, where it is certain which comes first
+    return { type: 'purchase', message_id: `m${i}`, ...by, items, order: { order_id: `o${order}`, revenue: '6.25' } };
   }
   const items = [{ item_id: `p${i % 90}` }, { item_id: `p${i % 7}` }].slice(0, type === 'list_view' ? 2 : 1);
   return { type, message_id: `m${i}`, ...who, items: type === 'page_view' ? [] : items };
