@@ -54,10 +54,11 @@ async function throughKills(start, request, took, check) {
 test(`${kills} kills of a replay change nothing of what it makes`, { timeout: 1_200_000 }, async () => {
   const project = await temporaryDir();
   const data = await temporaryDir();
-  const start = () => Server.start({ data, args: ['--project', project], readyMs: 60_000 });
+  let server;
+  const start = async () => (server = await Server.start({ data, args: ['--project', project], readyMs: 60_000 }));
   try {
     await writeFile(path.join(project, 'millrace.yaml'), `${largeBatches}lake: {interval: 1s}\nlog: {partitions: 2}\n`);
-    let server = await start();
+    await start();
     await sendEvents(server, 0, events);
     await server.drained(60_000);
     const live = await tables(server, 'main', all);
@@ -80,6 +81,7 @@ test(`${kills} kills of a replay change nothing of what it makes`, { timeout: 1_
     });
     console.log(`interrupted ${intoSchema} of ${kills} into a schema (${schemaTook} ms), ${intoMain} into main (${mainTook} ms)`);
   } finally {
+    await server?.stop();
     await rm(project, { recursive: true, force: true });
     await rm(data, { recursive: true, force: true });
   }
