@@ -61,6 +61,13 @@ void read_lake(const YamlMap& lake, Config& config) {
   config.curate.lateness = archive.lateness;
 }
 
+void read_windows(const YamlMap& map, Config& config) {
+  WindowStateOptions& windows = config.windows;
+  map.optional_bytes("memory", windows.limits.bytes_max, 1 << 20);
+  map.optional("entries_max", windows.limits.entries_max, std::uint64_t{1'000}, std::uint64_t{1} << 32);
+  map.optional_duration("disorder", windows.watermarks.disorder_live, kSecondUs, kDayUs);
+}
+
 void read_weights(const YamlMap& map, SignalWeights& weights) {
   map.optional("view", weights.view, 0.0, 1e6);
   map.optional("read", weights.read, 0.0, 1e6);
@@ -164,6 +171,7 @@ Result<Config> load_config(Env& env, const Path& file) {
   warehouse.optional_duration("load_interval", config.load_interval, 10 * kMillisecondUs, kMinuteUs);
   warehouse.optional("duplicate_ids_max", config.duplicate_ids_max, 1'000, 1'000'000'000);
   read_lake(root.map("lake"), config);
+  read_windows(root.map("windows"), config);
   read_recommend(root.map("recommend"), config);
   config.push_targets = read_targets(root.map("subscriptions"), "push_targets");
   config.function_targets = read_targets(root.map("flow"), "http_targets");

@@ -15,6 +15,7 @@
 #include "server/push_client.h"
 #include "stream/archive_job.h"
 #include "stream/curate_job.h"
+#include "stream/window_state.h"
 #include "warehouse/aggregation.h"
 
 namespace millrace {
@@ -53,6 +54,8 @@ struct Config {
   RecommenderLimits recommender;
   std::size_t answers_queue_max =
       10'000;  ///< answers waiting to be logged; beyond it they are counted and dropped
+
+  WindowStateOptions windows;  ///< of aggregations that are published
 
   std::vector<PushTarget> push_targets;  ///< where subscriptions may push to; none: nowhere
 

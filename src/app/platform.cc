@@ -27,6 +27,7 @@
 #include "server/subscription_routes.h"
 #include "server/topic_routes.h"
 #include "stream/archive_job.h"
+#include "stream/window_job.h"
 #include "warehouse/aggregations.h"
 
 namespace millrace {
@@ -44,6 +45,7 @@ constexpr int kLoadNiceness = 10;
 constexpr int kRecommendNiceness = 10;
 constexpr int kArchiveNiceness = 19;
 constexpr int kTransformNiceness = 10;
+constexpr int kWindowNiceness = 10;
 constexpr DurationUs kTransformGrace = 2 * kSecondUs;
 constexpr int kDuckDbNiceness = 10;  // they serve queries too
 constexpr std::uint64_t kSmallTopicSegmentBytes = 16 << 20;
@@ -142,6 +144,7 @@ Status Platform::open_all(Listen listen) {
   MILLRACE_TRY(open_stores());
   start_jobs();
   MILLRACE_TRY(start_transforms());
+  MILLRACE_TRY(start_windows());
   MILLRACE_TRY(open_server(listen));
   return write_server_file();
 }
@@ -268,6 +271,27 @@ Status Platform::start_transforms() {
   return {};
 }
 
+/// Nothing runs while nothing is published.
+Status Platform::start_windows() {
+  const Path dir = config_.data / "windows";
+  MILLRACE_ASSIGN(auto rows, PublishedRows::open(*warehouse_));
+  if (rows->aggregations().empty()) return WindowJob::forget(env_, dir);
+  WindowJobOptions options;
+  options.dir = dir;
+  options.state = config_.windows;
+  windows_ = std::make_unique<JobRunner>(*log_, env_);
+  windows_->start(std::make_unique<WindowJob>(
+                      *log_, env_, std::move(rows), [this] { return loaded(); }, options),
+                  kWindowNiceness);
+  return {};
+}
+
+std::optional<JobPosition> Platform::loaded() const {
+  LoadPosition position = load_job_->position();
+  if (!position.known) return std::nullopt;
+  return std::move(position.next);
+}
+
 Status Platform::open_server(Listen listen) {
   workers_ = std::make_unique<WorkerPool>("worker", kWorkers, kWorkerQueueMax);
   ingest_workers_ = std::make_unique<WorkerPool>("ingest", kIngestWorkers, kIngestQueueMax);
@@ -372,6 +396,7 @@ void Platform::stop(DurationUs grace) {
   if (Status drained = answers_->stop(kSecondUs); !drained) log_warning("recommend", drained.error().message);
   // What is not through goes on at the next start.
   if (transforms_) static_cast<void>(transforms_->drain(std::min(grace, kTransformGrace)));
+  if (windows_) static_cast<void>(windows_->drain(std::min(grace, kTransformGrace)));
   if (Status drained = jobs_->drain(grace); !drained)
     log_warning("app", "stopped before all was loaded; the rest follows at the next start",
                 {field("why", drained.error().message)});

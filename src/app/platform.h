@@ -46,6 +46,7 @@ namespace millrace {
 ///     DATA/ingested.sqlite       files that were loaded
 ///     DATA/subscriptions.sqlite  subscriptions, and how far they are
 ///     DATA/transforms/           how far transforms in flight are
+///     DATA/windows/              the state of windows that are published
 ///     DATA/lake/                 all events as files, for other programs to read
 ///     DATA/manifest.sqlite       which files of the lake count
 ///     DATA/logs/                 what the process has to say
@@ -96,6 +97,8 @@ class Platform {
   Status open_lake();
   void start_jobs();
   Status start_transforms();
+  Status start_windows();
+  std::optional<JobPosition> loaded() const;
   Status open_server(Listen listen);
   Status write_server_file();
   Status ready() const;
@@ -130,8 +133,9 @@ class Platform {
   std::unique_ptr<Replays> replays_;
   std::unique_ptr<JobRunner> jobs_;
   std::unique_ptr<JobRunner>
-      transforms_;               ///< apart, since one that waits for its endpoint turns no events away
-  LoadJob* load_job_ = nullptr;  ///< owned by jobs_
+      transforms_;                      ///< apart, since one that waits for its endpoint turns no events away
+  std::unique_ptr<JobRunner> windows_;  ///< apart likewise; asks the load job how far it is, so ends before
+  LoadJob* load_job_ = nullptr;         ///< owned by jobs_
   RecommendJob* recommend_job_ = nullptr;  ///< owned by jobs_
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> ingest_workers_;

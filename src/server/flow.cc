@@ -55,7 +55,9 @@ void add_figures(std::string_view prefix, std::string_view named, JobFigures& jo
     const std::string name = std::string(named) + short_name(sample.name, prefix);
     auto& figures = jobs[job->second];
     if (!sample.is_histogram) {
-      figures[name] = sample.value;
+      const auto [figure, is_new] = figures.try_emplace(name, sample.value);
+      // Of what is told apart further, as watermarks by source, the worst is shown.
+      if (!is_new) figure->second = std::max(figure->second, sample.value);
       continue;
     }
     figures[name + "_count"] = static_cast<double>(sample.count);

@@ -38,6 +38,7 @@ struct Books {
 
 /// Where the loader stands: what it committed last.
 struct LoadPosition {
+  bool known = false;  ///< read from the warehouse: what is not in `next` was never loaded
   std::map<TopicPartition, Offset> next;
   std::map<TopicPartition, BookEntry> books;
 };

@@ -442,7 +442,7 @@ Status Loader::commit_group(bool now) {
 }
 
 void Loader::publish() {
-  LoadPosition position;
+  LoadPosition position{.known = true, .next = {}, .books = {}};
   for (const auto& partition : partitions_) {
     if (const auto next = writer_->next_offset(partition)) position.next[partition] = *next;
   }

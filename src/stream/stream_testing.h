@@ -21,6 +21,7 @@ class StubbornLog : public EventLog {
 
   bool fail_commits = false;
   mutable int reads = 0;
+  std::string lose_news_of;  ///< appends to this topic are done, but reported as failed
 
   Status create_topic(std::string_view topic, const TopicConfig& config) override {
     return log_.create_topic(topic, config);
@@ -28,7 +29,8 @@ class StubbornLog : public EventLog {
   Status delete_topic(std::string_view topic) override { return log_.delete_topic(topic); }
   std::map<std::string, TopicConfig> topics() const override { return log_.topics(); }
   void append(const TopicPartition& to, std::vector<NewRecord> batch, AppendDone done) override {
-    log_.append(to, std::move(batch), std::move(done));
+    if (to.topic != lose_news_of) return log_.append(to, std::move(batch), std::move(done));
+    log_.append(to, std::move(batch), [done](const Result<Offset>&) { done(fail(Code::kIo, "lost")); });
   }
   Result<RecordBatch> read(const TopicPartition& partition, Offset from,
                            const ReadLimits& limits) const override {

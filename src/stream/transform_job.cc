@@ -1,7 +1,6 @@
 #include "stream/transform_job.h"
 
 #include <algorithm>
-#include <future>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -9,6 +8,7 @@
 #include "base/logging.h"
 #include "event/quarantine.h"
 #include "log/topics.h"
+#include "stream/topic_tail.h"
 
 namespace millrace {
 namespace {
@@ -263,7 +263,7 @@ Status TransformJob::quarantine() {
   // They were received before and count there: the books take them for none.
   for (std::size_t i = 0; i < failed.size(); ++i)
     records.push_back({failed[i]->key, headers[i], failed[i]->data, failed[i]->publish_time, 0});
-  MILLRACE_TRY(append({std::string(kQuarantineTopic), PartitionId(0)}, std::move(records)));
+  MILLRACE_TRY(append_and_wait(log_, {std::string(kQuarantineTopic), PartitionId(0)}, std::move(records)));
   if (metrics_ && !failed.empty()) metrics_->count_quarantined(failed.size());
   return {};
 }
@@ -281,21 +281,10 @@ Status TransformJob::publish() {
     records.push_back({message.key, headers[i], outcome.data, message.publish_time, 1});
     bytes += headers[i].size() + outcome.data.size();
     if (bytes < kAppendBytesMax) continue;
-    MILLRACE_TRY(append(to, std::exchange(records, {})));
+    MILLRACE_TRY(append_and_wait(log_, to, std::exchange(records, {})));
     bytes = 0;
   }
-  return append(to, std::move(records));
-}
-
-/// Append, and wait until it is on disk.
-Status TransformJob::append(const TopicPartition& to, std::vector<NewRecord> records) {
-  if (records.empty()) return {};
-  const auto promise = std::make_shared<std::promise<Status>>();
-  auto done = promise->get_future();
-  log_.append(to, std::move(records), [promise](const Result<Offset>& result) {
-    promise->set_value(result ? Status() : Status(fail(result.error())));
-  });
-  return done.get();
+  return append_and_wait(log_, to, std::move(records));
 }
 
 Status TransformJob::checkpoint() {

@@ -66,7 +66,6 @@ class TransformJob : public Job {
   Status finish_batch();
   Status publish();
   Status quarantine();
-  Status append(const TopicPartition& to, std::vector<NewRecord> records);
   Status checkpoint();
   Result<StepResult> idle();
 

@@ -1,11 +1,11 @@
 #include "stream/transform_position.h"
 
 #include <algorithm>
-#include <functional>
 
 #include <nlohmann/json.hpp>
 
 #include "log/topics.h"
+#include "stream/topic_tail.h"
 
 namespace millrace {
 namespace {
@@ -26,20 +26,6 @@ bool read_numbers(const Json& file, const char* name, std::vector<Offset>& into)
     into.emplace_back(number.get<std::uint64_t>());
   }
   return true;
-}
-
-/// Give `take` every record from `from`, or the oldest that is kept, to the end.
-Status each_record(const EventLog& log, const TopicPartition& partition, Offset from,
-                   const std::function<void(const Record&)>& take) {
-  MILLRACE_ASSIGN(const PartitionStats stats, log.stats(partition));
-  Offset at = std::max(from, stats.start);
-  while (at < stats.end) {
-    MILLRACE_ASSIGN(const RecordBatch batch, log.read(partition, at, {}));
-    for (const Record& record : batch.records) take(record);
-    if (batch.next == at) break;
-    at = batch.next;
-  }
-  return {};
 }
 
 }  // namespace

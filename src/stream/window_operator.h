@@ -65,7 +65,8 @@ class WindowOperator {
   TimeUs oldest() { return slices_.empty() ? kAfterAllTime : slices_.begin()->first; }
 
   /// Make room: emit what the oldest slice adds to windows that are still open, early, and forget it. Return
-  /// the number of entries given up.
+  /// the number of entries given up. With kAccumulate the windows around it that have ended take no late
+  /// events any more: a pane without what was forgotten could not take the place of the one before.
   std::size_t evict_oldest(Sink& sink) {
     if (slices_.empty()) return 0;
     const auto& [start, slice] = *slices_.begin();
@@ -74,12 +75,14 @@ class WindowOperator {
       if (window.end > watermark_) emit_all(slice, window, PaneTiming::kEarly, sink);
     }
     const std::size_t entries = slice.entries().size();
+    if (keeps()) final_until_ = std::max(final_until_, std::min(watermark_, last.end));
     drop_slice(slices_.begin());
     return entries;
   }
 
   void save(StateWriter& out) const {
     out.put_i64(watermark_);
+    out.put_i64(final_until_);
     out.put_u64(slices_.size());
     for (const auto& [start, slice] : slices_) {
       out.put_i64(start);
@@ -95,6 +98,7 @@ class WindowOperator {
   /// Take over what `save` wrote; false when it is damaged. Needs an operator that has seen nothing.
   bool load(StateReader& in) {
     watermark_ = in.i64();
+    final_until_ = in.i64();
     const auto slices = in.count(sizeof(TimeUs) + sizeof(std::uint64_t));
     for (std::uint64_t i = 0; i < slices && in.ok(); ++i) {
       const TimeUs start = in.i64();
@@ -116,8 +120,13 @@ class WindowOperator {
 
   /// Return when the last window of a slice no longer needs it.
   TimeUs expiry_of(TimeUs slice_start) const {
-    const bool kept = options_.accumulation == Accumulation::kAccumulate;
-    return grid_.last_window(slice_start).end + (kept ? options_.allowed_lateness : 0);
+    return grid_.last_window(slice_start).end + (keeps() ? options_.allowed_lateness : 0);
+  }
+
+  bool keeps() const { return options_.accumulation == Accumulation::kAccumulate; }
+
+  bool takes_late(const Window& window) const {
+    return window.end + options_.allowed_lateness > watermark_ && window.end > final_until_;
   }
 
   void add_to_slice(TimeUs start, const Event& event) {
@@ -149,10 +158,10 @@ class WindowOperator {
   }
 
   void add_late(TimeUs start, const Window& first, const Event& event, Sink& sink) {
-    if (expiry_of(start) > watermark_) add_to_slice(start, event);
     const Window last = grid_.last_window(start);
+    if (expiry_of(start) > watermark_ && last.end > final_until_) add_to_slice(start, event);
     for (Window window = first; window.end <= std::min(last.end, watermark_); window = after(window)) {
-      if (window.end + options_.allowed_lateness > watermark_) {
+      if (takes_late(window)) {
         emit_late(window, event, sink);
       } else {
         ++use_.too_late;
@@ -225,6 +234,7 @@ class WindowOperator {
   const WindowGrid grid_;
   StateUse& use_;
   TimeUs watermark_ = kBeforeAllTime;
+  TimeUs final_until_ = kBeforeAllTime;  ///< windows that end by then and were emitted take no more
   TimeUs next_ = kAfterAllTime;
   Slices slices_;
   std::set<TimeUs> ends_;  ///< of open windows that hold something

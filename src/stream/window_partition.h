@@ -167,7 +167,7 @@ class PartitionWindows {
   }
 
  private:
-  static constexpr std::uint32_t kLayout = 1;
+  static constexpr std::uint32_t kLayout = 2;
   static constexpr std::uint32_t kUnused = 0, kUsed = 1, kEnd = 2;
 
   bool by_source() const { return options_.scope == WatermarkScope::kSource; }

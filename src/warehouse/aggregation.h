@@ -50,6 +50,7 @@ struct Aggregation {
   std::vector<Key> keys;
   std::vector<Measure> measures;
   std::optional<DurationUs> lateness;
+  std::string publish;  ///< topic that closed windows go to; empty: none
 };
 
 /// The parsed file with its places, so that a later check of an expression can name its line.
@@ -75,6 +76,7 @@ class AggregationSource {
   void read_window();
   void read_keys();
   void read_measures();
+  void read_publish();
   bool take_column_name(const std::string& name, const YamlValue& at);
 
   YamlDocument yaml_;

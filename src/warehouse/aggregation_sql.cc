@@ -139,10 +139,23 @@ std::string AggregationSql::window_columns() const {
 }
 
 std::string AggregationSql::partial(std::string_view from, std::string_view condition) const {
-  std::string columns = fmt::format("{} AS {}", window_key(), window_column());
-  std::string groups = "1";
+  return select("", from, condition);
+}
+
+std::string AggregationSql::by_source(std::string_view condition) const {
+  std::string order = "1, 2";
+  for (std::size_t i = 0; i < aggregation_.keys.size(); ++i) order += fmt::format(", {}", i + 3);
+  return select("source", input_.all, condition) + " ORDER BY " + order;
+}
+
+/// SELECT that groups by window and keys, and by `source` first when that is given.
+std::string AggregationSql::select(std::string_view source, std::string_view from,
+                                   std::string_view condition) const {
+  const bool apart = !source.empty();
+  std::string columns = fmt::format("{}{}{} AS {}", source, apart ? ", " : "", window_key(), window_column());
+  std::string groups = apart ? "1, 2" : "1";
   if (is_visit()) columns += fmt::format(", min({0}) AS start_time, max({0}) AS end_time", input_.time);
-  int column = is_visit() ? 3 : 1;
+  int column = (is_visit() ? 3 : 1) + (apart ? 1 : 0);
   for (const auto& key : aggregation_.keys) {
     columns += fmt::format(", {} AS {}", enclosed(key.expression), in_quotes(key.name));
     groups += fmt::format(", {}", ++column);
@@ -150,6 +163,7 @@ std::string AggregationSql::partial(std::string_view from, std::string_view cond
   for (const auto& measure : aggregation_.measures) {
     columns += ", " + named(measure, partial_of(measure, input_.time));
   }
+  if (apart) columns += ", count(*) AS events";
   const auto filter = aggregation_.filter.empty() ? "true" : enclosed(aggregation_.filter);
   return fmt::format("SELECT {} FROM {} WHERE {} AND {}{} GROUP BY {}", columns, from, filter, condition,
                      is_visit() ? " AND visit_id IS NOT NULL" : "", groups);

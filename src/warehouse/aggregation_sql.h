@@ -30,6 +30,9 @@ class AggregationSql {
 
   /// SELECT of the table's columns but for `tier`, from `from` where `condition` holds.
   std::string partial(std::string_view from, std::string_view condition = "true") const;
+  /// The same apart for each source: `source`, the columns of `partial`, `events` (how many rows went in), in
+  /// the order of source, window and keys. From all facts where `condition` holds.
+  std::string by_source(std::string_view condition) const;
   /// SELECT that adds up rows of the table.
   std::string merged(std::string_view from, std::string_view condition = "true") const;
   /// SELECT of what readers see.
@@ -42,6 +45,7 @@ class AggregationSql {
   bool is_visit() const { return aggregation_.window.kind == AggregationWindow::Kind::kVisit; }
 
  private:
+  std::string select(std::string_view source, std::string_view from, std::string_view condition) const;
   std::string window_columns() const;
   std::string sliding(std::string_view from) const;
 

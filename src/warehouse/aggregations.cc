@@ -13,6 +13,7 @@
 #include "warehouse/aggregation_check.h"
 #include "warehouse/aggregation_sql.h"
 #include "warehouse/duck.h"
+#include "warehouse/published_rows.h"
 
 namespace millrace {
 namespace {
@@ -76,6 +77,7 @@ class Declaration {
   bool place(Declared& one, std::vector<std::string>& path);
   Result<AggregationInput> input_of(const Declared& one) const;
   Status make(Declared& one, AggregationChecker& checker);
+  Status check_publish(const Declared& one, const AggregationSql& sql);
   Status make_table(const Declared& one, const AggregationSql& sql, bool same);
   Status make_all();
   Status write_kept();
@@ -236,11 +238,27 @@ Status Declaration::make(Declared& one, AggregationChecker& checker) {
   const auto read = declared_.find(aggregation.from);
   one.changed = !same || (read != declared_.end() && read->second.changed);
   if (one.changed && !one.built_in) MILLRACE_TRY(checker.check(one.source, sql.input()));
+  if (one.source.finish()) MILLRACE_TRY(check_publish(one, sql));
   if (!one.source.finish()) {
     one.unfit = true;
     return {};
   }
   return one.changed ? make_table(one, sql, same) : Status{};
+}
+
+/// Note what stands in the way of publishing it, where it asks for that.
+Status Declaration::check_publish(const Declared& one, const AggregationSql& sql) {
+  const auto& aggregation = one.aggregation();
+  if (aggregation.publish.empty()) return {};
+  if (!one.stored) {
+    one.source.error_at("publish", fmt::format("is for what is computed from the facts: publish {} instead",
+                                               aggregation.from));
+    return {};
+  }
+  MILLRACE_ASSIGN(auto columns, connection_.query("SELECT * FROM (" + sql.by_source("false") + ")"));
+  if (auto forms = measure_forms(aggregation, columns); !forms)
+    one.source.error_in_column(forms.error().where, forms.error().message);
+  return {};
 }
 
 Status Declaration::make_table(const Declared& one, const AggregationSql& sql, bool same) {

@@ -86,6 +86,7 @@ class Rows {
   std::uint64_t uint64(std::size_t column, std::size_t row) const { return cell<std::uint64_t>(column, row); }
   std::int32_t int32(std::size_t column, std::size_t row) const { return cell<std::int32_t>(column, row); }
   double real(std::size_t column, std::size_t row) const { return cell<double>(column, row); }
+  float single(std::size_t column, std::size_t row) const { return cell<float>(column, row); }
   bool boolean(std::size_t column, std::size_t row) const { return cell<bool>(column, row); }
   Decimal decimal(std::size_t column, std::size_t row) const {
     return Decimal::from_units(int64(column, row));

@@ -137,22 +137,17 @@ std::string decimal_text(Int128 units, unsigned scale) {
   return (units < 0 ? "-" : "") + text;
 }
 
-void write_decimal(JsonWriter& json, duckdb_vector vector, duckdb_logical_type type, idx_t row) {
-  Int128 units = 0;
+Int128 decimal_units(duckdb_vector vector, duckdb_logical_type type, idx_t row) {
   switch (duckdb_decimal_internal_type(type)) {
     case DUCKDB_TYPE_SMALLINT:
-      units = at<std::int16_t>(vector, row);
-      break;
+      return at<std::int16_t>(vector, row);
     case DUCKDB_TYPE_INTEGER:
-      units = at<std::int32_t>(vector, row);
-      break;
+      return at<std::int32_t>(vector, row);
     case DUCKDB_TYPE_BIGINT:
-      units = at<std::int64_t>(vector, row);
-      break;
+      return at<std::int64_t>(vector, row);
     default:
-      units = wide(at<duckdb_hugeint>(vector, row));
+      return wide(at<duckdb_hugeint>(vector, row));
   }
-  json.text(decimal_text(units, duckdb_decimal_scale(type)));
 }
 
 /// DuckDB's calendar is longer than ours and has infinities: those are written as it would.
@@ -305,6 +300,46 @@ void write_temporal(JsonWriter& json, duckdb_vector vector, duckdb_type id, idx_
 
 }  // namespace
 
+void write_wide(JsonWriter& json, Int128 units, std::optional<unsigned> scale) {
+  scale ? static_cast<void>(json.text(decimal_text(units, *scale))) : write_huge(json, units);
+}
+
+std::optional<Int128> wide_cell(duckdb_vector vector, duckdb_logical_type type, idx_t row) {
+  switch (duckdb_get_type_id(type)) {
+    case DUCKDB_TYPE_BOOLEAN:
+    case DUCKDB_TYPE_UTINYINT:
+      return at<std::uint8_t>(vector, row);
+    case DUCKDB_TYPE_TINYINT:
+      return at<std::int8_t>(vector, row);
+    case DUCKDB_TYPE_SMALLINT:
+      return at<std::int16_t>(vector, row);
+    case DUCKDB_TYPE_USMALLINT:
+      return at<std::uint16_t>(vector, row);
+    case DUCKDB_TYPE_INTEGER:
+    case DUCKDB_TYPE_DATE:
+      return at<std::int32_t>(vector, row);
+    case DUCKDB_TYPE_UINTEGER:
+      return at<std::uint32_t>(vector, row);
+    case DUCKDB_TYPE_BIGINT:
+    case DUCKDB_TYPE_TIME:
+    case DUCKDB_TYPE_TIMESTAMP:
+    case DUCKDB_TYPE_TIMESTAMP_S:
+    case DUCKDB_TYPE_TIMESTAMP_MS:
+    case DUCKDB_TYPE_TIMESTAMP_NS:
+    case DUCKDB_TYPE_TIMESTAMP_TZ:
+      return at<std::int64_t>(vector, row);
+    case DUCKDB_TYPE_UBIGINT:
+      return at<std::uint64_t>(vector, row);
+    case DUCKDB_TYPE_HUGEINT:
+    case DUCKDB_TYPE_UUID:
+      return wide(at<duckdb_hugeint>(vector, row));
+    case DUCKDB_TYPE_DECIMAL:
+      return decimal_units(vector, type, row);
+    default:
+      return std::nullopt;
+  }
+}
+
 Result<std::string> sql_type_name(duckdb_logical_type type) {
   const auto id = duckdb_get_type_id(type);
   for (const auto& scalar : kScalarTypes) {
@@ -351,7 +386,8 @@ void write_cell(JsonWriter& json, duckdb_vector vector, duckdb_logical_type type
     case DUCKDB_TYPE_ENUM:
       return write_enum(json, vector, type, row);
     case DUCKDB_TYPE_DECIMAL:
-      return write_decimal(json, vector, type, row);
+      json.text(decimal_text(decimal_units(vector, type, row), duckdb_decimal_scale(type)));
+      return;
     case DUCKDB_TYPE_LIST:
     case DUCKDB_TYPE_MAP:  // stored as a list of structs (key, value)
       return write_elements(json, duckdb_list_vector_get_child(vector), type,

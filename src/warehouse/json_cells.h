@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include <duckdb.h>
@@ -8,6 +9,13 @@
 #include "event/json_writer.h"
 
 namespace millrace {
+
+/// Write a whole number, or with `scale` a decimal in units of its last digit, in the forms of `write_cell`.
+__extension__ void write_wide(JsonWriter& json, __int128 units, std::optional<unsigned> scale);
+
+/// Return a cell that compares as a number: whole numbers, DECIMAL (in units), BOOLEAN, DATE, times, UUID;
+/// nothing when the type is none of these. Needs a cell that is not NULL.
+__extension__ std::optional<__int128> wide_cell(duckdb_vector vector, duckdb_logical_type type, idx_t row);
 
 /// Return a column type as SQL writes it: "DECIMAL(18,4)", "VARCHAR[]". Errors: kInvalid for the few types
 /// that have no form in our JSON (BIT, TIME WITH TIME ZONE, UNION …), with the remedy.

@@ -139,17 +139,8 @@ void count_distinct(duckdb_function_info info, duckdb_data_chunk chunk, duckdb_v
 }
 
 void list_frequent(duckdb_function_info info, duckdb_data_chunk chunk, duckdb_vector result) {
-  std::string text;
   each_sketch<SpaceSaving>(info, chunk, result, [&](const SpaceSaving& sketch, idx_t row) {
-    text.clear();
-    JsonWriter json(text);
-    json.begin_array();
-    for (const auto& entry : sketch.top()) {
-      json.begin_object().member("value", entry.value);
-      json.member("count", static_cast<std::int64_t>(entry.count));
-      json.member("error", static_cast<std::int64_t>(sketch.error())).end_object();
-    }
-    json.end_array();
+    const std::string text = frequent_json(sketch);
     duckdb_vector_assign_string_element_len(result, row, text.data(), text.size());
   });
 }
@@ -186,6 +177,19 @@ Status register_scalar(duck::Connection& connection, const char* name, duckdb_ty
 }
 
 }  // namespace
+
+std::string frequent_json(const SpaceSaving& sketch) {
+  std::string text;
+  JsonWriter json(text);
+  json.begin_array();
+  for (const auto& entry : sketch.top()) {
+    json.begin_object().member("value", entry.value);
+    json.member("count", static_cast<std::int64_t>(entry.count));
+    json.member("error", static_cast<std::int64_t>(sketch.error())).end_object();
+  }
+  json.end_array();
+  return text;
+}
 
 Status register_sketch_functions(duck::Connection& connection) {
   constexpr auto kText = DUCKDB_TYPE_VARCHAR;

@@ -5,6 +5,11 @@
 
 namespace millrace {
 
+class SpaceSaving;
+
+/// Return what topk_list gives: [{"value","count","error"}], the most frequent first.
+std::string frequent_json(const SpaceSaving& sketch);
+
 /// Teach DuckDB the functions of sketches, for all connections of its instance:
 ///   hll(text) → BLOB, hll_merge(BLOB) → BLOB, hll_count(BLOB) → BIGINT          (warehouse/hyperloglog.h)
 ///   topk(text, k) → BLOB, topk_merge(BLOB) → BLOB, topk_list(BLOB) → VARCHAR    (warehouse/space_saving.h)

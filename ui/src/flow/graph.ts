@@ -26,6 +26,7 @@ const storeOf: Record<string, string> = {
   curate: 'Lake',
   recommend: 'Recommender',
   subscriptions: 'Subscribers',
+  windows: 'Subscribers',
 };
 const storeOrder = ['Warehouse', 'Lake', 'Recommender', 'Subscribers'];
 const storeNotes: Record<string, string> = {

@@ -42,6 +42,13 @@ function Job({ job, withLate }: { job: JobNode; withLate: boolean }) {
         <Figure name="Step p99" value={stepped ? seconds(figures.step_seconds_p99) : '–'} />
         <Figure name="Duplicates" value={number(figures.duplicates)} hint="dropped: had come before" />
         {withLate && <Figure name="Late" value={number(lateOf(job))} hint="counted all the same" />}
+        {figures.window_watermark_delay_seconds !== undefined && (
+          <Figure
+            name="Watermark"
+            value={seconds(figures.window_watermark_delay_seconds)}
+            hint="behind the clock: windows close so much after their end"
+          />
+        )}
         <Figure name="Set aside" value={number(figures.quarantined)} alarm={(figures.quarantined ?? 0) > 0} />
         <Figure
           name="Errors"

@@ -38,6 +38,8 @@ export interface JobFigures {
   errors?: number;
   late?: number;
   window_too_late?: number;
+  /** Of the source that is furthest behind. */
+  window_watermark_delay_seconds?: number;
 }
 
 export interface Subscription {
