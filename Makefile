@@ -37,10 +37,12 @@ test-sanitizers: ## unit tests under the address, undefined-behaviour and thread
 	@$(call build_preset,tsan,unit_tests)
 	@MILLRACE_SEEDS=40 python3 -B scripts/run_tests.py build/tsan -L unit -j $(JOBS)
 
-soak: ## the long tests: 50 kills under load, and whatever else is marked soak
+soak: ## the long tests: 50 kills under load, a news day and a half at 1,000 times its speed, thousands of faults
 	@scripts/setup.sh build test
 	@$(call build_preset,release,all)
 	@MILLRACE_SOAK=1 MILLRACE_CRASHES=50 python3 -B scripts/run_tests.py build/release -L "soak|crash" --timeout 7200
+	@MILLRACE_SOAK=1 python3 -B scripts/run_tests.py build/release -R news_stream --timeout 7200
+	@MILLRACE_SEEDS=5000 python3 -B scripts/run_tests.py build/release -R "^(log|stream)$$" --timeout 7200
 
 bench: ## every benchmark with its yardstick, or those NAME=part of one; writes bench/results
 	@scripts/setup.sh build test bench
