@@ -351,7 +351,11 @@ Status Platform::write_server_file() {
 Status Platform::ready() const {
   if (!recommend_job_->ready())
     return fail(Code::kOverloaded, "the recommender is being rebuilt from the warehouse");
-  return {};
+  return warehouse_->check();
+}
+
+Status Platform::check_tables() const {
+  return warehouse_->check();
 }
 
 Status Platform::wait_ready(DurationUs limit) {

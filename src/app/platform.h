@@ -76,6 +76,9 @@ class Platform {
   std::string unix_socket() const { return unix_socket_; }
   const std::string& admin_token() const { return admin_token_; }
 
+  /// Return whether the tables can be used; when not, only a restart helps. Errors: kInternal. Threads: any.
+  Status check_tables() const;
+
   /// Wait until the recommender has been rebuilt. Errors: kDeadline.
   Status wait_ready(DurationUs limit);
 

@@ -15,10 +15,11 @@ constexpr DurationUs kStopGrace = 10 * kSecondUs;
 constexpr DurationUs kHealthPause = 500 * kMillisecondUs;
 constexpr DurationUs kHealthTimeout = 2 * kSecondUs;
 
-/// Asks the server in this process whether it is well, the way others would: for the watchdog.
+/// Asks the server in this process whether it is well, the way others would, and whether only a restart helps
+/// its tables: for the watchdog.
 class HealthCheck {
  public:
-  explicit HealthCheck(const Platform& platform) {
+  explicit HealthCheck(const Platform& platform) : platform_(platform) {
     options_.address = "unix:" + platform.unix_socket();
     options_.connect_timeout = options_.request_timeout = kHealthTimeout;
   }
@@ -32,6 +33,7 @@ class HealthCheck {
 
  private:
   Status ask() {
+    MILLRACE_TRY(platform_.check_tables());
     if (!client_) {
       MILLRACE_ASSIGN(client_, HttpClient::connect(options_));
     }
@@ -41,6 +43,7 @@ class HealthCheck {
     return fail(answer.error());
   }
 
+  const Platform& platform_;
   bool passed_ = true;
   HttpClientOptions options_;
   std::unique_ptr<HttpClient> client_;

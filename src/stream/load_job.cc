@@ -133,6 +133,7 @@ class Loader final : public LoadJob {
   JobMetrics* metrics_ = nullptr;  ///< none when nobody watches
   bool started_ = false;           ///< the books were read
   LogLimiter aside_lines_{100, 10};
+  LogLimiter tidy_lines_{1, 1.0 / 60};
 
   std::future<void> ahead_;  ///< one read at a time
 
@@ -422,7 +423,8 @@ Status Loader::quarantine_alone(const Suspect& suspect, const Error& reason) {
 
 /// Keep DuckDB's log short. A failure costs time at the next start and nothing else.
 void Loader::tidy(std::uint64_t log_bytes) {
-  if (auto done = warehouse_.checkpoint_over(log_bytes); !done) {
+  const auto done = warehouse_.checkpoint_over(log_bytes);
+  if (!done && tidy_lines_.take(warehouse_.env().steady_now())) {
     log_warning(name(), "could not shorten the warehouse's log", {field("error", done.error().text())});
   }
 }

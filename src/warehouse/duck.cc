@@ -118,7 +118,9 @@ void mend_utf8(std::string_view text, std::string& out) {
 }  // namespace
 
 std::string words(const char* message) {
-  return message == nullptr ? "DuckDB failed without a word" : message;
+  if (message == nullptr) return "DuckDB failed without a word";
+  const std::string_view text = message;
+  return std::string(text.substr(0, text.find("\n\nStack Trace")));
 }
 
 Error error_of(duckdb_error_type type, const char* message) {
@@ -197,10 +199,16 @@ Status Connection::execute(const std::string& sql) {
         DuckDBSuccess) {
       return fail(Code::kInvalid, words(duckdb_prepare_error(statement.get())));
     }
-    MILLRACE_ASSIGN(duckdb_result result, run_patiently(statement.get()));
+    MILLRACE_ASSIGN(duckdb_result result, run(statement.get()));
     duckdb_destroy_result(&result);
   }
   return {};
+}
+
+Result<duckdb_result> Connection::run(duckdb_prepared_statement statement) {
+  auto result = run_patiently(statement);
+  if (!result && result.error().message.contains("database has been invalidated")) *lost_ = true;
+  return result;
 }
 
 Result<PreparedStatement> Connection::prepare(const std::string& sql) {
@@ -214,7 +222,7 @@ Result<PreparedStatement> Connection::prepare(const std::string& sql) {
 Result<Rows> Connection::query(const std::string& sql, std::span<const Value> values) {
   MILLRACE_ASSIGN(const auto statement, prepare(sql));
   MILLRACE_TRY(bind_all(statement.get(), values));
-  MILLRACE_ASSIGN(const duckdb_result result, run_patiently(statement.get()));
+  MILLRACE_ASSIGN(const duckdb_result result, run(statement.get()));
   return Rows(result);
 }
 
@@ -278,7 +286,7 @@ Result<Connection> Database::connect() {
   if (duckdb_connect(database_.get(), &connection) != DuckDBSuccess) {
     return fail(Code::kInternal, "DuckDB refused another connection");
   }
-  return Connection(connection);
+  return Connection(connection, lost_);
 }
 
 Result<std::unique_ptr<TableAppender>> TableAppender::open(Connection& connection, const std::string& table) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -113,7 +114,9 @@ class Rows {
 /// A session with the database. One thread at a time, but `interrupt` from any.
 class Connection {
  public:
-  explicit Connection(duckdb_connection connection) : connection_(connection) {}
+  /// `lost` is set when DuckDB says that the database must be opened again.
+  Connection(duckdb_connection connection, std::shared_ptr<std::atomic<bool>> lost)
+      : connection_(connection), lost_(std::move(lost)) {}
 
   /// Run one or more statements for their effect.
   Status execute(const std::string& sql);
@@ -140,7 +143,10 @@ class Connection {
   duckdb_connection handle() const { return connection_.get(); }
 
  private:
+  Result<duckdb_result> run(duckdb_prepared_statement statement);
+
   Owned<duckdb_connection, duckdb_disconnect> connection_;
+  std::shared_ptr<std::atomic<bool>> lost_;
   std::string schema_;  ///< empty: the database's own
 };
 
@@ -166,9 +172,14 @@ class Database {
                                                 const std::map<std::string, std::string>& settings);
   Result<Connection> connect();
 
+  /// Whether a statement was refused because the database must be opened again: after an error that may have
+  /// hurt what it holds in memory, as a checkpoint that failed half-way. Threads: any.
+  bool is_lost() const { return *lost_; }
+
  private:
   explicit Database(duckdb_database database) : database_(database) {}
   Owned<duckdb_database, duckdb_close> database_;
+  std::shared_ptr<std::atomic<bool>> lost_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 /// Appends rows to a table, column after column, in the connection's transaction. Text that is not UTF-8 has

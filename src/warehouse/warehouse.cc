@@ -12,6 +12,8 @@
 namespace millrace {
 namespace {
 
+constexpr std::uint64_t kCheckpointRoomBytes = 16ull << 20;
+
 std::string quoted(const std::string& text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);
@@ -73,9 +75,23 @@ Status Warehouse::checkpoint_over(std::uint64_t log_bytes) {
   std::error_code absent;  // no log, nothing to do
   const auto bytes = std::filesystem::file_size(path_.string() + ".wal", absent);
   if (absent || bytes < log_bytes) return {};
+  // A checkpoint that fails for want of room ends all use of the database until it is opened again.
+  MILLRACE_ASSIGN(const std::uint64_t room, free_bytes());
+  if (room < 2 * bytes + kCheckpointRoomBytes) {
+    return fail(Code::kNoSpace, fmt::format("{} MB are free on its disk; make room for {} MB", room >> 20,
+                                            (2 * bytes + kCheckpointRoomBytes) >> 20));
+  }
   MILLRACE_ASSIGN(auto connection, connect());
   const WriterTurn turn(*this);
   return connection.execute("CHECKPOINT");
+}
+
+Status Warehouse::check() const {
+  if (!database_->is_lost()) return {};
+  return fail(
+      Code::kInternal,
+      "the tables stand still after an error of DuckDB, which the log tells: restart Millrace, it then "
+      "loads what came since");
 }
 
 Result<std::uint64_t> Warehouse::free_bytes() const {

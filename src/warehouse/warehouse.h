@@ -48,6 +48,11 @@ class Warehouse {
   /// kInternal.
   Status checkpoint_over(std::uint64_t log_bytes);
 
+  /// Return whether it can still be used: after an error that may have hurt what it holds in memory (a
+  /// checkpoint that failed half-way, say) DuckDB refuses everything until the file is opened again, which is
+  /// known from the first statement that was refused. Errors: kInternal says so and what to do.
+  Status check() const;
+
   /// Return the room left on the database's disk. Errors: kIo.
   Result<std::uint64_t> free_bytes() const;
 

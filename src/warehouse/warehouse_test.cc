@@ -1,6 +1,10 @@
 #include "warehouse/warehouse.h"
 
+#include <csignal>
+#include <filesystem>
+
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +51,44 @@ TEST_F(WarehouseTest, AMigrationThatFailsLeavesNothing) {
   const auto tables = rows("SELECT table_name FROM information_schema.tables");
   EXPECT_THAT(tables, Contains("good"));
   EXPECT_THAT(tables, testing::Not(Contains("half")));
+}
+
+/// While it lives no file of this process may grow beyond `bytes`: a full disk that leaves what is there.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(std::uint64_t bytes) {
+    ignored_ = std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, ignored_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*ignored_)(int) = nullptr;
+};
+
+TEST_F(WarehouseTest, SaysThatItMustBeOpenedAgainAfterACheckpointThatFailed) {
+  EXPECT_TRUE(warehouse_->check());
+  execute("CHECKPOINT");
+  const auto size = std::filesystem::file_size(options().path);
+  execute("CREATE TABLE much AS SELECT md5(i::VARCHAR) AS text FROM range(20000) all_of_it(i)");
+  {
+    const FileSizeLimit limit(size);
+    auto connection = warehouse_->connect().value();
+    EXPECT_FALSE(connection.execute("CHECKPOINT"));
+    EXPECT_FALSE(connection.execute("SELECT 1"));
+  }
+  const auto usable = warehouse_->check();
+  ASSERT_FALSE(usable);
+  EXPECT_THAT(usable.error().message, HasSubstr("restart Millrace"));
+  reopen();
+  EXPECT_TRUE(warehouse_->check());
+  EXPECT_THAT(rows("SELECT count(*) FROM much"), ElementsAre("20000"));
 }
 
 TEST_F(WarehouseTest, MigrationNumbersHaveNoGaps) {
