@@ -203,7 +203,8 @@ Result<ReplayResult> Replays::load_into_main(const ReplayRequest& request, const
   MILLRACE_ASSIGN(result.records, run_load(log, staging, true, on_progress, stop));
   const auto exchange = [&]() -> Status {
     MILLRACE_ASSIGN(const RowExchange exchanged,
-                    exchange_rows(tools_.warehouse, staging, log.event_ranges(), tools_.aggregator));
+                    exchange_rows(tools_.warehouse, staging, {log.event_ranges(), log.events_read()},
+                                  {.aggregator = tools_.aggregator}));
     result.rows = exchanged.added;
     result.replaced = exchanged.removed;
     return {};

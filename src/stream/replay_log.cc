@@ -1,6 +1,7 @@
 #include "stream/replay_log.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "log/topics.h"
 
@@ -81,7 +82,29 @@ Result<RecordBatch> ReplayLog::read(const TopicPartition& partition, Offset from
   MILLRACE_ASSIGN(RecordBatch batch, log_.read(partition, from, limits));
   std::erase_if(batch.records, [&](const Record& record) { return record.offset >= to; });
   batch.next = std::min(batch.next, to);
+  if (partition.topic == kEventsTopic) note_read(partition, batch.records);
   return batch;
+}
+
+/// Any part may be read more than once.
+void ReplayLog::note_read(const TopicPartition& partition, const std::vector<Record>& records) const {
+  const std::lock_guard lock(mutex_);
+  auto& spans = read_[partition];
+  for (auto record = records.begin(); record != records.end();) {
+    Offset from = record->offset;
+    Offset to = from;
+    for (; record != records.end() && record->offset == to; ++record) to = to + 1;
+    auto next = spans.upper_bound(from);
+    if (next != spans.begin() && std::prev(next)->second >= from) from = (--next)->first;
+    for (; next != spans.end() && next->first <= to; next = spans.erase(next))
+      to = std::max(to, next->second);
+    spans[from] = to;
+  }
+}
+
+OffsetSpans ReplayLog::events_read() const {
+  const std::lock_guard lock(mutex_);
+  return read_;
 }
 
 Result<PartitionStats> ReplayLog::stats(const TopicPartition& partition) const {

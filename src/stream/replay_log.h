@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,8 +35,9 @@ class ReplayLog final : public EventLog {
 
   /// Find out which offsets there are, before anything else. Errors: those of reading `log`.
   Status measure(const ReplayBounds& bounds);
-  /// Return the ranges of the topic `events`.
+  /// Return the ranges of the topic `events`, and where `read` found records of them so far.
   OffsetRanges event_ranges() const;
+  OffsetSpans events_read() const;
   std::uint64_t offsets_total() const;
   std::uint64_t offsets_done(const JobPosition& done) const;
 
@@ -63,8 +65,12 @@ class ReplayLog final : public EventLog {
   Result<Offset> offset_of(const TopicPartition& partition, const ReplayPlace& place) const;
   Result<OffsetRange> range_of(const TopicPartition& partition, const ReplayBounds& bounds) const;
 
+  void note_read(const TopicPartition& partition, const std::vector<Record>& records) const;
+
   const ArchivedLog& log_;
   std::map<TopicPartition, OffsetRange> ranges_;
+  mutable std::mutex mutex_;  ///< guards read_
+  mutable OffsetSpans read_;  ///< of the topic `events`
 };
 
 }  // namespace millrace

@@ -396,7 +396,10 @@ Status DuckFactWriter::write_all() {
 
 /// Delete what new rows take the place of; in the books it turns from applied to duplicate.
 Status DuckFactWriter::delete_replaced() {
-  MILLRACE_ASSIGN(const auto deleted, open_.replacements.delete_older(connection_, [this] {
+  const Replacements::How how{
+      options_.schema.empty() ? Replacements::Stays::kAddedLast : Replacements::Stays::kReceivedLast,
+      !options_.goes_on_after.empty()};
+  MILLRACE_ASSIGN(const auto deleted, open_.replacements.delete_older(connection_, how, [this] {
     deleted_events_ = true;
     return aggregator_->note_deleted();
   }));

@@ -65,7 +65,7 @@ struct FactWriterOptions {
   std::string schema;        ///< whose tables it writes; empty: the warehouse's own
   std::string job = "load";  ///< its name in metrics
   /// What the warehouse's own tables have below these positions is known to it (message ids, orders, visits)
-  /// as if it had written that itself. For a schema only.
+  /// as if it had written that itself. For a schema made without aggregations only (replay_schemas.h).
   std::map<TopicPartition, Offset> goes_on_after;
 };
 

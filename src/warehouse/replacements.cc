@@ -11,13 +11,34 @@ constexpr const char* kMakeNewer =
     "CREATE OR REPLACE TEMP TABLE newer_rows (source VARCHAR, message_id VARCHAR, "
     "added BIGINT, log_topic VARCHAR, log_partition INTEGER, log_offset BIGINT, event_index INTEGER)";
 
-/// Take down where the older rows stand, and how many events each is. {0}: table, {1}: events of a row.
+/// Take down which row of each id stays.
+constexpr const char* kFindAddedLast =
+    "CREATE OR REPLACE TEMP TABLE newest_rows AS SELECT source, message_id, "
+    "arg_max(log_topic, added) AS log_topic, arg_max(log_partition, added) AS log_partition, "
+    "arg_max(log_offset, added) AS log_offset, arg_max(event_index, added) AS event_index "
+    "FROM newer_rows GROUP BY source, message_id";
+
+constexpr const char* kFindReceivedLast =
+    "CREATE OR REPLACE TEMP TABLE newest_rows AS "
+    "SELECT o.source, o.message_id, o.log_topic, o.log_partition, o.log_offset, o.event_index FROM ("
+    "SELECT source, message_id, received_time, log_topic, log_partition, log_offset, event_index FROM events "
+    "UNION ALL "
+    "SELECT source, message_id, received_time, log_topic, log_partition, log_offset, event_index FROM "
+    "quarantine WHERE message_id IS NOT NULL) o "
+    "SEMI JOIN newer_rows i ON o.message_id = i.message_id AND o.source IS NOT DISTINCT FROM i.source "
+    "LEFT JOIN newer_rows n ON o.log_offset = n.log_offset AND o.event_index = n.event_index "
+    "AND o.log_partition = n.log_partition AND o.log_topic = n.log_topic "
+    "QUALIFY row_number() OVER (PARTITION BY o.source, o.message_id "
+    "ORDER BY o.received_time DESC, n.added DESC NULLS LAST) = 1";
+
+constexpr const char* kNote =
+    "INSERT INTO _replacing SELECT log_topic, log_partition, log_offset, event_index FROM newer_rows";
+
+/// Take down where the other rows stand, and how many events each is. {0}: table, {1}: events of a row.
 constexpr const char* kFindOlder =
     "CREATE OR REPLACE TEMP TABLE older_rows AS "
     "SELECT o.log_topic, o.log_partition, o.log_offset, o.event_index, {1} AS events "
-    "FROM {0} o JOIN (SELECT source, message_id, arg_max(log_topic, added) AS log_topic, "
-    "arg_max(log_partition, added) AS log_partition, arg_max(log_offset, added) AS log_offset, "
-    "arg_max(event_index, added) AS event_index FROM newer_rows GROUP BY source, message_id) n "
+    "FROM {0} o JOIN newest_rows n "
     "ON o.message_id = n.message_id AND o.source IS NOT DISTINCT FROM n.source "
     "WHERE NOT (o.log_topic = n.log_topic AND o.log_partition = n.log_partition "
     "AND o.log_offset = n.log_offset AND o.event_index = n.event_index)";
@@ -55,11 +76,13 @@ Status Replacements::add(duck::Connection& connection, std::string_view source, 
 }
 
 Result<std::map<TopicPartition, std::uint64_t>> Replacements::delete_older(
-    duck::Connection& connection, const std::function<Status()>& on_events) {
+    duck::Connection& connection, const How& how, const std::function<Status()>& on_events) {
   std::map<TopicPartition, std::uint64_t> deleted;
   if (!newer_) return deleted;
   MILLRACE_TRY(newer_->flush());
   clear();
+  MILLRACE_TRY(connection.execute(how.stays == Stays::kReceivedLast ? kFindReceivedLast : kFindAddedLast));
+  if (how.note) MILLRACE_TRY(connection.execute(kNote));
   MILLRACE_TRY(connection.execute(fmt::format(kFindOlder, "events", "1")));
   MILLRACE_TRY(count_older(connection, deleted));
   if (!deleted.empty()) MILLRACE_TRY(on_events());

@@ -25,14 +25,24 @@ class Replacements {
     std::uint32_t event_index = 0;
   };
 
-  /// Note a new row. Of several with one id the last counts.
+  /// Which row of an id stays.
+  enum class Stays : bool {
+    kAddedLast,     ///< of those that were added
+    kReceivedLast,  ///< of all: partitions that are read one after the other come in another order
+  };
+  struct How {
+    Stays stays = Stays::kAddedLast;
+    bool note = false;  ///< write where the new rows stand to the table `_replacing`
+  };
+
+  /// Note a new row.
   Status add(duck::Connection& connection, std::string_view source, std::string_view message_id,
              const Place& place);
 
   /// Delete what has the ids and stands elsewhere; the new rows must have been flushed. `on_events` is called
   /// before events are deleted, when the temporary table `older_rows` names where they stand. Return how many
   /// events were deleted of each partition, and forget everything.
-  Result<std::map<TopicPartition, std::uint64_t>> delete_older(duck::Connection& connection,
+  Result<std::map<TopicPartition, std::uint64_t>> delete_older(duck::Connection& connection, const How& how,
                                                                const std::function<Status()>& on_events);
 
   /// Forget everything; before the transaction ends.

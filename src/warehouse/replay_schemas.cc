@@ -16,6 +16,11 @@ constexpr const char* kNames =
     "SELECT schema_name FROM duckdb_tables() WHERE database_name = current_database() "
     "AND table_name = '_replay' ORDER BY schema_name";
 
+/// Which of its rows take the place of what has their id, whether they had done so in its own tables or not.
+constexpr const char* kMakeReplacing =
+    "CREATE TABLE IF NOT EXISTS _replacing (log_topic VARCHAR NOT NULL, log_partition INTEGER NOT NULL, "
+    "log_offset BIGINT NOT NULL, event_index INTEGER NOT NULL)";
+
 /// Keep where the replay begins, or check that it is the same.
 Status claim(duck::Connection& connection, const std::string& name, const std::string& origin) {
   MILLRACE_TRY(connection.execute("CREATE TABLE IF NOT EXISTS _replay (origin VARCHAR NOT NULL)"));
@@ -69,7 +74,7 @@ Status make_replay_schema(Warehouse& warehouse, const std::string& name, const s
   MILLRACE_TRY(connection.use_schema(name));
   MILLRACE_TRY(migrate(connection, embedded_migrations(), warehouse.env().now()));
   MILLRACE_TRY(claim(connection, name, origin));
-  if (aggregations == WithAggregations::kNo) return {};
+  if (aggregations == WithAggregations::kNo) return connection.execute(kMakeReplacing);
   MILLRACE_ASSIGN(const auto files, declared_aggregations(warehouse));
   return declare_aggregations(warehouse, files, name);
 }

@@ -19,6 +19,7 @@ struct ReplaySchema {
   std::map<TopicPartition, Offset> next;  ///< as its `_offsets` say
 };
 
+/// Without them it is to be exchanged for rows of the warehouse's own tables, and has a table `_replacing`.
 enum class WithAggregations : bool { kNo, kYes };
 
 /// Make a schema for a replay from `origin`, with the aggregations that the warehouse's own tables have; fine

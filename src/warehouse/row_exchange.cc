@@ -30,20 +30,66 @@ constexpr const char* kFindOlder =
 /// {0}: schema, {1}: the condition on the range.
 constexpr const char* kFindNew =
     "CREATE OR REPLACE TEMP TABLE new_rows AS "
-    "SELECT s.log_topic, s.log_partition, s.log_offset, s.event_index, s.source, s.message_id, s.type, "
-    "s.order_id, "
-    "s.order_total, s.order_revenue, s.order_shipping, s.order_tax, s.order_discount FROM {0}.events s "
+    "SELECT s.log_topic, s.log_partition, s.log_offset, s.event_index, s.source, s.message_id, "
+    "s.received_time, s.type, s.order_id, s.order_total, s.order_revenue, s.order_shipping, s.order_tax, "
+    "s.order_discount, r.log_offset IS NOT NULL AS replaces FROM {0}.events s "
+    "LEFT JOIN (SELECT DISTINCT log_topic, log_partition, log_offset, event_index FROM {0}._replacing) r "
+    "ON s.log_offset = r.log_offset AND s.event_index = r.event_index "
+    "AND s.log_partition = r.log_partition AND s.log_topic = r.log_topic "
     "ANTI JOIN (SELECT log_topic, log_partition, log_offset, event_index, source, message_id FROM events "
     "WHERE {1}) e ON s.log_offset = e.log_offset AND s.event_index = e.event_index "
     "AND s.log_partition = e.log_partition AND s.log_topic = e.log_topic AND s.message_id = e.message_id "
     "AND s.source IS NOT DISTINCT FROM e.source";
 
-/// Those of them whose id stands after the range. {0}: the condition for that.
+/// Of a new row `n` and one that stands outside of the range, `e`: which came first. Offsets of different
+/// partitions say nothing about that.
+constexpr const char* kIsEarlier =
+    "CASE WHEN e.log_topic = n.log_topic AND e.log_partition = n.log_partition THEN e.log_offset < "
+    "n.log_offset ELSE e.received_time < n.received_time END";
+
+/// Those of them whose id stands elsewhere, in an event that counts instead. A later load of a file replaces
+/// earlier ones however much later; what is known by the file's content is recognised by its form.
+/// {0}: the condition on the range, {1}: that for what stands after it, {2}: window in µs, {3}: kIsEarlier.
 constexpr const char* kFindRepeats =
     "CREATE OR REPLACE TEMP TABLE repeated_rows AS "
     "SELECT DISTINCT n.log_topic, n.log_partition, n.log_offset, n.event_index FROM new_rows n "
-    "JOIN (SELECT source, message_id FROM events WHERE {0}) e "
-    "ON n.message_id = e.message_id AND n.source IS NOT DISTINCT FROM e.source";
+    "JOIN (SELECT source, message_id, received_time, log_topic, log_partition, log_offset, {1} AS is_after "
+    "FROM events WHERE NOT {0}) e "
+    "ON n.message_id = e.message_id AND n.source IS NOT DISTINCT FROM e.source "
+    "WHERE CASE WHEN n.replaces THEN NOT ({3}) ELSE e.is_after AND ("
+    "abs(epoch_us(n.received_time) - epoch_us(e.received_time)) <= {2} "
+    "OR regexp_full_match(n.message_id, '[0-9a-f]{{32}}:[0-9]+')) END";
+
+/// And those whose row of a file was refused when it was loaded again. {0}: the condition on the range.
+constexpr const char* kFindRefused =
+    "INSERT INTO repeated_rows SELECT DISTINCT n.log_topic, n.log_partition, n.log_offset, n.event_index "
+    "FROM new_rows n JOIN (SELECT source, message_id, received_time FROM quarantine WHERE message_id IS NOT "
+    "NULL AND NOT {0}) q ON n.message_id = q.message_id AND n.source IS NOT DISTINCT FROM q.source "
+    "WHERE q.received_time >= n.received_time";
+
+/// What stands outside of the range and gives way to rows that come. {0}: the condition on the range,
+/// {1}: kIsEarlier.
+constexpr const char* kFindReplaced =
+    "CREATE OR REPLACE TEMP TABLE replaced_rows AS WITH n AS (SELECT * FROM new_rows n ANTI JOIN "
+    "repeated_rows o ON n.log_offset = o.log_offset AND n.event_index = o.event_index "
+    "AND n.log_partition = o.log_partition AND n.log_topic = o.log_topic WHERE n.replaces) "
+    "SELECT e.log_topic, e.log_partition, e.log_offset, e.event_index, 1::BIGINT AS events FROM (FROM "
+    "events WHERE NOT {0}) e JOIN n ON e.message_id = n.message_id AND e.source IS NOT DISTINCT FROM "
+    "n.source "
+    "WHERE {1} UNION "
+    "SELECT e.log_topic, e.log_partition, e.log_offset, e.event_index, e.events FROM (FROM "
+    "quarantine WHERE NOT {0}) e JOIN n ON e.message_id = n.message_id AND e.source IS NOT DISTINCT FROM "
+    "n.source "
+    "WHERE e.received_time < n.received_time";
+
+constexpr const char* kDeleteReplaced =
+    "DELETE FROM {0} t USING replaced_rows o WHERE t.log_offset = o.log_offset "
+    "AND t.event_index = o.event_index AND t.log_partition = o.log_partition AND t.log_topic = o.log_topic";
+
+constexpr const char* kUpdateBooksOfReplaced =
+    "UPDATE _books b SET applied = b.applied - d.events, duplicate = b.duplicate + d.events FROM ("
+    "SELECT log_topic, log_partition, sum(events)::BIGINT AS events FROM replaced_rows GROUP BY ALL) d "
+    "WHERE b.log_topic = d.log_topic AND b.log_partition = d.log_partition";
 
 /// The orders of a table's purchases, as warehouse/whole_order.h knows them. {0}: FROM, {1}: condition.
 constexpr const char* kOrders =
@@ -61,7 +107,8 @@ constexpr const char* kFindRepeatedOrders =
     "AND n.log_partition = s.log_partition AND n.log_topic = s.log_topic "
     "JOIN ({1}) o ON s.order_id = o.order_id AND s.source IS NOT DISTINCT FROM o.source AND s.lines = "
     "o.lines "
-    "WHERE s.priced AND (s.worth = n.order_revenue OR s.worth = n.order_total OR s.worth = n.order_total "
+    "WHERE NOT n.replaces AND s.priced AND (s.worth = n.order_revenue OR s.worth = n.order_total OR s.worth "
+    "= n.order_total "
     "- coalesce(n.order_shipping, 0) - coalesce(n.order_tax, 0) + coalesce(n.order_discount, 0))";
 
 constexpr const char* kDropRepeats =
@@ -74,10 +121,13 @@ constexpr const char* kCount =
     "SELECT log_topic, log_partition, 1 AS a, 0 AS q FROM {0}events WHERE {1} UNION ALL "
     "SELECT log_topic, log_partition, 0, events FROM {0}quarantine WHERE {1}) GROUP BY ALL";
 
-/// Returns partitions of which the schema saw fewer events than the tables have. {0}: schema.
+/// Counts the records of which the tables have something and which were not read. {0}: the condition on the
+/// range.
 constexpr const char* kCountLost =
-    "SELECT count(*) FROM older_counts o LEFT JOIN {0}._books b USING (log_topic, log_partition) "
-    "WHERE o.applied + o.quarantined > coalesce(b.applied + b.duplicate + b.quarantined, 0)";
+    "SELECT count(*) FROM (SELECT log_topic, log_partition, log_offset FROM events WHERE {0} UNION "
+    "SELECT log_topic, log_partition, log_offset FROM quarantine WHERE {0}) o "
+    "ASOF LEFT JOIN read_spans r ON o.log_topic = r.log_topic AND o.log_partition = r.log_partition "
+    "AND o.log_offset >= r.from_offset WHERE r.to_offset IS NULL OR o.log_offset >= r.to_offset";
 
 /// Whatever became of an event, each counts once: what is in neither table is a duplicate.
 constexpr const char* kUpdateBooks =
@@ -87,6 +137,9 @@ constexpr const char* kUpdateBooks =
     "coalesce(n.quarantined, 0) - coalesce(o.quarantined, 0) AS quarantined "
     "FROM newer_counts n FULL JOIN older_counts o USING (log_topic, log_partition)) d "
     "WHERE b.log_topic = d.log_topic AND b.log_partition = d.log_partition";
+
+/// Returns how many partitions have fewer duplicates than none.
+constexpr const char* kCountOverdrawn = "SELECT count(*) FROM _books WHERE duplicate < 0 OR applied < 0";
 
 /// Topic names are of [A-Za-z0-9._-], so they need no escaping.
 std::string condition(const OffsetRanges& ranges, auto&& of_offsets) {
@@ -113,25 +166,33 @@ std::string after(const OffsetRanges& ranges) {
 class Exchange {
  public:
   Exchange(duck::Connection& connection, Aggregator& aggregator, std::string schema,
-           const OffsetRanges& ranges)
+           const ReplayedOffsets& offsets, DurationUs duplicate_window)
       : connection_(connection),
         aggregator_(aggregator),
         schema_(std::move(schema)),
-        within_(within(ranges)),
-        after_(after(ranges)) {}
+        offsets_(offsets),
+        duplicate_window_(duplicate_window),
+        within_(within(offsets.ranges)),
+        after_(after(offsets.ranges)) {}
 
   Result<RowExchange> run();
 
  private:
   Status find_repeats();
+  Status find_replaced();
   Status count(const char* into, const std::string& schema);
+  Status note_spans();
+  Status check_end();
   Status check_nothing_is_lost();
   Status move_rows();
+  Status update_books();
   Result<std::uint64_t> total(const std::string& sql);
 
   duck::Connection& connection_;
   Aggregator& aggregator_;
   const std::string schema_;
+  const ReplayedOffsets& offsets_;
+  const DurationUs duplicate_window_;
   const std::string within_;
   const std::string after_;
 };
@@ -143,7 +204,9 @@ Result<std::uint64_t> Exchange::total(const std::string& sql) {
 
 Status Exchange::find_repeats() {
   MILLRACE_TRY(connection_.execute(fmt::format(kFindNew, schema_, within_)));
-  MILLRACE_TRY(connection_.execute(fmt::format(kFindRepeats, after_)));
+  MILLRACE_TRY(
+      connection_.execute(fmt::format(kFindRepeats, within_, after_, duplicate_window_, kIsEarlier)));
+  MILLRACE_TRY(connection_.execute(fmt::format(kFindRefused, within_)));
   MILLRACE_TRY(connection_.execute(fmt::format(kFindRepeatedOrders,
                                                fmt::format(kOrders, schema_ + ".order_lines", within_),
                                                fmt::format(kOrders, "order_lines", after_))));
@@ -155,45 +218,107 @@ Status Exchange::find_repeats() {
   return {};
 }
 
+/// What gives way outside of the range is among the older rows too.
+Status Exchange::find_replaced() {
+  MILLRACE_TRY(connection_.execute(fmt::format(kFindReplaced, within_, kIsEarlier)));
+  return connection_.execute(
+      "INSERT INTO older_rows SELECT log_topic, log_partition, log_offset, event_index FROM replaced_rows");
+}
+
 Status Exchange::count(const char* into, const std::string& schema) {
   return connection_.execute(
       fmt::format("CREATE OR REPLACE TEMP TABLE {} AS {}", into, fmt::format(kCount, schema, within_)));
 }
 
+Status Exchange::note_spans() {
+  MILLRACE_TRY(
+      connection_.execute("CREATE OR REPLACE TEMP TABLE read_spans (log_topic VARCHAR, log_partition "
+                          "INTEGER, from_offset BIGINT, "
+                          "to_offset BIGINT)"));
+  MILLRACE_ASSIGN(const auto rows, duck::TableAppender::open(connection_, "read_spans"));
+  for (const auto& [partition, spans] : offsets_.read) {
+    for (const auto& [from, to] : spans) {
+      rows->text(partition.topic).int32(static_cast<std::int32_t>(partition.partition.value()));
+      rows->int64(static_cast<std::int64_t>(from.value())).int64(static_cast<std::int64_t>(to.value()));
+      MILLRACE_TRY(rows->end_row());
+    }
+  }
+  return rows->flush();
+}
+
+/// What the schema has not come to is missing from it.
+Status Exchange::check_end() {
+  for (const auto& [partition, range] : offsets_.ranges) {
+    if (range.from == range.to) continue;
+    MILLRACE_ASSIGN(const auto next,
+                    total(fmt::format("SELECT max(next_offset) FROM {}._offsets WHERE log_topic = '{}' AND "
+                                      "log_partition = {}",
+                                      schema_, partition.topic, partition.partition.value())));
+    if (next >= range.to.value()) continue;
+    return fail(
+        Code::kInvalid,
+        fmt::format("the rows made of {}/{} end at offset {} and not at {}: nothing was changed; give "
+                    "the command again",
+                    partition.topic, partition.partition.value(), next, range.to.value()));
+  }
+  return {};
+}
+
 Status Exchange::check_nothing_is_lost() {
-  MILLRACE_ASSIGN(const auto lost, total(fmt::format(kCountLost, schema_)));
+  MILLRACE_TRY(check_end());
+  MILLRACE_TRY(note_spans());
+  MILLRACE_ASSIGN(const auto lost, total(fmt::format(kCountLost, within_)));
   if (lost == 0) return {};
   return fail(Code::kInvalid,
-              "the log and the lake no longer hold all events that the tables have of this range, so these "
-              "would be lost: nothing was changed; replay from a later position");
+              fmt::format("the log and the lake no longer hold {} records of this range that the tables have "
+                          "rows of, so these would be lost: nothing was changed; leave them out with --from "
+                          "and --to",
+                          lost));
 }
 
 /// The rows that come go in as they stand, in the order in which they were made.
 Status Exchange::move_rows() {
   for (const auto* table : kEventTables) {
     MILLRACE_TRY(connection_.execute(fmt::format("DELETE FROM {} WHERE {}", table, within_)));
+    MILLRACE_TRY(connection_.execute(fmt::format(kDeleteReplaced, table)));
     MILLRACE_TRY(connection_.execute(fmt::format("INSERT INTO {0} SELECT * FROM {1}.{0}", table, schema_)));
   }
+  MILLRACE_TRY(connection_.execute(fmt::format(kDeleteReplaced, "quarantine")));
   return connection_.execute(
       fmt::format("DELETE FROM quarantine WHERE {0}; INSERT INTO quarantine SELECT * FROM {1}.quarantine "
                   "WHERE {0}",
                   within_, schema_));
 }
 
+/// A loader could not go on from books below zero.
+Status Exchange::update_books() {
+  MILLRACE_TRY(connection_.execute(kUpdateBooks));
+  MILLRACE_TRY(connection_.execute(kUpdateBooksOfReplaced));
+  MILLRACE_ASSIGN(const auto overdrawn, total(kCountOverdrawn));
+  if (overdrawn == 0) return {};
+  return fail(Code::kInvalid,
+              "the records of this range now give more events than were counted when they were collected, so "
+              "the books would not add up: nothing was changed; replay into a schema of its own, as --into "
+              "replay_check");
+}
+
 Result<RowExchange> Exchange::run() {
   MILLRACE_ASSIGN(auto transaction, duck::Transaction::begin(connection_));
   MILLRACE_TRY(connection_.execute(fmt::format(kFindOlder, within_)));
   MILLRACE_TRY(find_repeats());
+  MILLRACE_TRY(find_replaced());
   MILLRACE_TRY(count("older_counts", "main."));
   MILLRACE_TRY(count("newer_counts", schema_ + "."));
   MILLRACE_TRY(check_nothing_is_lost());
   RowExchange done;
-  MILLRACE_ASSIGN(done.removed, total("SELECT sum(applied)::BIGINT FROM older_counts"));
+  MILLRACE_ASSIGN(done.removed,
+                  total("SELECT (SELECT coalesce(sum(applied), 0) FROM older_counts)::BIGINT + (SELECT "
+                        "count(*) FROM replaced_rows WHERE log_topic = 'events')"));
   MILLRACE_ASSIGN(done.added, total("SELECT sum(applied)::BIGINT FROM newer_counts"));
   MILLRACE_TRY(aggregator_.note_deleted());
   MILLRACE_TRY(move_rows());
   MILLRACE_TRY(aggregator_.add());
-  MILLRACE_TRY(connection_.execute(kUpdateBooks));
+  MILLRACE_TRY(update_books());
   MILLRACE_TRY(transaction.commit());
   return done;
 }
@@ -212,13 +337,13 @@ Status check_room(const Warehouse& warehouse, duck::Connection& connection, cons
 
 }  // namespace
 
-Result<RowExchange> exchange_rows(Warehouse& warehouse, const std::string& schema, const OffsetRanges& ranges,
-                                  const AggregatorOptions& options) {
+Result<RowExchange> exchange_rows(Warehouse& warehouse, const std::string& schema,
+                                  const ReplayedOffsets& offsets, const RowExchangeOptions& options) {
   MILLRACE_ASSIGN(auto connection, warehouse.connect());
   MILLRACE_TRY(check_room(warehouse, connection, schema));
   const WriterTurn turn(warehouse);
-  MILLRACE_ASSIGN(const auto aggregator, Aggregator::open(connection, options));
-  Exchange exchange(connection, *aggregator, schema, ranges);
+  MILLRACE_ASSIGN(const auto aggregator, Aggregator::open(connection, options.aggregator));
+  Exchange exchange(connection, *aggregator, schema, offsets, options.duplicate_window);
   for (int attempt = 1;; ++attempt) {
     auto done = exchange.run();
     if (done) {

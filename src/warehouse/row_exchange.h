@@ -6,6 +6,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/time.h"
 #include "warehouse/aggregator_options.h"
 #include "warehouse/warehouse.h"
 
@@ -20,6 +21,21 @@ struct OffsetRange {
 /// What is exchanged: a range of each partition of the topic `events`.
 using OffsetRanges = std::map<TopicPartition, OffsetRange>;
 
+/// Where the records lie that were read, as pieces apart from each other: from where up to, and without,
+/// where.
+using OffsetSpans = std::map<TopicPartition, std::map<Offset, Offset>>;
+
+/// What a replay went over.
+struct ReplayedOffsets {
+  OffsetRanges ranges;
+  OffsetSpans read;  ///< of the ranges; what lies between was nowhere to be found
+};
+
+struct RowExchangeOptions {
+  DurationUs duplicate_window = kDayUs;  ///< as FactWriterOptions::duplicate_window
+  AggregatorOptions aggregator;
+};
+
 struct RowExchange {
   std::uint64_t removed = 0;  ///< rows of `events` that went
   std::uint64_t added = 0;    ///< that came
@@ -31,10 +47,13 @@ struct RowExchange {
 /// ranges whole, made by a writer that `goes_on_after` their beginnings.
 ///
 /// An event that is not in the tables now and repeats one that stands after its range, by message id or as a
-/// whole order, is dropped: it counts there. No FactWriter may have the own tables open.
-/// Errors: kInvalid when `schema` holds fewer events of a partition than the tables, for then the log has
-/// lost some: nothing is changed; kNoSpace, kOverloaded; those of the warehouse.
-Result<RowExchange> exchange_rows(Warehouse& warehouse, const std::string& schema, const OffsetRanges& ranges,
-                                  const AggregatorOptions& options = {});
+/// whole order, is dropped: it counts there. So is one whose row of a file was refused in a later load. A new
+/// one that `replaces` takes the place of what the tables have under its id outside of the ranges, if that
+/// came before it; else it is dropped. No FactWriter may have the own tables open.
+/// Errors: kInvalid when the tables have rows of a record that was not read, for then the log has lost it,
+/// and when the books would fall below zero: nothing is changed; kNoSpace, kOverloaded; those of the
+/// warehouse.
+Result<RowExchange> exchange_rows(Warehouse& warehouse, const std::string& schema,
+                                  const ReplayedOffsets& offsets, const RowExchangeOptions& options = {});
 
 }  // namespace millrace
