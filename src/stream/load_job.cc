@@ -97,6 +97,7 @@ class Loader final : public LoadJob {
   };
 
   Status open_writer();
+  Status prepare_writer();
   Alone* next_alone();
   Status run_next(Alone& alone);
   Status load_next(Load& load);
@@ -152,8 +153,15 @@ Status Loader::start() {
   return open_writer();
 }
 
+/// A writer that is not ready is none: the next step opens another.
 Status Loader::open_writer() {
   MILLRACE_ASSIGN(writer_, FactWriter::open(warehouse_, options_.writer));
+  Status ready = prepare_writer();
+  if (!ready) writer_.reset();
+  return ready;
+}
+
+Status Loader::prepare_writer() {
   started_ = false;  // what the books say now is not what this process did
   partitions_.clear();
   const auto topics = log_.topics();
@@ -207,7 +215,11 @@ Status Loader::run_next(Alone& alone) {
     alone_.pop_front();
     alone_done_.notify_all();
   }
-  return open_writer();
+  const auto begun = warehouse_.env().steady_now();
+  MILLRACE_TRY(open_writer());
+  log_info(name(), "read the tables again after they were changed, and goes on",
+           {field("seconds", static_cast<double>(warehouse_.env().steady_now() - begun) / kSecondUs)});
+  return {};
 }
 
 Result<StepResult> Loader::step() {

@@ -254,6 +254,31 @@ TEST_F(LoadJobTest, LetsOthersChangeItsTablesBetweenTransactions) {
   EXPECT_EQ(job->run_alone(work, stop.get_token()).error().code, Code::kCancelled);  // nobody steps
 }
 
+TEST_F(LoadJobTest, OpensItsTablesAgainWhenThatFailedAfterTheyWereChanged) {
+  JobMetrics metrics("again");
+  auto& duplicates = metrics::counter("millrace_job_duplicates_total", "?", {{"job", "again"}});
+  append(view(1));
+  const auto job = LoadJob::make(*log_, *feed_, *warehouse_);
+  job->show_in(metrics);
+  ASSERT_TRUE(job->start());
+  run(*job);
+  std::jthread waiting([&] { EXPECT_TRUE(job->run_alone([] { return Status{}; }, {})); });
+  log_->fail_commits = true;
+  auto step = job->step();
+  for (; step; step = job->step()) env_.sleep_for(kMillisecondUs);  // until the other has its turn
+  EXPECT_EQ(step.error().code, Code::kIo);
+  waiting.join();
+  step = job->step();  // tries to open them, and goes no further
+  ASSERT_FALSE(step);
+  EXPECT_EQ(step.error().code, Code::kIo);
+  log_->fail_commits = false;
+  append(view(1));
+  append(view(2));
+  run(*job);
+  EXPECT_EQ(books(*job), "3 2 1 0 0");
+  EXPECT_EQ(duplicates.Value(), 1);
+}
+
 TEST_F(LoadJobTest, SaysSoWhenTheLogIsNotTheOneItKnew) {
   append(view(1));
   auto job = load_job();

@@ -22,7 +22,10 @@ constexpr std::string_view kMain = "main";
 constexpr std::string_view kMainStaging = "replay_main";  ///< what is to go into `main` is made here
 constexpr std::string_view kCurate = "curate";
 constexpr std::size_t kSchemaBytesMax = 60;
-constexpr DurationUs kProgressInterval = kSecondUs / 10;
+
+constexpr std::string_view kStopped =
+    "the replay was stopped; give the same command again: into a schema it "
+    "goes on, into main nothing was changed and it begins anew";
 
 /// Rows in one of its transactions: live loading waits for no more than these.
 constexpr std::size_t kTransactionRows = 50'000;
@@ -90,34 +93,6 @@ Result<ReplayPlace> read_place(std::string_view text, std::string_view what) {
                           text.substr(0, 64), what));
 }
 
-/// Shows how far a replay is, now and then.
-class Progress {
- public:
-  Progress(Env& env, const std::function<void(const ReplayProgress&)>& on_progress, std::uint64_t total)
-      : env_(env), on_progress_(on_progress), begun_(env.steady_now()), shown_(begun_ - kProgressInterval) {
-    progress_.offsets_total = total;
-  }
-
-  void add(std::uint64_t records, std::uint64_t offsets_done, bool last) {
-    const DurationUs now = env_.steady_now();
-    progress_.records += records;
-    progress_.offsets_done = offsets_done;
-    progress_.records_per_second =
-        static_cast<double>(progress_.records) * kSecondUs / std::max<double>(1, now - begun_);
-    if (!last && now - shown_ < kProgressInterval) return;
-    shown_ = now;
-    on_progress_(progress_);
-  }
-  const ReplayProgress& now() const { return progress_; }
-
- private:
-  Env& env_;
-  const std::function<void(const ReplayProgress&)>& on_progress_;
-  const DurationUs begun_;
-  DurationUs shown_;
-  ReplayProgress progress_;
-};
-
 }  // namespace
 
 Status read_replay_from(std::string_view text, ReplayRequest& request) {
@@ -132,7 +107,7 @@ Status read_replay_to(std::string_view text, ReplayRequest& request) {
   return {};
 }
 
-/// Holds a schema, or `curate`, while something is done with it.
+/// Holds a schema while something is done with it.
 class Replays::Turn {
  public:
   Turn(Replays& replays, std::string name) : replays_(replays), name_(std::move(name)) {
@@ -159,15 +134,15 @@ class Replays::Turn {
 Result<ReplayResult> Replays::run(const ReplayRequest& request, const OnProgress& on_progress,
                                   const std::stop_token& stop) {
   MILLRACE_TRY(check_request(request));
-  if (request.job == kCurate) {
-    const Turn turn(*this, std::string(kCurate));
-    MILLRACE_TRY(turn.check("of curate"));
-    return curate(request, on_progress, stop);
-  }
+  SteadyProgress steady(on_progress, tools_.silence_max);
+  const OnProgress show = [&](const ReplayProgress& progress) { steady.show(progress); };
+  const bool is_curate = request.job == kCurate;
   const bool into_main = request.into == kMain;
-  const Turn turn(*this, into_main ? std::string(kMainStaging) : request.into);
-  MILLRACE_TRY(turn.check("into " + request.into));
-  auto result = into_main ? load_into_main(request, on_progress, stop) : load(request, on_progress, stop);
+  // While the one changes the rows, the other must not write them to files.
+  const Turn turn(*this, is_curate || into_main ? std::string(kMainStaging) : request.into);
+  MILLRACE_TRY(turn.check(is_curate || into_main ? "into main or of curate" : "into " + request.into));
+  if (is_curate) return curate(request, show, stop);
+  auto result = into_main ? load_into_main(request, show, stop) : load(request, show, stop);
   tools_.log.release();
   return result;
 }
@@ -186,35 +161,53 @@ Result<ReplayResult> Replays::load(const ReplayRequest& request, const OnProgres
   return ReplayResult{.records = records, .rows = made.rows};
 }
 
-/// What a run before this one left is of another range, or of another program: begin anew.
+/// What a run before this one left is of another range, or of another program: begin anew. Whatever comes of
+/// it, it leaves nothing, so that no disk fills up with it.
 Result<ReplayResult> Replays::load_into_main(const ReplayRequest& request, const OnProgress& on_progress,
                                              const std::stop_token& stop) {
+  MILLRACE_TRY(drop_main_staging());
+  auto result = make_and_exchange(request, on_progress, stop);
+  if (Status dropped = drop_main_staging(); !dropped) {
+    log_warning(kJob, "could not drop the schema replay_main; the next replay into main does",
+                {field("error", dropped.error().text())});
+  }
+  return result;
+}
+
+Result<ReplayResult> Replays::make_and_exchange(const ReplayRequest& request, const OnProgress& on_progress,
+                                                const std::stop_token& stop) {
   const std::string staging(kMainStaging);
-  const auto clear = [&]() -> Status {
-    const Status dropped = drop_schema(staging);
-    return dropped || dropped.error().code == Code::kNotFound ? Status{} : dropped;
-  };
-  MILLRACE_TRY(clear());
-  MILLRACE_TRY(make_replay_schema(tools_.warehouse, staging, origin_of(request), WithAggregations::kNo));
   MILLRACE_ASSIGN(const JobPosition loaded, loaded_offsets(tools_.warehouse));
   ReplayLog log(tools_.log);
   MILLRACE_TRY(log.measure({.from = request.from, .to = request.to, .events_only = true, .below = loaded}));
+  MILLRACE_TRY(check_exchange_size(tools_.warehouse, log.event_ranges(), tools_.exchange_rows_max));
+  MILLRACE_TRY(make_replay_schema(tools_.warehouse, staging, origin_of(request), WithAggregations::kNo));
   ReplayResult result;
   MILLRACE_ASSIGN(result.records, run_load(log, staging, true, on_progress, stop));
-  const auto exchange = [&]() -> Status {
-    MILLRACE_ASSIGN(const RowExchange exchanged,
-                    exchange_rows(tools_.warehouse, staging, {log.event_ranges(), log.events_read()},
-                                  {.aggregator = tools_.aggregator}));
-    result.rows = exchanged.added;
-    result.replaced = exchanged.removed;
-    return {};
-  };
-  MILLRACE_TRY(tools_.run_alone(exchange, stop));
-  log_info(
-      kJob, "put new rows in the place of those of the live tables",
-      {field("from", origin_of(request)), field("removed", result.replaced), field("added", result.rows)});
-  MILLRACE_TRY(clear());
+  const ReplayedOffsets offsets{log.event_ranges(), log.events_read()};
+  MILLRACE_TRY(tools_.run_alone([&] { return exchange(request, offsets, result); }, stop));
   return result;
+}
+
+/// Runs on the loader's thread.
+Status Replays::exchange(const ReplayRequest& request, const ReplayedOffsets& offsets, ReplayResult& result) {
+  const DurationUs begun = tools_.env.steady_now();
+  log_info(kJob, "puts new rows in the place of those of the live tables; their loader waits",
+           {field("from", origin_of(request))});
+  const auto done =
+      exchange_rows(tools_.warehouse, std::string(kMainStaging), offsets, {.aggregator = tools_.aggregator});
+  const double seconds = static_cast<double>(tools_.env.steady_now() - begun) / kSecondUs;
+  if (!done) {
+    log_warning(kJob, "changed nothing of the live tables",
+                {field("error", done.error().text()), field("seconds", seconds)});
+    return fail(done.error());
+  }
+  result.rows = done->added;
+  result.replaced = done->removed;
+  log_info(kJob, "put new rows in the place of those of the live tables",
+           {field("from", origin_of(request)), field("removed", done->removed), field("added", done->added),
+            field("seconds", seconds)});
+  return {};
 }
 
 /// Load all of `log` into `schema`, from where that is; return the records that were read.
@@ -245,16 +238,18 @@ Result<std::uint64_t> Replays::run_load(ReplayLog& log, const std::string& schem
 /// Have `job` do all of `log`; return the records it read.
 Result<std::uint64_t> Replays::step_through(LoadJob& job, const ReplayLog& log, JobMetrics& metrics,
                                             const OnProgress& on_progress, const std::stop_token& stop) {
-  Progress progress(tools_.env, on_progress, log.offsets_total());
+  ReplayMeter progress(tools_.env, on_progress, log.offsets_total());
+  ReplayRetries retries(tools_.env);
   for (bool more = true; more;) {
-    if (stop.stop_requested())
-      return fail(Code::kCancelled, "the replay was stopped; give the same command again to go on");
+    if (stop.stop_requested()) return fail(Code::kCancelled, std::string(kStopped));
     const DurationUs begun = tools_.env.steady_now();
     const auto step = job.step();
     if (!step) {
       metrics.count_error();
+      if (retries.wait_after(step.error())) continue;
       return fail(step.error());
     }
+    retries.succeeded();
     more = step->more;
     metrics.count_step(step->records, step->events, tools_.env.steady_now() - begun);
     progress.add(step->records, log.offsets_done(job.done()), !more);
@@ -275,16 +270,20 @@ Result<ReplayResult> Replays::curate(const ReplayRequest& request, const OnProgr
   MILLRACE_ASSIGN(const TimeUs to, time_of(request.to, kTimeMax));
   MILLRACE_ASSIGN(const auto rebuild, CurateRebuild::open(tools_.warehouse, tools_.lake, tools_.manifest,
                                                           tools_.staging, {.from = from, .to = to}));
-  Progress progress(tools_.env, on_progress, rebuild->hours());
+  ReplayMeter progress(tools_.env, on_progress, rebuild->hours());
   ReplayResult result;
+  ReplayRetries retries(tools_.env);
   for (std::uint64_t done = 0; !rebuild->done();) {
     if (stop.stop_requested())
       return fail(Code::kCancelled, "stopped; the hours so far are done, the same command does all again");
-    MILLRACE_ASSIGN(const CurateRebuild::Step step, rebuild->step());
-    result.records += step.rows;
-    result.files += step.files;
-    result.replaced += step.replaced;
-    progress.add(step.rows, ++done, rebuild->done());
+    const auto step = rebuild->step();
+    if (!step && retries.wait_after(step.error())) continue;
+    if (!step) return fail(step.error());
+    retries.succeeded();
+    result.records += step->rows;
+    result.files += step->files;
+    result.replaced += step->replaced;
+    progress.add(step->rows, ++done, rebuild->done());
   }
   return result;
 }
@@ -309,6 +308,11 @@ Status Replays::drop(const std::string& schema) {
 Status Replays::drop_schema(const std::string& schema) {
   MILLRACE_TRY(drop_replay_schema(tools_.warehouse, schema));
   return forget_message_ids(tools_.env, ids_dir(schema));
+}
+
+Status Replays::drop_main_staging() {
+  Status dropped = drop_schema(std::string(kMainStaging));
+  return dropped || dropped.error().code == Code::kNotFound ? Status{} : dropped;
 }
 
 }  // namespace millrace

@@ -15,6 +15,7 @@
 #include "lake/object_store.h"
 #include "stream/archived_log.h"
 #include "stream/replay_log.h"
+#include "stream/replay_progress.h"
 #include "warehouse/aggregator_options.h"
 #include "warehouse/replay_schemas.h"
 #include "warehouse/warehouse.h"
@@ -33,13 +34,6 @@ struct ReplayRequest {
   /// Of `load`: `replay_` and letters, digits, underscores, a schema of the warehouse; or `main`, its own
   /// tables.
   std::string into;
-};
-
-struct ReplayProgress {
-  std::uint64_t offsets_done = 0;  ///< of `curate` hours, as the total
-  std::uint64_t offsets_total = 0;
-  std::uint64_t records = 0;  ///< read by this run; of `curate` rows written
-  double records_per_second = 0;
 };
 
 struct ReplayResult {
@@ -81,6 +75,9 @@ class Replays {
     Path message_ids_dir;                     ///< a directory of its own; empty: all are in memory
     std::size_t message_ids_max = 4'000'000;  ///< as FactWriterOptions::message_ids_max
     AggregatorOptions aggregator;
+    /// What one replay may put into the live tables, about: their loader waits meanwhile.
+    std::uint64_t exchange_rows_max = 2'000'000;
+    DurationUs silence_max = 10 * kSecondUs;  ///< after which progress is told again
     /// As LoadJob::run_alone of the job that writes the warehouse's own tables.
     std::function<Status(const std::function<Status()>&, const std::stop_token&)> run_alone;
   };
@@ -88,10 +85,12 @@ class Replays {
   /// All that `tools` refers to must outlive it.
   explicit Replays(Tools tools) : tools_(std::move(tools)) {}
 
-  /// Errors: kInvalid for a job that cannot be replayed, a name that is no schema of a replay, or a schema
-  /// that was begun from elsewhere; kExists while one runs into the same; kCancelled; those of the job.
-  Result<ReplayResult> run(const ReplayRequest& request,
-                           const std::function<void(const ReplayProgress&)>& on_progress,
+  /// Calls `on_progress`, now and then from a thread of its own, one at a time. Errors: kInvalid for a job
+  /// that cannot be replayed, a name that is no schema of a replay, a schema that was begun from elsewhere,
+  /// or more rows than may go into the live tables at once; kExists while one runs into the same schema
+  /// (`main` and `curate` count as one); kCancelled; those of the job. When the machine is short of memory it
+  /// pauses and tries again a few times.
+  Result<ReplayResult> run(const ReplayRequest& request, const OnReplayProgress& on_progress,
                            const std::stop_token& stop);
 
   /// Return the schemas there are.
@@ -101,13 +100,16 @@ class Replays {
   Status drop(const std::string& schema);
 
  private:
-  using OnProgress = std::function<void(const ReplayProgress&)>;
+  using OnProgress = OnReplayProgress;
   class Turn;
 
   Result<ReplayResult> load(const ReplayRequest& request, const OnProgress& on_progress,
                             const std::stop_token& stop);
   Result<ReplayResult> load_into_main(const ReplayRequest& request, const OnProgress& on_progress,
                                       const std::stop_token& stop);
+  Result<ReplayResult> make_and_exchange(const ReplayRequest& request, const OnProgress& on_progress,
+                                         const std::stop_token& stop);
+  Status exchange(const ReplayRequest& request, const ReplayedOffsets& offsets, ReplayResult& result);
   Result<std::uint64_t> run_load(ReplayLog& log, const std::string& schema, bool after_main,
                                  const OnProgress& on_progress, const std::stop_token& stop);
   Result<std::uint64_t> step_through(LoadJob& job, const ReplayLog& log, JobMetrics& metrics,
@@ -115,11 +117,12 @@ class Replays {
   Result<ReplayResult> curate(const ReplayRequest& request, const OnProgress& on_progress,
                               const std::stop_token& stop);
   Status drop_schema(const std::string& schema);
+  Status drop_main_staging();
   Path ids_dir(const std::string& schema) const;
 
   const Tools tools_;
   std::mutex mutex_;               ///< guards running_
-  std::set<std::string> running_;  ///< schemas, and `curate`
+  std::set<std::string> running_;  ///< schemas
 };
 
 }  // namespace millrace

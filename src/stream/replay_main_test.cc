@@ -155,6 +155,8 @@ TEST_F(ReplayIntoMainTest, StoppedItHasChangedNothing) {
   stop.request_stop();
   EXPECT_EQ(replay({.from = Offset(0), .into = "main"}, stop.get_token()).error().code, Code::kCancelled);
   expect_equal_tables("before");
+  EXPECT_TRUE(replays_->list()->empty());
+  ASSERT_TRUE(make_replay_schema(*warehouse_, "replay_main", "2", WithAggregations::kNo));  // killed
   execute("INSERT INTO replay_main.events BY NAME SELECT * REPLACE ('x' AS message_id) FROM events LIMIT 3");
   ASSERT_TRUE(replay({.from = Offset(0), .into = "main"}));  // of what was left nothing is taken
   expect_equal_tables("before");
@@ -264,6 +266,7 @@ TEST_F(ReplayIntoMainTest, BooksThatWouldFallBelowZeroAreLeftAlone) {
   ASSERT_FALSE(result);
   EXPECT_THAT(result.error().message, HasSubstr("nothing was changed"));
   expect_equal_tables("before");
+  EXPECT_TRUE(replays_->list()->empty());
 }
 
 TEST_F(ReplayIntoMainTest, RecordsThatTheLakeHasLostAreNotLostFromTheTables) {
@@ -300,6 +303,47 @@ TEST_F(ReplayIntoMainTest, ADecoderThatGivesFewerEventsMayTakeTheOldRowsAway) {
       "message_id) FROM events; UPDATE _books SET applied = 2 * applied WHERE log_topic = 'events'");
   ASSERT_TRUE(replay({.from_given = true, .into = "main"}));
   EXPECT_EQ(cell("SELECT count(*) FROM events"), "20");
+}
+
+TEST_F(ReplayIntoMainTest, ShortMemoryIsWaitedOut) {
+  send(20);
+  remember("before");
+  shortened_->overloaded = 4;  // as many as partitions, so that each begins when it did
+  ASSERT_TRUE(replay({.from_given = true, .into = "main"}));
+  EXPECT_EQ(shortened_->overloaded, 0);
+  expect_equal_tables("before");
+}
+
+TEST_F(ReplayIntoMainTest, MoreRowsThanMayGoAtOnceAreRefusedBeforeAnyIsMade) {
+  send(40);
+  auto few = tools();
+  few.exchange_rows_max = 30;
+  few.run_alone = [](const auto&, const auto&) -> Status { return fail(Code::kInternal, "came so far"); };
+  Replays replays(few);
+  const auto result = replays.run({.from_given = true, .into = "main"}, show_, {});
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().message, HasSubstr("go in pieces, with --to"));
+  EXPECT_EQ(last_.records, 0u);
+  EXPECT_EQ(replays.run({.from = Offset(0), .to = Offset(2), .into = "main"}, show_, {}).error().message,
+            "came so far");
+}
+
+TEST_F(ReplayIntoMainTest, ProgressIsToldAgainWhileTheTablesAreExchanged) {
+  send(20);
+  int shown = 0;
+  while_alone_ = [&] {
+    const int before = shown_;
+    env_.sleep_for(200 * kMillisecondUs);
+    shown = shown_ - before;
+  };
+  ASSERT_TRUE(replay({.from_given = true, .into = "main"}));
+  EXPECT_GT(shown, 2);
+}
+
+TEST_F(ReplayIntoMainTest, NoHoursAreWrittenMeanwhile) {
+  send(20);
+  while_alone_ = [&] { EXPECT_EQ(replay({.job = "curate"}).error().code, Code::kExists); };
+  EXPECT_TRUE(replay({.from_given = true, .into = "main"}));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,10 +26,12 @@ class ShortenedLog : public StubbornLog {
  public:
   using StubbornLog::StubbornLog;
 
-  Offset start;  ///< of each partition of `events`
+  Offset start;                ///< of each partition of `events`
+  mutable int overloaded = 0;  ///< so many reads fail
 
   Result<RecordBatch> read(const TopicPartition& partition, Offset from,
                            const ReadLimits& limits) const override {
+    if (overloaded > 0 && overloaded-- > 0) return fail(Code::kOverloaded, "short of memory");
     if (partition.topic == kEventsTopic && from < start)
       return fail(Code::kOutOfRange, "retention removed it");
     return StubbornLog::read(partition, from, limits);
@@ -90,16 +93,23 @@ class ReplayTest : public StreamTest {
     archived_ =
         std::make_unique<ArchivedLog>(*shortened_, *manifest_, *store_, std::string(ArchiveJob::kGroup));
     misread_ = std::make_unique<MisreadLog>(*log_);
-    replays_ = std::make_unique<Replays>(Replays::Tools{
-        .env = env_,
-        .log = *archived_,
-        .warehouse = *warehouse_,
-        .lake = *store_,
-        .manifest = *manifest_,
-        .staging = dir_ / "lake" / ".tmp" / "rebuild.parquet",
-        .message_ids_dir = dir_ / "replay_ids",
-        .aggregator = {},
-        .run_alone = [](const auto& work, const auto&) { return work(); }});  // nobody else writes here
+    replays_ = std::make_unique<Replays>(tools());
+  }
+
+  Replays::Tools tools() {
+    return {.env = env_,
+            .log = *archived_,
+            .warehouse = *warehouse_,
+            .lake = *store_,
+            .manifest = *manifest_,
+            .staging = dir_ / "lake" / ".tmp" / "rebuild.parquet",
+            .message_ids_dir = dir_ / "replay_ids",
+            .aggregator = {},
+            .silence_max = 10 * kMillisecondUs,
+            .run_alone = [this](const auto& work, const auto&) {  // nobody else writes here
+              if (while_alone_) while_alone_();
+              return work();
+            }};
   }
 
   /// Send orders, page views, a retry of each tenth and something that is no event; load all of it.
@@ -154,7 +164,7 @@ class ReplayTest : public StreamTest {
   }
 
   Result<ReplayResult> replay(const ReplayRequest& request, std::stop_token stop = {}) {
-    return replays_->run(request, [&](const ReplayProgress& progress) { last_ = progress; }, stop);
+    return replays_->run(request, show_, stop);
   }
 
   void expect_equal_tables(const std::string& schema) {
@@ -190,7 +200,13 @@ class ReplayTest : public StreamTest {
   std::unique_ptr<ArchivedLog> archived_;
   std::unique_ptr<MisreadLog> misread_;
   std::unique_ptr<Replays> replays_;
+  std::function<void()> while_alone_;
+  const OnReplayProgress show_ = [this](const ReplayProgress& progress) {
+    last_ = progress;
+    ++shown_;
+  };
   ReplayProgress last_;
+  int shown_ = 0;
   std::uint64_t sent_ = 0;
 };
 

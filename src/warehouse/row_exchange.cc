@@ -1,5 +1,6 @@
 #include "warehouse/row_exchange.h"
 
+#include <algorithm>
 #include <array>
 #include <memory>
 
@@ -354,6 +355,25 @@ Result<RowExchange> exchange_rows(Warehouse& warehouse, const std::string& schem
     // An aggregation that is at fault has been given up by now; anything else fails again the same way.
     if (done.error().code != Code::kInternal || attempt == kAttemptsMax) return done;
   }
+}
+
+Status check_exchange_size(Warehouse& warehouse, const OffsetRanges& ranges, std::uint64_t rows_max) {
+  MILLRACE_ASSIGN(auto connection, warehouse.connect());
+  MILLRACE_ASSIGN(
+      const auto rows,
+      connection.scalar(fmt::format("SELECT (SELECT count(*) FROM events WHERE {0}) + (SELECT count(*) FROM "
+                                    "order_lines WHERE {0}) + (SELECT count(*) FROM event_items WHERE {0})",
+                                    within(ranges))));
+  std::uint64_t most = static_cast<std::uint64_t>(rows.value_or(0));
+  std::uint64_t offsets = 0;
+  for (const auto& [partition, range] : ranges) offsets += range.to.value() - range.from.value();
+  most = std::max(most, offsets);
+  if (most <= rows_max) return {};
+  return fail(
+      Code::kInvalid,
+      fmt::format("about {} rows would go into the live tables in one transaction, while which their "
+                  "loader waits; at most {} may: go in pieces, with --to and then that place as --from",
+                  most, rows_max));
 }
 
 }  // namespace millrace

@@ -56,4 +56,9 @@ struct RowExchange {
 Result<RowExchange> exchange_rows(Warehouse& warehouse, const std::string& schema,
                                   const ReplayedOffsets& offsets, const RowExchangeOptions& options = {});
 
+/// Check how much `exchange_rows` would have to move of some ranges, by the rows that the tables have of them
+/// and by the offsets. Errors: kInvalid when that is more than `rows_max`, which says what to do; those of
+/// the warehouse.
+Status check_exchange_size(Warehouse& warehouse, const OffsetRanges& ranges, std::uint64_t rows_max);
+
 }  // namespace millrace
