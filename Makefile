@@ -41,7 +41,7 @@ soak: ## the long tests: 50 kills under load, a news day and a half at 1,000 tim
 	@scripts/setup.sh build test
 	@$(call build_preset,release,all)
 	@MILLRACE_SOAK=1 MILLRACE_CRASHES=50 python3 -B scripts/run_tests.py build/release -L "soak|crash" --timeout 7200
-	@MILLRACE_SOAK=1 python3 -B scripts/run_tests.py build/release -R news_stream --timeout 7200
+	@MILLRACE_SOAK=1 python3 -B scripts/run_tests.py build/release -R "news_stream|replay_equal" --timeout 7200
 	@MILLRACE_SEEDS=5000 python3 -B scripts/run_tests.py build/release -R "^(log|stream)$$" --timeout 7200
 
 bench: ## every benchmark with its yardstick, or those NAME=part of one; writes bench/results

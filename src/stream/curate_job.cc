@@ -25,8 +25,6 @@ constexpr std::array kTopics = {kEventsTopic, kItemsTopic, kUsersTopic, kQuarant
 /// Under which name the manifest keeps the cut that is being published.
 constexpr std::string_view kPlanName = "curate-next";
 
-constexpr std::uint64_t kFileRowsMin = 16'384;
-
 /// Where the log was cut, and when that was due but for the lateness.
 struct Cut {
   TimeUs time = 0;
@@ -261,7 +259,8 @@ Status Curator::publish(const Batch& batch) {
     return {};
   };
   if (Status done = rows_->write(*batch.table, batch.hours, file_rows_max_, put); !done) {
-    if (done.error().code == Code::kOverloaded) file_rows_max_ = std::max(kFileRowsMin, file_rows_max_ / 2);
+    if (done.error().code == Code::kOverloaded)
+      file_rows_max_ = std::max(kCuratedFileRowsMin, file_rows_max_ / 2);
     return done;
   }
   MILLRACE_TRY(manifest_.apply(change));

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/logging.h"
 #include "lake/settle.h"
 #include "stream/curate_job.h"
 #include "stream/curated_files.h"
@@ -98,17 +99,18 @@ Status CurateRebuild::find_old_files(const CuratedTable& table, std::map<TimeUs,
   return {};
 }
 
-/// Make an hour's files, under names of the cut that none of the old ones has.
-Result<std::vector<std::pair<LakeFile, std::string>>> CurateRebuild::make_files(const Hour& hour) const {
+/// Make an hour's files, under names of the cut that none of the old ones has, and put all but the last where
+/// files are staged; that one is in `last`. Most hours have one, which need not be put when nothing changed.
+Status CurateRebuild::make_files(const Hour& hour, std::vector<LakeFile>& made, std::string& last) {
   std::set<std::string> taken;
   const std::string cut = curated_cut_name(cut_time_);
   for (const auto& file : hour.old) {
     if (file.name.starts_with(cut)) taken.insert(number_of(file));
   }
   std::uint32_t number = 0;
-  std::vector<std::pair<LakeFile, std::string>> made;
-  if (hour.hour.rows == 0) return made;
+  if (hour.hour.rows == 0) return {};
   const auto keep = [&](CuratedFile file) -> Status {
+    if (!made.empty()) MILLRACE_TRY(store_.put(made.back().object_key(), last));
     while (taken.contains(fmt::format("{}", number))) ++number;
     LakeFile row;
     row.part = curated_part(hour.table->name, file.hour);
@@ -118,43 +120,60 @@ Result<std::vector<std::pair<LakeFile, std::string>>> CurateRebuild::make_files(
     row.checksum = hash128(file.bytes);
     row.created = env_.now();
     row.state = LakeFileState::kStaged;
-    made.emplace_back(std::move(row), std::move(file.bytes));
+    made.push_back(std::move(row));
+    last = std::move(file.bytes);
     return {};
   };
-  MILLRACE_TRY(rows_->write(*hour.table, {&hour.hour, 1}, hours_.file_rows_max, keep));
-  return made;
+  return rows_->write(*hour.table, {&hour.hour, 1}, hours_.file_rows_max, keep);
 }
 
-Status CurateRebuild::put_in_place(std::vector<std::pair<LakeFile, std::string>> made,
-                                   const std::vector<LakeFile>& old) {
-  const std::lock_guard upkeep(manifest_.upkeep());
-  ManifestChange change;
-  for (const auto& [file, bytes] : made) {
-    MILLRACE_TRY(store_.put(file.object_key(), bytes));
-    change.add.push_back(file);
+/// Remove what no row of the manifest names. A failure leaves files that the job removes when it starts.
+void CurateRebuild::remove_staged(const std::vector<LakeFile>& made) {
+  if (commit_failed_) return;
+  for (const auto& file : made) {
+    if (const Status removed = store_.remove(file.object_key()); !removed)
+      log_warning("lake", "a staged file was left", {field("error", removed.error().text())});
   }
+}
+
+Status CurateRebuild::put_in_place(const std::vector<LakeFile>& made, const std::vector<LakeFile>& old) {
+  ManifestChange change;
+  change.add = made;
   for (const auto& file : old) change.replace.push_back(file.key());
-  MILLRACE_TRY(manifest_.apply(change));
-  return settle(store_, manifest_, kCuratedZone);
+  Status applied = manifest_.apply(change);
+  commit_failed_ = !applied;
+  return applied;
+}
+
+/// Write an hour's files; return whether they differ from the old ones, which they have replaced then.
+Result<bool> CurateRebuild::rebuild(const Hour& hour, std::vector<LakeFile>& made) {
+  std::string last;
+  Status done = make_files(hour, made, last);
+  const bool differs = contents_of(made) != contents_of(hour.old);
+  if (done && differs && !made.empty()) done = store_.put(made.back().object_key(), last);
+  if (!done || !differs) remove_staged(made);
+  if (!done) return fail(std::move(done).error());
+  if (differs) MILLRACE_TRY(put_in_place(made, hour.old));
+  return differs;
 }
 
 Result<CurateRebuild::Step> CurateRebuild::step() {
+  // Held all the time: the job, should it start again, takes files that no row names for a crash's.
+  const std::lock_guard upkeep(manifest_.upkeep());
+  MILLRACE_TRY(settle(store_, manifest_, kCuratedZone));  // what a step before could not
   const Hour& hour = work_[next_];
-  MILLRACE_ASSIGN(auto made, make_files(hour));
-  std::vector<LakeFile> files;
-  Step step;
-  for (const auto& [file, bytes] : made) {
-    files.push_back(file);
-    step.rows += file.records;
+  std::vector<LakeFile> made;
+  const auto differs = rebuild(hour, made);
+  if (!differs) {
+    if (differs.error().code == Code::kOverloaded)
+      hours_.file_rows_max = std::max(kCuratedFileRowsMin, hours_.file_rows_max / 2);
+    return fail(differs.error());
   }
   ++next_;
-  if (contents_of(files) == contents_of(hour.old)) return Step{};
-  step.files = files.size();
-  step.replaced = hour.old.size();
-  if (auto done = put_in_place(std::move(made), hour.old); !done) {
-    --next_;
-    return fail(std::move(done).error());
-  }
+  if (!*differs) return Step{};
+  Step step{.files = made.size(), .replaced = hour.old.size()};
+  for (const auto& file : made) step.rows += file.records;
+  MILLRACE_TRY(settle(store_, manifest_, kCuratedZone));
   return step;
 }
 

@@ -4,7 +4,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "lake/manifest.h"
@@ -50,7 +49,8 @@ class CurateRebuild {
   std::uint64_t hours() const { return work_.size(); }
   bool done() const { return next_ == work_.size(); }
 
-  /// Write the files of the next hour of a table. After an error it may be called again.
+  /// Write the files of the next hour of a table, one or two of them in memory at a time. After an error it
+  /// may be called again; when memory was short, it then makes smaller files.
   Result<Step> step();
 
  private:
@@ -66,8 +66,10 @@ class CurateRebuild {
   Status find_cut();
   Status find_work();
   Status find_old_files(const CuratedTable& table, std::map<TimeUs, Hour>& found) const;
-  Result<std::vector<std::pair<LakeFile, std::string>>> make_files(const Hour& hour) const;
-  Status put_in_place(std::vector<std::pair<LakeFile, std::string>> made, const std::vector<LakeFile>& old);
+  Status make_files(const Hour& hour, std::vector<LakeFile>& made, std::string& last);
+  void remove_staged(const std::vector<LakeFile>& made);
+  Status put_in_place(const std::vector<LakeFile>& made, const std::vector<LakeFile>& old);
+  Result<bool> rebuild(const Hour& hour, std::vector<LakeFile>& made);
 
   Env& env_;
   ObjectStore& store_;
@@ -77,6 +79,7 @@ class CurateRebuild {
   TimeUs cut_time_ = 0;
   std::vector<Hour> work_;
   std::size_t next_ = 0;
+  bool commit_failed_ = false;  ///< the manifest's last: it may yet be found done, and name staged files
 };
 
 }  // namespace millrace

@@ -24,8 +24,10 @@ class DyingStore : public ObjectStore {
   explicit DyingStore(ObjectStore& store) : store_(store) {}
 
   int changes_left = 1 << 30;
+  int overloaded_put = 0;  ///< which one, from the next on, finds memory short; 0: none
 
   Status put(std::string_view key, std::string_view bytes) override {
+    if (overloaded_put > 0 && --overloaded_put == 0) return fail(Code::kOverloaded, "short of memory");
     return changes_left-- > 0 ? store_.put(key, bytes) : fail(Code::kIo, "killed");
   }
   Status remove(std::string_view key) override {
@@ -166,6 +168,30 @@ TEST_F(CurateRebuildTest, KilledAnywhereItLeavesOldOrNewFilesAndGoesOn) {
     }
   }
   FAIL() << "never reached its end";
+}
+
+TEST_F(CurateRebuildTest, LargeHoursArePutFileByFileAndSmallerWhenMemoryIsShort) {
+  execute(
+      "INSERT INTO events BY NAME SELECT e.* REPLACE (i AS log_offset) FROM events e, range(100, 60000) r(i) "
+      "WHERE message_id = 'm0'");
+  execute("UPDATE _offsets SET next_offset = 60000 WHERE log_topic = 'events' AND log_partition = 0");
+  const TopicPartition partition{"events", PartitionId(0)};
+  auto position = manifest_->position(CurateJob::kName, partition).value().value();
+  position.next = Offset(60'000);
+  ASSERT_TRUE(manifest_->apply({.positions = {position}}));
+  const auto rebuild = CurateRebuild::open(*warehouse_, *dying_, *manifest_, staging_,
+                                           {.from = kNine, .to = kNine + kHourUs, .file_rows_max = 40'000});
+  ASSERT_TRUE(rebuild);
+  const auto before = files();
+  dying_->overloaded_put = 2;  // the first lies there by then
+  ASSERT_EQ((*rebuild)->step().error().code, Code::kOverloaded);
+  EXPECT_EQ(files(), before);  // which leaves nothing staged
+  const auto step = (*rebuild)->step();
+  ASSERT_TRUE(step) << step.error().text();
+  EXPECT_EQ(step->rows, 59'903u);
+  EXPECT_GT(step->files, 2u);  // of 40,000 rows there would be two
+  EXPECT_EQ(files(kHour9).size(), step->files);
+  EXPECT_EQ(in_lake("count(DISTINCT log_offset)"), "59904");
 }
 
 TEST_F(CurateRebuildTest, SaysSoWhenThereIsNothingYet) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,9 @@ namespace millrace {
 // How the files of the lake's curated zone are named: docs/formats/lake.md.
 
 inline constexpr std::string_view kCuratedZone = "curated";
+
+/// Files are made no smaller than so many rows, about, however short memory is.
+inline constexpr std::uint64_t kCuratedFileRowsMin = 16'384;
 
 /// Return the part of a table's hour: `curated/<table>/dt=2026-07-01/hour=09`.
 LakePart curated_part(std::string_view table, TimeUs hour);

@@ -1,6 +1,7 @@
 // ctest: timeout 180
-// Stream and batch agree: 200,000 events with repeats, late ones, orders seen twice and some that cannot be loaded, in
-// four partitions, taken in live and then replayed, make the same tables and aggregations row for row.
+// Stream and batch agree: 60,000 events (200,000 with MILLRACE_SOAK=1) with repeats, late ones, orders seen twice and some
+// that cannot be loaded, in four partitions, taken in live and then replayed, make the same tables and aggregations row
+// for row.
 import assert from 'node:assert/strict';
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,7 +9,7 @@ import { test } from 'node:test';
 import { aggregations, factTables, largeBatches, sendEvents, tables } from '../support/events.mjs';
 import { Server, run, temporaryDir } from '../support/millrace.mjs';
 
-const events = 200_000;
+const events = process.env.MILLRACE_SOAK ? 200_000 : 60_000; // from 40,000 on orders repeat
 const all = [...factTables, ...aggregations];
 
 test(`the tables of ${events} events are those of their replay`, async () => {
@@ -21,7 +22,7 @@ test(`the tables of ${events} events are those of their replay`, async () => {
     await sendEvents(server, 0, events);
     assert.equal((await server.drained(120_000)).balanced, true);
     const live = await tables(server, 'main', all);
-    assert.ok(live.events[0] > events / 2 && live.quarantine[0] === 10 && live.page_views_per_minute[0] > 100, JSON.stringify(live));
+    assert.ok(live.events[0] > events / 2 && live.quarantine[0] === events / 20_000 && live.page_views_per_minute[0] > 50, JSON.stringify(live));
 
     const begun = Date.now();
     const replay = (...args) => run(['replay', '--data', data, ...args, '--json']);
@@ -31,10 +32,10 @@ test(`the tables of ${events} events are those of their replay`, async () => {
     assert.deepEqual(await tables(server, 'replay_all', all), live);
 
     const exchange = Date.now();
-    const main = await replay('--from', '10000', '--to', '40000', '--into', 'main');
+    const main = await replay('--from', `${events / 20}`, '--to', `${events / 5}`, '--into', 'main');
     assert.equal(main.code, 0, main.stderr);
     const result = JSON.parse(main.stdout);
-    assert.ok(result.rows === result.replaced && result.rows > 60_000, main.stdout);
+    assert.ok(result.rows === result.replaced && result.rows > events * 0.3, main.stdout);
     assert.deepEqual(await tables(server, 'main', all), live);
     const { books } = await server.json('/v1/dashboard?window=all');
     assert.equal(books.balanced, true, JSON.stringify(books));
