@@ -90,7 +90,7 @@ Status WindowJob::sync() {
   }
   MILLRACE_TRY(replay(number));
   if (!state_->missing().empty()) {
-    MILLRACE_TRY(fill_missing());
+    MILLRACE_TRY(fill_missing(journal_.last_next()));
     MILLRACE_TRY(snapshot());
   }
   synced_ = true;
@@ -122,21 +122,22 @@ Status WindowJob::begin_anew() {
     MILLRACE_TRY(env_.sync_dir(options_.dir));
   }
   MILLRACE_TRY(journal_.restart(std::move(base)));
+  MILLRACE_TRY(rebuild());
+  MILLRACE_TRY(snapshot());  // it tells later which aggregations are new
   synced_ = true;
   note_done();
   return {};
 }
 
-/// Join the sources that were heard of lately, with their windows that are open, as if they had been followed
-/// all along; without output, as none of these has ended.
+/// Join the sources that were heard of lately as if they had been followed all along.
 Status WindowJob::take_up_sources(const WindowBase& base) {
   FactRange lately{.from = {}, .to = base.next};
   for (const Offset next : base.next)
     lately.from.emplace_back(next.value() - std::min(next.value(), options_.offsets_max));
   StepFacts facts;
   MILLRACE_ASSIGN(facts.marks, rows_->marks(lately));
-  MILLRACE_TRY(read_joined(base.next, facts));
-  publisher_.begin(base.number, env_.now());
+  MILLRACE_TRY(join(facts.marks, base.next, false));
+  // Without facts nothing comes out.
   state_->apply({.number = base.number, .now = env_.now(), .next = base.next, .exhausted = {}}, facts,
                 publisher_);
   return {};
@@ -165,26 +166,30 @@ Status WindowJob::rebuild() {
     make_state();
     return {};
   }
-  for (const auto& [source, watermark] : state_->watermarks()) {
-    for (std::size_t i = 0; i < rows_->aggregations().size(); ++i) {
-      MILLRACE_ASSIGN(const auto rows, rows_before(i, source, watermark, journal_.base().next));
-      state_->fill(i, source, rows);
-    }
-  }
+  return fill_missing(journal_.base().next);
+}
+
+/// Take in what there is of aggregations that are missing: new, changed, or all.
+Status WindowJob::fill_missing(const std::vector<Offset>& before) {
+  const auto missing = state_->missing();
+  for (const std::size_t i : missing) MILLRACE_TRY(fill(i, before));
   state_->filled();
+  const StateLimits& limits = options_.state.limits;
+  if (state_->use().entries > limits.entries_max || state_->use().bytes > limits.bytes_max)
+    log_warning(kName, "more windows are open than windows.memory has room for: the oldest go out early");
   return {};
 }
 
-/// Take in what there is of aggregations that are new or have changed.
-Status WindowJob::fill_missing() {
-  const auto missing = state_->missing();
-  for (const std::size_t i : missing) {
-    for (const auto& [source, watermark] : state_->watermarks()) {
-      MILLRACE_ASSIGN(const auto rows, rows_before(i, source, watermark, journal_.last_next()));
-      state_->fill(i, source, rows);
-    }
+Status WindowJob::fill(std::size_t i, const std::vector<Offset>& before) {
+  state_->begin_fill(i);
+  bool room = true;
+  for (const auto& [source, watermark] : state_->watermarks()) {
+    MILLRACE_TRY(rows_before(i, source, watermark, before,
+                             [&](const PublishedRow& row) { return room = state_->fill(i, row); }));
+    if (room) continue;
+    give_up(i, "its open windows are far more than windows.memory and windows.entries_max have room for");
+    return {};
   }
-  state_->filled();
   return {};
 }
 
@@ -247,11 +252,23 @@ Result<StepResult> WindowJob::step() {
 }
 
 Status WindowJob::run(const WindowStep& step, const std::vector<Offset>& from, StepResult& result) {
-  MILLRACE_ASSIGN(const StepFacts facts, read(step, from));
-  for (std::size_t i = 0; i < from.size(); ++i) result.records += step.next[i].value() - from[i].value();
-  for (const SourceMark& mark : facts.marks) result.events += mark.events;
   const std::uint64_t evicted = state_->evicted();
   publisher_.begin(step.number, step.now);
+  StepFacts facts;
+  if (step.next != from) {
+    const FactRange range{from, step.next};
+    MILLRACE_ASSIGN(facts.marks, rows_->marks(range));
+    MILLRACE_TRY(join(facts.marks, from, true));
+    facts.rows.resize(rows_->aggregations().size());
+    for (std::size_t i = 0; i < facts.rows.size(); ++i) {
+      MILLRACE_TRY(unless_it_fails(i, [&] -> Status {
+        MILLRACE_ASSIGN(facts.rows[i], rows_->rows(i, range));
+        return {};
+      }));
+    }
+  }
+  for (std::size_t i = 0; i < from.size(); ++i) result.records += step.next[i].value() - from[i].value();
+  for (const SourceMark& mark : facts.marks) result.events += mark.events;
   state_->apply(step, facts, publisher_);
   evicted_ += state_->evicted() - evicted;
   MILLRACE_TRY(publisher_.finish());
@@ -261,55 +278,52 @@ Status WindowJob::run(const WindowStep& step, const std::vector<Offset>& from, S
   return {};
 }
 
-Result<StepFacts> WindowJob::read(const WindowStep& step, const std::vector<Offset>& from) {
-  StepFacts facts;
-  if (step.next == from) return facts;
-  const FactRange range{from, step.next};
-  MILLRACE_ASSIGN(facts.marks, rows_->marks(range));
-  MILLRACE_TRY(read_joined(from, facts));
-  for (std::size_t i = 0; i < rows_->aggregations().size(); ++i) {
-    MILLRACE_ASSIGN(auto rows, unless_it_fails(i, [&] { return rows_->rows(i, range); }));
-    facts.rows.push_back(std::move(rows));
-  }
-  return facts;
-}
-
-Status WindowJob::read_joined(const std::vector<Offset>& from, StepFacts& facts) {
+/// Begin to follow the sources in `marks` that are not known, with what there is of them before `from` in
+/// windows that are still of interest.
+Status WindowJob::join(const std::vector<SourceMark>& marks, const std::vector<Offset>& from,
+                       bool with_rows) {
   std::set<std::string> joined;
-  for (const SourceMark& mark : facts.marks) {
+  for (const SourceMark& mark : marks) {
     if (!state_->knows(mark.source)) joined.insert(mark.source);
   }
+  MILLRACE_ASSIGN(const auto newest, rows_->newest(joined, from));
   for (const std::string& source : joined) {
-    StepFacts::Joined one{.source = source, .rows = {}};
-    MILLRACE_ASSIGN(const auto newest, rows_->newest(source, from));
-    if (newest) one.watermark = *newest - options_.state.watermarks.disorder_live;
-    for (std::size_t i = 0; newest && i < rows_->aggregations().size(); ++i) {
-      MILLRACE_ASSIGN(auto rows, rows_before(i, source, one.watermark, from));
-      one.rows.push_back(std::move(rows));
+    const auto found = newest.find(source);
+    const bool heard = found != newest.end();
+    const TimeUs watermark = heard ? found->second - options_.state.watermarks.disorder_live : kBeforeAllTime;
+    state_->join(source, watermark);
+    for (std::size_t i = 0; heard && with_rows && i < rows_->aggregations().size(); ++i) {
+      MILLRACE_TRY(rows_before(i, source, watermark, from, [&](const PublishedRow& row) {
+        state_->add_joined(i, row, publisher_);
+        return true;
+      }));
     }
-    facts.joined.push_back(std::move(one));
   }
   return {};
 }
 
-/// Return what there is of a source before `before` in windows that matter after `watermark`.
-WindowJob::Rows WindowJob::rows_before(std::size_t i, const std::string& source, TimeUs watermark,
-                                       const std::vector<Offset>& before) {
-  return unless_it_fails(i,
-                         [&] { return rows_->rows_before(i, source, state_->since(i, watermark), before); });
+/// Give `take` what there is of a source before `before` in windows that matter after `watermark`.
+Status WindowJob::rows_before(std::size_t i, const std::string& source, TimeUs watermark,
+                              const std::vector<Offset>& before, const PublishedRows::Take& take) {
+  return unless_it_fails(
+      i, [&] { return rows_->rows_before(i, source, state_->since(i, watermark), before, take); });
 }
 
-/// Events never wait for an expression that fails on one of them: that aggregation is published no more until
-/// the next start, and begins anew then.
-WindowJob::Rows WindowJob::unless_it_fails(std::size_t i, const std::function<Rows()>& read) {
-  if (given_up_.contains(i)) return std::vector<PublishedRow>();
-  auto rows = read();
-  if (rows || !blames_data(rows.error())) return rows;
-  log_error(kName, "an aggregation fails on a fact and is not published until the next start",
-            {field("name", rows_->aggregations()[i].aggregation.name), field("error", rows.error().text())});
+/// Events never wait for an expression that fails on one of them: that aggregation is given up.
+Status WindowJob::unless_it_fails(std::size_t i, const std::function<Status()>& read) {
+  if (given_up_.contains(i)) return {};
+  const Status done = read();
+  if (done || !blames_data(done.error())) return done;
+  give_up(i, done.error().text());
+  return {};
+}
+
+/// Publish an aggregation no more until the next start; it begins anew then.
+void WindowJob::give_up(std::size_t i, const std::string& why) {
+  log_error(kName, "an aggregation is not published until the next start",
+            {field("name", rows_->aggregations()[i].aggregation.name), field("error", why)});
   given_up_.insert(i);
   state_->give_up(i);
-  return std::vector<PublishedRow>();
 }
 
 Status WindowJob::snapshot() {

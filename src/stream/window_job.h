@@ -54,22 +54,21 @@ class WindowJob : public Job {
   const StateUse& use() const { return state_->use(); }
 
  private:
-  using Rows = Result<std::vector<PublishedRow>>;
-
   Status sync();
   Status begin_anew();
   Status take_up_sources(const WindowBase& base);
   bool load_snapshot(std::uint64_t& number);
   Status rebuild();
-  Status fill_missing();
+  Status fill_missing(const std::vector<Offset>& before);
   Status replay(std::uint64_t after);
   std::optional<WindowStep> plan();
   Status run(const WindowStep& step, const std::vector<Offset>& from, StepResult& result);
-  Result<StepFacts> read(const WindowStep& step, const std::vector<Offset>& from);
-  Status read_joined(const std::vector<Offset>& from, StepFacts& facts);
-  Rows rows_before(std::size_t i, const std::string& source, TimeUs watermark,
-                   const std::vector<Offset>& before);
-  Rows unless_it_fails(std::size_t i, const std::function<Rows()>& read);
+  Status join(const std::vector<SourceMark>& marks, const std::vector<Offset>& from, bool with_rows);
+  Status fill(std::size_t i, const std::vector<Offset>& before);
+  Status rows_before(std::size_t i, const std::string& source, TimeUs watermark,
+                     const std::vector<Offset>& before, const PublishedRows::Take& take);
+  Status unless_it_fails(std::size_t i, const std::function<Status()>& read);
+  void give_up(std::size_t i, const std::string& why);
   Status snapshot();
   void make_state();
   void note_done();

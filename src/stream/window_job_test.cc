@@ -253,6 +253,68 @@ TEST_F(WindowJobTest, OneThatIsAddedOrChangedJoinsTheOthers) {
   EXPECT_THAT(messages_of(*log_, "more")[0], HasSubstr(R"("measures":{"n":2,"least":1.5})"));
 }
 
+const AggregationFile kMore = {
+    "p/more.yaml", "from: events\nwindow: 1m\npublish: more\nmeasures: {n: count, least: min(value)}\n"};
+
+TEST_F(WindowJobTest, OneThatIsAddedCountsNothingTwiceOfStepsAfterASnapshot) {
+  options_.steps_max = 1;
+  begin({kViews});
+  view(kNoon + 1 * kSecondUs, "anna");
+  settle(kNoon + 2 * kSecondUs);
+  options_.steps_max = 1'000;
+  open();
+  view(kNoon + 3 * kSecondUs, "bert");
+  settle(kNoon + 2 * kMinuteUs);  // the second step, which publishes, is in the journal alone
+  view(kNoon + 2 * kMinuteUs, "carl");
+  settle(kNoon + 2 * kMinuteUs + 5 * kSecondUs);
+  ASSERT_THAT(messages(), SizeIs(1));
+  job_.reset();
+  declare({kViews, kMore});
+  open();
+  EXPECT_THAT(messages_of(*log_, "more"), IsEmpty()) << "it begins with what is open";
+  settle(kNoon + 4 * kMinuteUs);
+  EXPECT_THAT(messages(), SizeIs(2));
+  EXPECT_EQ(published(), table());
+  ASSERT_THAT(messages_of(*log_, "more"), SizeIs(1));
+  EXPECT_THAT(messages_of(*log_, "more")[0], HasSubstr(R"("measures":{"n":1,)"));
+}
+
+/// What there was no room for, filled or joined, is published early and never lost.
+TEST_F(WindowJobTest, WhatIsFilledBeyondTheLimitsGoesOutEarly) {
+  AggregationFile hours = kMore;
+  hours.text.replace(hours.text.find("1m"), 2, "1h");
+  hours.text += "keys: {page: page_path}\n";
+  const auto total = [&] {
+    int events = 0;
+    for (const auto& message : messages_of(*log_, "more"))
+      events += nlohmann::json::parse(message)["measures"]["n"].get<int>();
+    return events;
+  };
+  begin({kViews});
+  for (int i = 0; i < 6; ++i) view(kNoon + i * kSecondUs, "anna", fmt::format("/{}", i));
+  settle(kNoon + 2 * kMinuteUs);
+  view(kNoon + 15 * kMinuteUs, "anna", "/0");
+  settle(kNoon + 15 * kMinuteUs);
+  options_.state.limits.entries_max = 4;
+  job_.reset();
+  declare({kViews, hours});
+  open();
+  settle(kNoon + 2 * kHourUs);
+  EXPECT_EQ(total(), 7);
+  // Far beyond the room one that is new is given up, as the log says, and the others go on.
+  for (int i = 0; i < 6; ++i) view(kNoon + 2 * kHourUs + i * kSecondUs, "anna", fmt::format("/{}", i));
+  settle(kNoon + 2 * kHourUs + 10 * kSecondUs);
+  options_.state.limits.entries_max = 2;
+  hours.path = "p/again.yaml";
+  hours.text.replace(hours.text.find("publish: more"), 13, "publish: again");
+  job_.reset();
+  declare({kViews, hours});
+  open();
+  settle(kNoon + 4 * kHourUs);
+  EXPECT_THAT(messages_of(*log_, "again"), IsEmpty());
+  EXPECT_THAT(messages().back(), HasSubstr("T14:0"));
+}
+
 TEST_F(WindowJobTest, OneThatFailsOnAFactStopsAloneAndBeginsAnew) {
   begin({kViews,
          {"p/bad.yaml",

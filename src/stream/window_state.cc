@@ -140,17 +140,24 @@ WindowMarks WindowState::marks_after(const WindowStep& step) const {
   return then;
 }
 
+/// Return the windows that steps see to, or nothing: one that is missing has yet to be filled.
+WindowState::Operator* WindowState::operator_of(const Source& source, std::size_t aggregation) const {
+  return missing_.contains(aggregation) ? nullptr : source.operators[aggregation].get();
+}
+
 bool WindowState::completes(const WindowStep& step) const {
   const WindowMarks then = marks_after(step);
   return std::ranges::any_of(sources_, [&](const auto& one) {
     const TimeUs watermark = then.of(one.first);
-    return std::ranges::any_of(one.second.operators, [&](const auto& windows) {
-      return windows && windows->next_due() <= watermark;
-    });
+    for (std::size_t i = 0; i < aggregations_.size(); ++i) {
+      const Operator* windows = operator_of(one.second, i);
+      if (windows != nullptr && windows->next_due() <= watermark) return true;
+    }
+    return false;
   });
 }
 
-WindowState::Source& WindowState::join(const std::string& name, TimeUs watermark) {
+void WindowState::join(const std::string& name, TimeUs watermark) {
   Source& source = sources_[name];
   source.watermark = watermark;
   source.operators.resize(aggregations_.size());
@@ -161,27 +168,32 @@ WindowState::Source& WindowState::join(const std::string& name, TimeUs watermark
     Sink sink(i, name, nothing);
     source.operators[i]->advance(watermark, sink);
   }
-  return source;
 }
 
 void WindowState::add(std::size_t aggregation, const PublishedRow& row, Source& source,
                       WindowOutput& output) {
-  const auto& windows = source.operators[aggregation];
-  if (!windows) return;
+  Operator* const windows = operator_of(source, aggregation);
+  if (windows == nullptr) return;
   Sink sink(aggregation, row.source, output);
   windows->add({row.keys, row.slice, Offset(), row.measures}, sink);
+}
+
+void WindowState::add_joined(std::size_t aggregation, const PublishedRow& row, WindowOutput& output) {
+  const auto source = sources_.find(row.source);
+  if (source == sources_.end()) return;
+  Nothing nothing;
+  add(aggregation, row, source->second, nothing);
   keep_limits(output);
 }
 
 void WindowState::apply(const WindowStep& step, const StepFacts& facts, WindowOutput& output) {
-  for (const auto& joined : facts.joined) {
-    join(joined.source, joined.watermark);
-    for (std::size_t i = 0; i < joined.rows.size(); ++i) fill(i, joined.source, joined.rows[i]);
-  }
+  keep_limits(output);  // of what was filled
   for (std::size_t i = 0; i < facts.rows.size(); ++i) {
     for (const PublishedRow& row : facts.rows[i]) {
       const auto source = sources_.find(row.source);
-      if (source != sources_.end()) add(i, row, source->second, output);
+      if (source == sources_.end()) continue;
+      add(i, row, source->second, output);
+      keep_limits(output);
     }
   }
   marks_.observe(facts.marks);
@@ -195,7 +207,8 @@ void WindowState::advance(WindowOutput& output) {
     source.watermark = std::max(source.watermark, marks_.of(name));
     for (std::size_t i = 0; i < source.operators.size(); ++i) {
       Sink sink(i, name, output);
-      if (source.operators[i]) source.operators[i]->advance(source.watermark, sink);
+      Operator* const windows = operator_of(source, i);
+      if (windows != nullptr) windows->advance(source.watermark, sink);
     }
   }
 }
@@ -207,7 +220,8 @@ void WindowState::drop_gone(WindowOutput& output) {
     if (std::ranges::binary_search(known, one.first)) return false;
     for (std::size_t i = 0; i < one.second.operators.size(); ++i) {
       Sink sink(i, one.first, output);
-      if (one.second.operators[i]) one.second.operators[i]->advance(kAfterAllTime, sink);
+      Operator* const windows = operator_of(one.second, i);
+      if (windows != nullptr) windows->advance(kAfterAllTime, sink);
     }
     return true;
   });
@@ -221,7 +235,7 @@ void WindowState::keep_limits(WindowOutput& output) {
     std::string_view of;
     for (auto& [name, source] : sources_) {
       for (std::size_t i = 0; i < source.operators.size(); ++i) {
-        Operator* one = source.operators[i].get();
+        Operator* one = operator_of(source, i);
         if (one == nullptr || (oldest != nullptr && one->oldest() >= oldest->oldest())) continue;
         oldest = one;
         aggregation = i;
@@ -235,12 +249,23 @@ void WindowState::keep_limits(WindowOutput& output) {
   }
 }
 
-void WindowState::fill(std::size_t aggregation, std::string_view source,
-                       const std::vector<PublishedRow>& rows) {
-  const auto found = sources_.find(source);
-  if (found == sources_.end()) return;
+void WindowState::begin_fill(std::size_t aggregation) {
   Nothing nothing;
-  for (const PublishedRow& row : rows) add(aggregation, row, found->second, nothing);
+  for (auto& [name, source] : sources_) {
+    Sink sink(aggregation, name, nothing);
+    if (source.operators[aggregation]) source.operators[aggregation]->advance(source.watermark, sink);
+  }
+}
+
+bool WindowState::fill(std::size_t aggregation, const PublishedRow& row) {
+  const auto source = sources_.find(row.source);
+  if (source == sources_.end() || !source->second.operators[aggregation]) return true;
+  Nothing nothing;
+  Sink sink(aggregation, row.source, nothing);
+  source->second.operators[aggregation]->add({row.keys, row.slice, Offset(), row.measures}, sink);
+  constexpr std::uint64_t kOverfull = 2;  // times the limits
+  return use_.entries / kOverfull <= options_.limits.entries_max &&
+         use_.bytes / kOverfull <= options_.limits.bytes_max;
 }
 
 void WindowState::give_up(std::size_t aggregation) {

@@ -30,16 +30,8 @@ struct PublishedValue {
 
 static_assert(Accumulator<PublishedValue>);
 
-/// All that a step reads.
+/// All that a step reads, of sources that are known.
 struct StepFacts {
-  /// A source that was not known before the step: what there is of it in windows that are still of interest.
-  struct Joined {
-    std::string source;
-    TimeUs watermark = kBeforeAllTime;            ///< after what came before the step
-    std::vector<std::vector<PublishedRow>> rows;  ///< by aggregation, of before the step
-  };
-
-  std::vector<Joined> joined;
   std::vector<SourceMark> marks;
   std::vector<std::vector<PublishedRow>> rows;  ///< by aggregation
 };
@@ -78,10 +70,19 @@ class WindowState {
 
   void apply(const WindowStep& step, const StepFacts& facts, WindowOutput& output);
 
+  /// Begin to follow a source, in a step before `apply`: it was at `watermark` before the step.
+  void join(const std::string& source, TimeUs watermark);
+  /// Take in what there was of such a source before the step. What has no room is given out early.
+  void add_joined(std::size_t aggregation, const PublishedRow& row, WindowOutput& output);
+
   /// Return the earliest event time at which facts matter to windows of `aggregation` after `watermark`.
   TimeUs since(std::size_t aggregation, TimeUs watermark) const;
-  /// Take in facts of a source that lie before all steps to come, without output.
-  void fill(std::size_t aggregation, std::string_view source, const std::vector<PublishedRow>& rows);
+  /// Begin to fill an aggregation that is missing: with all facts that lie before the steps to come. Until
+  /// `filled` steps pass it by.
+  void begin_fill(std::size_t aggregation);
+  /// Take in such a fact, without output: beyond the limits windows are given out early in the next step.
+  /// False when that is more than can be borne: then give the aggregation up.
+  [[nodiscard]] bool fill(std::size_t aggregation, const PublishedRow& row);
   /// Forget an aggregation for good.
   void give_up(std::size_t aggregation);
   /// Return the aggregations of which `load` found nothing, to be filled.
@@ -107,13 +108,13 @@ class WindowState {
   };
   class Sink;
 
-  Source& join(const std::string& name, TimeUs watermark);
   void add(std::size_t aggregation, const PublishedRow& row, Source& source, WindowOutput& output);
   void advance(WindowOutput& output);
   void drop_gone(WindowOutput& output);
   void keep_limits(WindowOutput& output);
   WindowOptions options_of(std::size_t aggregation) const;
   bool is_wanted(std::size_t aggregation) const { return !given_up_.contains(aggregation); }
+  Operator* operator_of(const Source& source, std::size_t aggregation) const;
   WindowMarks marks_after(const WindowStep& step) const;
   bool load_sources(StateReader& in, const std::vector<std::size_t>& places);
 

@@ -80,7 +80,7 @@ MeasureValue number(Measure::Kind kind, std::int64_t n) {
 }
 
 /// What the tables would give for the facts of a step.
-StepFacts facts_of(const std::vector<Fact>& step, const Given& given, std::set<std::string>& known) {
+StepFacts facts_of(const std::vector<Fact>& step, const Given& given) {
   StepFacts facts;
   std::map<std::tuple<std::string, TimeUs, std::string>, MeasureValues> rows;
   std::map<std::pair<std::uint32_t, std::string>, SourceMark> marks;
@@ -98,7 +98,6 @@ StepFacts facts_of(const std::vector<Fact>& step, const Given& given, std::set<s
     if (time == mark.newest) mark.received = std::max(mark.received, fact.received);
     if (time > mark.newest) std::tie(mark.newest, mark.received) = std::pair(time, fact.received);
     mark.received_last = std::max(mark.received_last, fact.received);
-    if (known.insert(fact.source).second) facts.joined.push_back({.source = fact.source, .rows = {}});
   }
   for (const auto& [place, mark] : marks) facts.marks.push_back(mark);
   facts.rows.emplace_back();
@@ -270,7 +269,10 @@ class Publishing {
   }
 
   std::vector<std::string> step(std::size_t n) {
-    const StepFacts facts = facts_of(given_.steps[n], given_, known_);
+    const StepFacts facts = facts_of(given_.steps[n], given_);
+    for (const SourceMark& mark : facts.marks) {
+      if (!state->knows(mark.source)) state->join(mark.source, kBeforeAllTime);
+    }
     const WindowStep step{n + 1, given_.now[n], std::vector<Offset>(given_.partitions), given_.exhausted[n]};
     const bool idle = given_.steps[n].empty();
     const bool promised = idle && state->completes(step);
@@ -298,7 +300,6 @@ class Publishing {
   const Given& given_;
   const std::vector<PublishedAggregation> declared_;
   const WindowStateOptions options_;
-  std::set<std::string> known_;
 };
 
 TEST(WindowState, PublishesWhatANaiveComputationSays) {

@@ -15,7 +15,7 @@ using Kind = Measure::Kind;
 
 constexpr std::size_t kKeysAt = 2;  ///< after source and window_start
 
-std::string quoted(std::string_view text) {
+std::string literal(std::string_view text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);
   return out + "'";
@@ -109,20 +109,28 @@ class DuckPublishedRows final : public PublishedRows {
 
   const std::vector<PublishedAggregation>& aggregations() const override { return published_; }
   Result<std::vector<SourceMark>> marks(const FactRange& range) override;
-  Result<std::optional<TimeUs>> newest(std::string_view source, const std::vector<Offset>& before) override;
+  Result<std::map<std::string, TimeUs>> newest(const std::set<std::string>& sources,
+                                               const std::vector<Offset>& before) override;
   Result<std::vector<PublishedRow>> rows(std::size_t i, const FactRange& range) override {
-    return select(i, condition_of(range));
+    std::vector<PublishedRow> out;
+    MILLRACE_TRY(select(i, condition_of(range), [&](PublishedRow row) {
+      out.push_back(std::move(row));
+      return true;
+    }));
+    return out;
   }
-  Result<std::vector<PublishedRow>> rows_before(std::size_t i, std::string_view source, TimeUs since,
-                                                const std::vector<Offset>& before) override {
+  Status rows_before(std::size_t i, std::string_view source, TimeUs since, const std::vector<Offset>& before,
+                     const Take& take) override {
     const TimeUs from = std::clamp(since, kTimeMin, kTimeMax);
-    return select(i, fmt::format("event_time >= make_timestamp({}) AND source = {} AND {}", from,
-                                 quoted(source), before_condition(before)));
+    return select(i,
+                  fmt::format("event_time >= make_timestamp({}) AND source = {} AND {}", from,
+                              literal(source), before_condition(before)),
+                  take);
   }
 
  private:
   Status add(const Aggregation& aggregation);
-  Result<std::vector<PublishedRow>> select(std::size_t i, const std::string& condition);
+  Status select(std::size_t i, const std::string& condition, const Take& take);
 
   duck::Connection connection_;
   std::vector<PublishedAggregation> published_;
@@ -177,21 +185,32 @@ Result<std::vector<SourceMark>> DuckPublishedRows::marks(const FactRange& range)
   }
 }
 
-Result<std::optional<TimeUs>> DuckPublishedRows::newest(std::string_view source,
-                                                        const std::vector<Offset>& before) {
-  return connection_.scalar(fmt::format(
-      "SELECT epoch_us(max(least(event_time, received_time))) FROM events WHERE source = {} AND {}",
-      quoted(source), before_condition(before)));
+Result<std::map<std::string, TimeUs>> DuckPublishedRows::newest(const std::set<std::string>& sources,
+                                                                const std::vector<Offset>& before) {
+  std::map<std::string, TimeUs> newest;
+  if (sources.empty()) return newest;
+  std::string names;
+  for (const std::string& source : sources) names += (names.empty() ? "" : ", ") + literal(source);
+  MILLRACE_ASSIGN(auto rows, connection_.query(fmt::format(
+                                 "SELECT source, max(least(event_time, received_time)) FROM events "
+                                 "WHERE source IN ({}) AND {} GROUP BY ALL",
+                                 names, before_condition(before))));
+  for (;;) {
+    MILLRACE_ASSIGN(const bool more, rows.next_chunk());
+    if (!more) return newest;
+    for (std::size_t i = 0; i < rows.size(); ++i) newest.emplace(rows.text(0, i), rows.int64(1, i));
+  }
 }
 
-Result<std::vector<PublishedRow>> DuckPublishedRows::select(std::size_t i, const std::string& condition) {
-  std::vector<PublishedRow> out;
-  MILLRACE_ASSIGN(auto rows, connection_.query(sql_[i].by_source(condition)));
+Status DuckPublishedRows::select(std::size_t i, const std::string& condition, const Take& take) {
+  MILLRACE_ASSIGN(auto rows, connection_.stream(sql_[i].by_source(condition)));
   const RowReader reader(published_[i], rows);
   for (;;) {
     MILLRACE_ASSIGN(const bool more, rows.next_chunk());
-    if (!more) return out;
-    for (std::size_t row = 0; row < rows.size(); ++row) out.push_back(reader.read(row));
+    if (!more) return {};
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      if (!take(reader.read(row))) return {};
+    }
   }
 }
 

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,17 +68,20 @@ class PublishedRows {
   /// Return the marks of a range, by partition and source.
   virtual Result<std::vector<SourceMark>> marks(const FactRange& range) = 0;
 
-  /// Return the newest event time of a source before `before`, as `SourceMark::newest`.
-  virtual Result<std::optional<TimeUs>> newest(std::string_view source,
-                                               const std::vector<Offset>& before) = 0;
+  /// Return the newest event time of each of these sources before `before`, as `SourceMark::newest`; reads
+  /// through all events, once.
+  virtual Result<std::map<std::string, TimeUs>> newest(const std::set<std::string>& sources,
+                                                       const std::vector<Offset>& before) = 0;
 
   /// Return the rows of aggregation `i` in a range: by source, slice and keys, always in the same order.
   /// Errors: kInvalid, kOutOfRange when an expression fails on a fact; those of the warehouse.
   virtual Result<std::vector<PublishedRow>> rows(std::size_t i, const FactRange& range) = 0;
 
-  /// Return the rows of one source before `before`, of facts at `since` or later.
-  virtual Result<std::vector<PublishedRow>> rows_before(std::size_t i, std::string_view source, TimeUs since,
-                                                        const std::vector<Offset>& before) = 0;
+  /// Give `take` the rows of one source before `before`, of facts at `since` or later, until it has enough
+  /// and says false. There may be any number of them.
+  using Take = std::function<bool(PublishedRow)>;
+  virtual Status rows_before(std::size_t i, std::string_view source, TimeUs since,
+                             const std::vector<Offset>& before, const Take& take) = 0;
 };
 
 /// Return the forms of the measures in what AggregationSql::by_source gives. Errors: kInvalid for a measure
