@@ -66,6 +66,7 @@ void read_windows(const YamlMap& map, Config& config) {
   map.optional_bytes("memory", windows.limits.bytes_max, 1 << 20);
   map.optional("entries_max", windows.limits.entries_max, std::uint64_t{1'000}, std::uint64_t{1} << 32);
   map.optional_duration("disorder", windows.watermarks.disorder_live, kSecondUs, kDayUs);
+  map.optional("sources_max", windows.watermarks.sources_max, std::size_t{1}, std::size_t{10'000});
 }
 
 void read_weights(const YamlMap& map, SignalWeights& weights) {

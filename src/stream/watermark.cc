@@ -87,19 +87,6 @@ void Watermarks::caught_up(TimeUs now) {
   for (const Slot slot : slots()) sources_[slot].watermark = if_caught_up(slot, now);
 }
 
-std::optional<Watermarks::Reached> Watermarks::reached(std::string_view source) const {
-  const auto found = slots_.find(source);
-  if (found == slots_.end()) return std::nullopt;
-  const Source& of = sources_[found->second];
-  return Reached{of.newest, of.received, of.watermark};
-}
-
-std::vector<std::string> Watermarks::sources() const {
-  std::vector<std::string> names;
-  for (const auto& [name, slot] : slots_) names.push_back(name);
-  return names;
-}
-
 std::vector<Watermarks::Slot> Watermarks::slots() const {
   std::vector<Slot> used;
   for (Slot slot = 0; slot < sources_.size(); ++slot) {

@@ -15,7 +15,7 @@ namespace millrace {
 
 enum class SourceKind : std::uint8_t {
   kLive,  ///< goes on for good: a write key, "web"
-  kRun,   ///< an ingest run: has an end, which a marker in the log tells
+  kRun,   ///< an ingest run: has an end, which `close` tells
 };
 
 struct WatermarkOptions {
@@ -63,15 +63,6 @@ class Watermarks {
   /// Return what `caught_up` would make of the watermark of a slot.
   TimeUs if_caught_up(Slot slot, TimeUs now) const;
 
-  /// How far a source is.
-  struct Reached {
-    TimeUs newest = 0;    ///< event time
-    TimeUs received = 0;  ///< when the newest event was
-    TimeUs watermark = 0;
-  };
-  /// Return how far a source is, by its name; nothing for one that is not known.
-  std::optional<Reached> reached(std::string_view source) const;
-
   /// Return the watermark of a source; `kBeforeAllTime` for a slot without one.
   TimeUs of(Slot slot) const { return slot < sources_.size() ? sources_[slot].watermark : kBeforeAllTime; }
 
@@ -80,9 +71,6 @@ class Watermarks {
   /// uses `of` (WatermarkScope in stream/window_partition.h).
   TimeUs combined() const { return combined_; }
   TimeUs combined_if_caught_up(TimeUs now) const;
-
-  /// Return the sources that are told apart now, by name.
-  std::vector<std::string> sources() const;
 
   /// Return the slots in use, in order.
   std::vector<Slot> slots() const;

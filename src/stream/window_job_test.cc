@@ -224,6 +224,20 @@ TEST_F(WindowJobTest, OnePartitionOrSourceDoesNotSpeakForAnother) {
   EXPECT_EQ(published(), table());
 }
 
+/// As in docs/how-to/aggregations.md, whatever partitions the visitors are in.
+TEST_F(WindowJobTest, OldEventsAloneInTheirPartitionsHoldAWindowBackForSeconds) {
+  begin({kViews});
+  view(kNoon - 3 * kMinuteUs, "anna", "/a", 0, "web", kNoon);
+  view(kNoon - 3 * kMinuteUs, "bert", "/a", 1, "web", kNoon);
+  view(kNoon - 30 * kDayUs, "carl", "/a", 2, "web", kNoon);
+  view(kNoon, "anna", "/a", 0);
+  settle(kNoon + 5 * kSecondUs);
+  EXPECT_THAT(messages(), IsEmpty());
+  settle(kNoon + 11 * kSecondUs);
+  ASSERT_THAT(messages(), SizeIs(2));
+  EXPECT_EQ(published()[1][3], 2);
+}
+
 TEST_F(WindowJobTest, BeginsWithTheWindowsThatAreOpen) {
   env_.now_is = kNoon;
   load_ = load_job();

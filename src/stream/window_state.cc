@@ -7,7 +7,7 @@
 namespace millrace {
 namespace {
 
-constexpr std::uint32_t kLayout = 1;
+constexpr std::uint32_t kLayout = 2;
 constexpr std::size_t kNowhere = SIZE_MAX;
 
 void put_wide(Int128 n, StateWriter& out) {

@@ -48,7 +48,7 @@ class WindowOutput {
 
 struct WindowStateOptions {
   StateLimits limits{.entries_max = 1'000'000, .bytes_max = 128u << 20};  ///< of all together
-  WatermarkOptions watermarks;
+  WatermarkOptions watermarks{.sources_max = 1'000};                      ///< over all partitions
 };
 
 /// What the windows job keeps: the windows of each source and published aggregation, over all partitions, and

@@ -149,51 +149,79 @@ class Naive {
   std::uint64_t too_late = 0;
 
  private:
-  /// How far the partition is read, and how far one source is in it, if it was seen there.
+  using Pair = std::pair<TimeUs, TimeUs>;  ///< event time, received
+
+  /// What is known of a source in a partition: all pairs that set its pace, when it was heard of last and
+  /// since when only stragglers came.
+  struct Known {
+    std::vector<Pair> paces;
+    TimeUs heard = 0;
+    std::optional<TimeUs> stragglers;
+    TimeUs best = -1'000'000;
+  };
+
+  void take(const Pair& seen, TimeUs heard, Known& known) const {
+    known.heard = std::max(known.heard, heard);
+    known.best = std::max(known.best, seen.first - given_.disorder);
+    if (!known.paces.empty()) {
+      const auto [time, received] = known.paces.back();
+      if (seen.first <= time) return;
+      if (seen.second - seen.first > received - time + given_.disorder) {
+        if (!known.stragglers) known.stragglers = seen.second;
+        if (seen.second <= *known.stragglers + given_.disorder) return;
+      }
+    }
+    known.stragglers.reset();
+    known.paces.push_back(seen);
+  }
+
   void move_watermarks(std::size_t n) {
-    marks_.clear();
     watermarks_.clear();
-    std::set<std::string> sources;
-    for (const auto& [step, fact] : seen_) sources.insert(fact.source);
-    std::vector<std::map<std::string, std::pair<TimeUs, TimeUs>>> newest(given_.partitions);
+    std::map<std::string, std::vector<Known>> known;
+    std::map<std::string, TimeUs> first;
     std::vector<TimeUs> until(given_.partitions, -1'000'000'000);
     for (std::size_t step = 0; step <= n; ++step) {
       // What a step brings counts as one: of equal times the one received last.
-      auto brought = newest;
-      for (const auto& [at, fact] : seen_) {
-        if (at != step) continue;
-        const std::pair seen(std::min(fact.time, fact.received), fact.received);
-        const auto old = newest[fact.partition].find(fact.source);
-        if (old != newest[fact.partition].end() && seen.first <= old->second.first) continue;
-        auto& mine = brought[fact.partition].try_emplace(fact.source, seen).first->second;
-        mine = std::max(mine, seen);
+      std::map<std::pair<std::uint32_t, std::string>, std::pair<Pair, TimeUs>> brought;
+      for (const Fact& fact : given_.steps[step]) {
+        auto& [pair, heard] = brought[{fact.partition, fact.source}];
+        pair = std::max(pair, Pair(std::min(fact.time, fact.received), fact.received));
+        heard = std::max(heard, fact.received);
+        until[fact.partition] = std::max(until[fact.partition], fact.received);
       }
-      newest = brought;
-      for (const auto& [at, fact] : seen_)
-        if (at == step) until[fact.partition] = std::max(until[fact.partition], fact.received);
+      for (const auto& [place, one] : brought) {
+        auto& all = known[place.second];
+        all.resize(given_.partitions);
+        first.try_emplace(place.second, one.first.second);
+        take(one.first, one.second, all[place.first]);
+      }
       for (std::size_t p = 0; p < given_.partitions; ++p)
         if (given_.exhausted[step][p]) until[p] = std::max(until[p], given_.now[step]);
-      for (const auto& source : sources) note(source, newest, until);
+      for (auto& [source, all] : known) note(source, first[source], until, all);
     }
   }
 
-  void note(const std::string& source, const auto& newest, const std::vector<TimeUs>& until) {
+  void note(const std::string& source, TimeUs first, const std::vector<TimeUs>& until,
+            std::vector<Known>& all) {
     TimeUs least = 1'000'000'000'000;
-    std::pair<TimeUs, TimeUs> last{0, -1'000'000'000};
     for (std::size_t p = 0; p < given_.partitions; ++p) {
-      const auto found = newest[p].find(source);
-      if (found == newest[p].end()) continue;
-      auto& mark = marks_[{p, source}];
-      const auto& [time, received] = found->second;
-      mark = std::max(mark, time + std::max<TimeUs>(0, until[p] - received) - given_.disorder);
-      least = std::min(least, mark);
-      if (received > last.second) last = found->second;
-    }
-    if (last.second < 0) return;
-    for (std::size_t p = 0; p < given_.partitions; ++p) {
-      if (newest[p].contains(source)) continue;
-      least =
-          std::min(least, until[p] < 0 ? -1'000'000 : last.first + until[p] - last.second - given_.disorder);
+      Known& known = all[p];
+      if (!known.paces.empty()) {
+        const auto [time, received] = known.paces.back();
+        known.best = std::max(known.best, time + std::max<TimeUs>(0, until[p] - received) - given_.disorder);
+      }
+      TimeUs here = known.best;
+      for (const Known& other : all) {
+        if (until[p] <= std::max(known.heard, first) + given_.disorder) continue;
+        // The newest two that set the pace are kept.
+        const auto& paces = other.paces;
+        for (std::size_t i = paces.size(); i > 0 && i + 2 > paces.size(); --i) {
+          if (paces[i - 1].second > until[p]) continue;
+          here = std::max(here, paces[i - 1].first + until[p] - paces[i - 1].second - given_.disorder);
+          break;
+        }
+      }
+      least = std::min(least, here);
     }
     auto& mine = watermarks_.try_emplace(source, -1'000'000).first->second;
     mine = std::max(mine, least);
@@ -201,7 +229,6 @@ class Naive {
 
   const Given& given_;
   std::vector<std::pair<std::size_t, Fact>> seen_;
-  std::map<std::pair<std::size_t, std::string>, TimeUs> marks_;
   std::map<std::string, TimeUs> watermarks_;
 };
 
