@@ -82,6 +82,9 @@ Status WindowJob::sync() {
     }
     return begin_anew();
   }
+  // What a topic that is new here holds is of an earlier life and says nothing of these steps.
+  MILLRACE_ASSIGN(const auto ends, publisher_.ends());
+  MILLRACE_TRY(journal_.publish_from(ends));
   MILLRACE_TRY(publisher_.read_tails(journal_.base().published));
   std::uint64_t number = 0;
   if (!load_snapshot(number)) {
@@ -103,7 +106,10 @@ Status WindowJob::begin_anew() {
   const auto loaded = loaded_();
   if (!loaded) return {};
   MILLRACE_TRY(publisher_.read_tails({}));
-  WindowBase base{.number = publisher_.last_step(), .next = {}, .marks = {}, .published = {}};
+  // A later life counts on from the clock: its revisions are greater, also where nothing is left of before.
+  const auto number = static_cast<std::uint64_t>(std::max<TimeUs>(0, env_.now() / kMillisecondUs));
+  WindowBase base{
+      .number = std::max(publisher_.last_step(), number), .next = {}, .marks = {}, .published = {}};
   for (std::uint32_t i = 0; i < partitions_; ++i) {
     const TopicPartition partition{std::string(kEventsTopic), PartitionId(i)};
     MILLRACE_ASSIGN(const auto stats, log_.stats(partition));

@@ -9,6 +9,7 @@
 #include "stream/stream_testing.h"
 #include "stream/window_job_testing.h"
 #include "warehouse/aggregations.h"
+#include "warehouse/duck.h"
 #include "warehouse/query_service.h"
 
 namespace millrace {
@@ -327,6 +328,82 @@ TEST_F(WindowJobTest, WhatIsFilledBeyondTheLimitsGoesOutEarly) {
   settle(kNoon + 4 * kHourUs);
   EXPECT_THAT(messages_of(*log_, "again"), IsEmpty());
   EXPECT_THAT(messages().back(), HasSubstr("T14:0"));
+}
+
+TEST_F(WindowJobTest, WhatATopicHoldsOfAnEarlierLifeSuppressesNothing) {
+  begin({kViews});
+  ASSERT_TRUE(log_->create_topic("more", {}));
+  const std::string header = R"({"windows":{"step":9000000000000000,"id":"0"}})";
+  append("more", 0, "{}", header);
+  view(kNoon + 1 * kSecondUs, "anna");
+  settle(kNoon + 2 * kSecondUs);
+  job_.reset();
+  declare({kViews, kMore});
+  open();
+  settle(kNoon + 2 * kMinuteUs);
+  EXPECT_THAT(messages_of(*log_, "more"), SizeIs(2));
+  const auto revision = [](const std::string& message) {
+    return nlohmann::json::parse(message)["revision"].get<std::uint64_t>();
+  };
+  const auto before = revision(messages().back());
+  job_.reset();
+  ASSERT_TRUE(WindowJob::forget(env_, options_.dir));
+  declare({kMore});
+  open();
+  view(kNoon + 3 * kMinuteUs, "anna");
+  settle(kNoon + 5 * kMinuteUs);
+  EXPECT_GT(revision(messages_of(*log_, "more").back()), before);
+}
+
+TEST_F(WindowJobTest, ATopicThatIsRenamedGetsWhatIsOpen) {
+  begin({kViews});
+  view(kNoon + 1 * kSecondUs, "anna");
+  settle(kNoon + 2 * kMinuteUs);
+  view(kNoon + 2 * kMinuteUs, "anna");
+  settle(kNoon + 2 * kMinuteUs);
+  job_.reset();
+  AggregationFile renamed = kViews;
+  renamed.text.replace(renamed.text.find("publish: minutes"), 16, "publish: renamed");
+  declare({renamed});
+  open();
+  EXPECT_THAT(messages_of(*log_, "renamed"), IsEmpty());
+  settle(kNoon + 4 * kMinuteUs);
+  EXPECT_THAT(messages_of(*log_, "renamed"), SizeIs(1));
+}
+
+/// Steps that are done again after rows were replaced may say other things, but not the same twice.
+TEST_F(WindowJobTest, RowsThatAreReplacedPublishNothingTwice) {
+  begin({kViews});
+  view(kNoon + 1 * kSecondUs, "anna", "/a");
+  view(kNoon + 2 * kSecondUs, "bert", "/a");
+  view(kNoon + 3 * kSecondUs, "carl", "/b");
+  settle(kNoon + 2 * kMinuteUs);
+  ASSERT_THAT(messages(), SizeIs(2));
+  job_.reset();
+  auto connection = warehouse_->connect().value();
+  ASSERT_TRUE(connection.query("UPDATE events SET page_path = '/0' WHERE anonymous_id = 'anna'"));
+  open();
+  settle(kNoon + 3 * kMinuteUs);
+  std::vector<std::string> pages;
+  for (const auto& message : messages())
+    pages.push_back(nlohmann::json::parse(message)["keys"]["page"].get<std::string>());
+  EXPECT_THAT(pages, ::testing::ElementsAre("/a", "/b", "/0"));
+}
+
+TEST_F(WindowJobTest, OfManyLateChangesEachWindowHasOneAStep) {
+  begin({kViews});
+  const std::vector<PublishedAggregation> declared = PublishedRows::open(*warehouse_).value()->aggregations();
+  WindowPublisher publisher(*log_, declared);
+  ASSERT_TRUE(publisher.make_topics());
+  constexpr int kKeys = 10'001;
+  const PublishedValue nothing;
+  publisher.begin(1, kNoon);
+  for (int i = 0; i < 2 * kKeys; ++i) {
+    const std::string keys = fmt::format("{{\"k\":{}}}", i % kKeys);
+    publisher.on_pane(0, "web", {keys, {kNoon, kNoon + kMinuteUs}, PaneTiming::kLate, nothing, Offset()});
+  }
+  ASSERT_TRUE(publisher.finish());
+  EXPECT_EQ(messages().size(), static_cast<std::size_t>(kKeys));
 }
 
 TEST_F(WindowJobTest, OneThatFailsOnAFactStopsAloneAndBeginsAnew) {

@@ -132,6 +132,20 @@ Status WindowJournal::restart(WindowBase base) {
   return {};
 }
 
+Status WindowJournal::publish_from(const std::map<TopicPartition, Offset>& ends) {
+  WindowBase base = base_;
+  base.published.insert(ends.begin(), ends.end());
+  if (base == base_) return {};
+  std::string bytes(kMagic);
+  put_entry(encode(base), bytes);
+  for (const WindowStep& step : steps_) put_entry(encode(step), bytes);
+  file_.reset();
+  MILLRACE_TRY(write_file_atomically(env_, path_, bytes));
+  base_ = std::move(base);
+  bytes_ = std::move(bytes);
+  return {};
+}
+
 /// After a failure one cannot know what the file holds: then it is written anew with all that is sound.
 Status WindowJournal::add(const WindowStep& step) {
   const std::size_t before = bytes_.size();

@@ -48,6 +48,9 @@ class WindowJournal {
   /// Begin anew at `base`, whole or not at all. Errors: those of Env.
   Status restart(WindowBase base);
 
+  /// Have the base say also where partitions published to begin that it does not know. Errors: those of Env.
+  Status publish_from(const std::map<TopicPartition, Offset>& ends);
+
   /// Make a step durable. Errors: those of Env; the step may be there all the same, until the next one.
   Status add(const WindowStep& step);
 

@@ -1,6 +1,7 @@
 #include "stream/window_publisher.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -17,16 +18,27 @@ constexpr std::size_t kWaitingBytesMax = 4u << 20;
 constexpr std::size_t kLateMax = 10'000;
 constexpr std::size_t kKeyBytesMax = 1'000;
 
-/// Return where in the job's output a record of another run stands, or nothing when it is not the job's.
-std::optional<std::pair<std::uint64_t, std::uint64_t>> place_of(std::string_view header) {
+/// Return step and id of a record of the job, or nothing when it is not the job's.
+std::optional<std::pair<std::uint64_t, std::string>> place_of(std::string_view header) {
   if (header.find("\"windows\"") == std::string_view::npos) return {};
   const Json json = Json::parse(header, nullptr, false);
   if (!json.is_object()) return {};
   const Json windows = json.value("windows", Json());
   if (!windows.is_object()) return {};
-  const Json step = windows.value("step", Json()), index = windows.value("index", Json());
-  if (!step.is_number_unsigned() || !index.is_number_unsigned()) return {};
-  return std::pair(step.get<std::uint64_t>(), index.get<std::uint64_t>());
+  const Json step = windows.value("step", Json()), id = windows.value("id", Json());
+  if (!step.is_number_unsigned() || !id.is_string()) return {};
+  return std::pair(step.get<std::uint64_t>(), id.get<std::string>());
+}
+
+std::string id_text(std::uint64_t id) {
+  return fmt::format("{:016x}", id);
+}
+
+/// What a message tells of: a step done again says the same of the same, whatever else it says then.
+std::uint64_t id_of(std::string_view name, std::string_view source, std::string_view keys,
+                    const Window& window, PaneTiming timing) {
+  return hash64(fmt::format("{} {} {} {} {} {} {}", name, source.size(), source, window.start, window.end,
+                            pane_timing_name(timing), keys));
 }
 
 /// What an ordered subscription keeps in order: the windows of one source and keys.
@@ -51,12 +63,12 @@ std::string message_text(const PublishedAggregation& published, std::string_view
   return text;
 }
 
-std::string header_text(const std::string& name, PaneTiming timing, std::uint64_t step, std::uint64_t index) {
+std::string header_text(const std::string& name, PaneTiming timing, std::uint64_t step, std::uint64_t id) {
   std::string text;
   JsonWriter json(text);
   json.begin_object().member("content_type", "application/json").key("attributes").begin_object();
   json.member("aggregation", name).member("timing", pane_timing_name(timing)).end_object();
-  json.key("windows").begin_object().member("step", step).member("index", index).end_object().end_object();
+  json.key("windows").begin_object().member("step", step).member("id", id_text(id)).end_object().end_object();
   return text;
 }
 
@@ -84,18 +96,25 @@ Status WindowPublisher::read_tails(const std::map<TopicPartition, Offset>& from)
       const TopicPartition partition{topic, PartitionId(i)};
       const auto begin = from.find(partition);
       MILLRACE_TRY(each_record(log_, partition, begin == from.end() ? Offset() : begin->second,
-                               [&](const Record& record) {
-                                 const auto place = place_of(record.attributes);
-                                 if (place) tails_[partition] = std::max(tails_[partition], *place);
-                               }));
+                               [&](const Record& record) { note_found(record, tails_[partition]); }));
     }
   }
   return {};
 }
 
+void WindowPublisher::note_found(const Record& record, Tail& tail) const {
+  const auto place = place_of(record.attributes);
+  if (!place || place->first < tail.step) return;
+  if (place->first > tail.step) tail = {place->first, {}};
+  std::uint64_t id = 0;
+  const auto& text = place->second;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), id, 16);
+  if (read.ec == std::errc()) ++tail.ids[id];
+}
+
 std::uint64_t WindowPublisher::last_step() const {
   std::uint64_t last = 0;
-  for (const auto& [partition, place] : tails_) last = std::max(last, place.first);
+  for (const auto& [partition, tail] : tails_) last = std::max(last, tail.step);
   return last;
 }
 
@@ -114,8 +133,9 @@ Result<std::map<TopicPartition, Offset>> WindowPublisher::ends() const {
 void WindowPublisher::begin(std::uint64_t step, TimeUs now) {
   step_ = step;
   now_ = now;
-  counts_.clear();
   late_.clear();
+  late_max_ = kLateMax;
+  std::erase_if(tails_, [&](const auto& tail) { return tail.second.step < step; });
   waiting_.clear();
   waiting_bytes_ = 0;
   failure_ = {};
@@ -126,7 +146,20 @@ void WindowPublisher::on_pane(std::size_t aggregation, std::string_view source,
   if (pane.timing != PaneTiming::kLate)
     return put(aggregation, source, pane.key, pane.window, pane.timing, pane.value.total);
   late_[Changed(aggregation, source, pane.window.end, pane.key)] = {pane.window, pane.value.total};
-  if (late_.size() >= kLateMax) put_late();
+  if (late_.size() < late_max_) return;
+  put_late_before(aggregation, source, pane.window.start);
+  late_max_ = std::max(kLateMax, 2 * late_.size());
+}
+
+/// Publish what changes no more in this step, as facts come by aggregation, source and time: a window told of
+/// twice would have two values of one revision.
+void WindowPublisher::put_late_before(std::size_t aggregation, std::string_view source, TimeUs start) {
+  std::erase_if(late_, [&](const auto& one) {
+    const auto& [of, from, end, keys] = one.first;
+    if (of == aggregation && from == source && end > start) return false;
+    put(of, from, keys, one.second.window, PaneTiming::kLate, one.second.measures);
+    return true;
+  });
 }
 
 void WindowPublisher::put_late() {
@@ -143,13 +176,24 @@ void WindowPublisher::put(std::size_t aggregation, std::string_view source, std:
   const std::string& topic = published.aggregation.publish;
   std::string key = order_key(published.aggregation.name, source, keys);
   const TopicPartition to{topic, EventLog::partition_for(key, topics_[topic], 0)};
-  const Place place(step_, counts_[to]++);
-  if (const auto tail = tails_.find(to); tail != tails_.end() && place <= tail->second) return;
-  Message message{std::move(key), header_text(published.aggregation.name, timing, place.first, place.second),
+  const std::uint64_t id = id_of(published.aggregation.name, source, keys, window, timing);
+  if (is_published(to, id)) return;
+  Message message{std::move(key), header_text(published.aggregation.name, timing, step_, id),
                   message_text(published, source, keys, window, timing, measures, step_)};
   waiting_bytes_ += message.key.size() + message.header.size() + message.value.size();
   waiting_[to].push_back(std::move(message));
   if (waiting_bytes_ >= kWaitingBytesMax) flush();
+}
+
+/// Return whether a partition has a message of this step, or a later one, already; each counts for one.
+bool WindowPublisher::is_published(const TopicPartition& to, std::uint64_t id) {
+  const auto tail = tails_.find(to);
+  if (tail == tails_.end() || step_ > tail->second.step) return false;
+  if (step_ < tail->second.step) return true;
+  const auto found = tail->second.ids.find(id);
+  if (found == tail->second.ids.end() || found->second == 0) return false;
+  --found->second;
+  return true;
 }
 
 void WindowPublisher::flush() {

@@ -15,8 +15,8 @@
 namespace millrace {
 
 /// Publishes windows as messages, each once: a message says in its header of which step of the job it is and
-/// which one of that step, and what the topics have already is passed over when the steps are done again.
-/// One thread.
+/// an id of what it tells of (aggregation, source, window, keys, timing), and what the topics have already is
+/// passed over when the steps are done again. One thread.
 class WindowPublisher final : public WindowOutput {
  public:
   static constexpr std::string_view kJob = "windows";
@@ -27,7 +27,7 @@ class WindowPublisher final : public WindowOutput {
 
   /// Make the topics that do not exist. Errors: those of EventLog::create_topic.
   Status make_topics();
-  /// Find out what was published at or behind `from`; all of a partition that is not named there.
+  /// Find out what was published at or behind `from`; of a partition that is not named there, from its start.
   /// Errors: those of EventLog::read and stats.
   Status read_tails(const std::map<TopicPartition, Offset>& from);
   /// Return the highest step of which anything was found or published, 0 for none.
@@ -47,8 +47,11 @@ class WindowPublisher final : public WindowOutput {
   std::uint64_t published() const { return published_; }
 
  private:
-  /// Step, and number within the step and partition.
-  using Place = std::pair<std::uint64_t, std::uint64_t>;
+  /// The last step that a partition has something of, and what: by id, how many times.
+  struct Tail {
+    std::uint64_t step = 0;
+    std::unordered_map<std::uint64_t, std::uint32_t> ids;
+  };
   struct Message {
     std::string key;
     std::string header;
@@ -62,7 +65,10 @@ class WindowPublisher final : public WindowOutput {
   };
 
   std::uint32_t partitions_of(const std::string& topic) const;
+  void note_found(const Record& record, Tail& tail) const;
+  bool is_published(const TopicPartition& to, std::uint64_t id);
   void put_late();
+  void put_late_before(std::size_t aggregation, std::string_view source, TimeUs start);
   void put(std::size_t aggregation, std::string_view source, std::string_view keys, const Window& window,
            PaneTiming timing, const MeasureValues& measures);
   void flush();
@@ -70,11 +76,11 @@ class WindowPublisher final : public WindowOutput {
   EventLog& log_;
   const std::vector<PublishedAggregation>& aggregations_;
   std::map<std::string, std::uint32_t> topics_;  ///< how many partitions
-  std::map<TopicPartition, Place> tails_;
+  std::map<TopicPartition, Tail> tails_;
   std::uint64_t step_ = 0;
   TimeUs now_ = 0;
-  std::map<TopicPartition, std::uint64_t> counts_;  ///< messages of the step so far
-  std::map<Changed, Late> late_;                    ///< of the step: only the last of each is published
+  std::map<Changed, Late> late_;  ///< of the step: only the last of each is published
+  std::size_t late_max_ = 0;      ///< how many it may hold before those that change no more are published
   std::map<TopicPartition, std::vector<Message>> waiting_;
   std::size_t waiting_bytes_ = 0;
   Status failure_;

@@ -157,8 +157,8 @@ Status DuckPublishedRows::add(const Aggregation& aggregation) {
   AggregationSql sql(aggregation, fact_input(aggregation.from));
   MILLRACE_ASSIGN(auto columns, connection_.query("SELECT * FROM (" + sql.by_source("false") + ")"));
   MILLRACE_ASSIGN(auto forms, measure_forms(aggregation, columns));
-  std::string compiled = fmt::format("{} {} {}", sql.by_source("true"), aggregation.window.size,
-                                     aggregation.lateness.value_or(0));
+  std::string compiled = fmt::format("{} {} {} {}", sql.by_source("true"), aggregation.window.size,
+                                     aggregation.lateness.value_or(0), aggregation.publish);
   published_.push_back({aggregation, std::move(compiled), std::move(forms)});
   sql_.push_back(std::move(sql));
   return {};

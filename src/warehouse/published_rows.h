@@ -27,7 +27,7 @@ class AggregationSql;
 /// An aggregation with `publish`.
 struct PublishedAggregation {
   Aggregation aggregation;
-  std::string compiled;  ///< SQL: another one makes of the same facts other figures
+  std::string compiled;  ///< SQL and topic: another one makes of the same facts other messages
   std::vector<MeasureForm> forms;
 };
 
