@@ -12,6 +12,8 @@ namespace {
 constexpr std::uint32_t kStateVersion = 1;
 constexpr std::string_view kJournal = "journal";
 constexpr std::string_view kSnapshot = "state";
+constexpr std::uint64_t kLately =
+    100'000;  ///< offsets of a partition: sources in these are taken up at first
 
 bool blames_data(const Error& error) {
   return error.code == Code::kInvalid || error.code == Code::kOutOfRange;
@@ -139,7 +141,7 @@ Status WindowJob::begin_anew() {
 Status WindowJob::take_up_sources(const WindowBase& base) {
   FactRange lately{.from = {}, .to = base.next};
   for (const Offset next : base.next)
-    lately.from.emplace_back(next.value() - std::min(next.value(), options_.offsets_max));
+    lately.from.emplace_back(next.value() - std::min(next.value(), kLately));
   StepFacts facts;
   MILLRACE_ASSIGN(facts.marks, rows_->marks(lately));
   MILLRACE_TRY(join(facts.marks, base.next, false));
@@ -235,7 +237,7 @@ Result<StepResult> WindowJob::step() {
   if (!synced_) return StepResult{};
   const auto step = plan();
   if (!step) return StepResult{};
-  metrics_.show_delays(state_->watermarks_after(*step), step->now);
+  metrics_.show_delays(state_->waiting_after(*step), step->now);
   const bool more = step->next != journal_.last_next();
   StepResult result;
   if (more || state_->completes(*step)) {

@@ -19,7 +19,7 @@ struct WindowJobOptions {
   Path dir;  ///< of its own: journal and snapshot
   WindowStateOptions state;
   DurationUs interval = 250 * kMillisecondUs;  ///< between steps
-  std::uint64_t offsets_max = 100'000;         ///< of a partition that a step takes in
+  std::uint64_t offsets_max = 20'000;          ///< of a partition that a step takes in, and holds
   DurationUs snapshot_interval = 30 * kSecondUs;
   /// A step is about 100 bytes of the journal, and is done again at the next start.
   std::size_t steps_max = 1'000;

@@ -36,7 +36,8 @@ prometheus::Gauge& WindowJobMetrics::delay_of(const std::string& source) {
   const bool room = delays_.size() < kSourcesMax;
   auto& gauge = metrics::gauge(
       "millrace_window_watermark_delay_seconds",
-      "How far the watermark of a source is behind the wall clock: windows close so much after their end",
+      "How far the watermark of a source with open windows is behind the wall clock: they close so much "
+      "after their end",
       {{"job", job_}, {"source", room ? source : "other"}});
   if (room) delays_.emplace(source, &gauge);
   return gauge;

@@ -330,6 +330,21 @@ TEST_F(WindowJobTest, WhatIsFilledBeyondTheLimitsGoesOutEarly) {
   EXPECT_THAT(messages().back(), HasSubstr("T14:0"));
 }
 
+TEST_F(WindowJobTest, ASourceWithoutOpenWindowsIsNotBehind) {
+  const auto delay = [] {
+    for (const auto& one : metrics::samples("millrace_window_watermark_delay_seconds"))
+      if (one.labels.at("source") == "old file") return one.value;
+    return -1.0;
+  };
+  begin({kViews});
+  view(kNoon - kDayUs, "anna", "/a", 0, "old file", kNoon);
+  settle(kNoon + 20 * kSecondUs);
+  EXPECT_GE(delay(), 86'400) << "its window is open";
+  settle(kNoon + 2 * kMinuteUs);
+  settle(kNoon + 3 * kMinuteUs);
+  EXPECT_EQ(delay(), 0);
+}
+
 TEST_F(WindowJobTest, WhatATopicHoldsOfAnEarlierLifeSuppressesNothing) {
   begin({kViews});
   ASSERT_TRUE(log_->create_topic("more", {}));

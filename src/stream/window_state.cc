@@ -127,10 +127,15 @@ std::map<std::string, TimeUs> WindowState::watermarks() const {
   return all;
 }
 
-std::map<std::string, TimeUs> WindowState::watermarks_after(const WindowStep& step) const {
+std::map<std::string, TimeUs> WindowState::waiting_after(const WindowStep& step) const {
   const WindowMarks then = marks_after(step);
   std::map<std::string, TimeUs> all;
-  for (const auto& [name, source] : sources_) all.emplace(name, std::max(source.watermark, then.of(name)));
+  for (const auto& [name, source] : sources_) {
+    const bool waits = std::ranges::any_of(source.operators, [](const auto& windows) {
+      return windows && windows->next_due() != kAfterAllTime;
+    });
+    if (waits) all.emplace(name, std::max(source.watermark, then.of(name)));
+  }
   return all;
 }
 

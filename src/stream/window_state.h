@@ -63,8 +63,8 @@ class WindowState {
   bool knows(std::string_view source) const { return sources_.contains(source); }
   /// Return the sources and how far they were at the last step.
   std::map<std::string, TimeUs> watermarks() const;
-  /// Return how far they would be after a step without facts.
-  std::map<std::string, TimeUs> watermarks_after(const WindowStep& step) const;
+  /// Return how far those with open windows would be after a step without facts.
+  std::map<std::string, TimeUs> waiting_after(const WindowStep& step) const;
   /// Return whether a step without facts would emit anything.
   bool completes(const WindowStep& step) const;
 
