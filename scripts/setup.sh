@@ -55,6 +55,7 @@ test chromium shows the dashboard to its tests
 test fonts-dejavu-core letters for the browser's pictures
 test curl the calls of README.md, which the tests make
 test zstd reads the files of the lake as a stranger would
+test jq the worker's commands of the how-to page, which the tests run
 test wrk load of the benchmarks, which the tests try for an instant
 test nginx-light their yardstick
 bench wrk load on the server

@@ -140,6 +140,11 @@ TEST_F(HttpClientTest, SaysWhenNothingListens) {
   EXPECT_EQ(HttpClient::connect(options).error().code, Code::kNotFound);
 }
 
+TEST(ResolveAddress, TakesLocalhostForIpv4) {
+  EXPECT_EQ(resolve_address("localhost:80")->text(), "127.0.0.1:80");
+  EXPECT_EQ(resolve_address("[::1]:80")->text(), "[::1]:80");
+}
+
 TEST(HttpClientAgainstOthers, ReadsAnswersOfEveryLength) {
   const ScriptedServer server({
       "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",

@@ -115,13 +115,15 @@ std::string SocketAddress::text() const {
 Result<SocketAddress> resolve_address(std::string_view address) {
   if (address.starts_with(kUnixPrefix)) return unix_address(address.substr(kUnixPrefix.size()));
   MILLRACE_ASSIGN(const auto host_port, split_host_port(address));
+  // Resolvers give ::1 for it first, or alone, while what is meant listens on 127.0.0.1 nearly always.
+  const std::string host = host_port.first == "localhost" ? "127.0.0.1" : host_port.first;
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  const int error = ::getaddrinfo(host_port.first.c_str(), host_port.second.c_str(), &hints, &found);
+  const int error = ::getaddrinfo(host.c_str(), host_port.second.c_str(), &hints, &found);
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> guard(found, ::freeaddrinfo);
   if (error != 0)
-    return fail(Code::kInvalid, fmt::format("cannot resolve {}: {}", host_port.first, ::gai_strerror(error)));
+    return fail(Code::kInvalid, fmt::format("cannot resolve {}: {}", host, ::gai_strerror(error)));
   SocketAddress resolved;
   std::memcpy(&resolved.storage, found->ai_addr, found->ai_addrlen);
   resolved.size = found->ai_addrlen;

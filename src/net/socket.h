@@ -29,8 +29,8 @@ struct SocketAddress {
   std::string text() const;
 };
 
-/// Resolve "HOST:PORT", "[IPv6]:PORT" or "unix:PATH". May ask the resolver, so it may block.
-/// Errors: kInvalid, saying what is wrong with it.
+/// Resolve "HOST:PORT", "[IPv6]:PORT" or "unix:PATH". `localhost` is 127.0.0.1, whatever a resolver would
+/// say. May ask the resolver, so it may block. Errors: kInvalid, saying what is wrong with it.
 Result<SocketAddress> resolve_address(std::string_view address);
 
 /// Open a non-blocking socket that listens. A stale Unix socket is replaced; its mode is 0600.
