@@ -50,6 +50,9 @@ Status refuse_job(std::string_view job) {
 }
 
 Status check_schema(const ReplayRequest& request) {
+  if (request.into.empty()) {
+    return fail(Code::kInvalid, "say where the rows go: --into a schema such as replay_june, or --into main");
+  }
   const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
   const bool good = request.into.starts_with(kPrefix) && request.into.size() > kPrefix.size() &&
                     request.into.size() <= kSchemaBytesMax && std::ranges::all_of(request.into, fits);
@@ -60,7 +63,16 @@ Status check_schema(const ReplayRequest& request) {
                           request.into.substr(0, 80)));
 }
 
+/// Two places of one kind must be in order; an offset and a time can only be compared in each partition.
+Status check_order(const ReplayRequest& request) {
+  const bool reversed = request.from && request.to && request.from->index() == request.to->index() &&
+                        *request.to <= *request.from;
+  return reversed ? fail(Code::kInvalid, "--to must be after --from: it is the first that is left out")
+                  : Status{};
+}
+
 Status check_request(const ReplayRequest& request) {
+  MILLRACE_TRY(check_order(request));
   if (request.job == kCurate) {
     if (request.into.empty()) return {};
     return fail(Code::kInvalid, "curate writes files of the lake: leave --into out");
