@@ -51,7 +51,8 @@ Status refuse_job(std::string_view job) {
 
 Status check_schema(const ReplayRequest& request) {
   if (request.into.empty()) {
-    return fail(Code::kInvalid, "say where the rows go: --into a schema such as replay_june, or --into main");
+    return fail(Code::kInvalid,
+                "say where the rows go: name a schema, as --into replay_june, or --into main");
   }
   const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
   const bool good = request.into.starts_with(kPrefix) && request.into.size() > kPrefix.size() &&
