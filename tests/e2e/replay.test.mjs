@@ -53,7 +53,7 @@ test('a replay gives the tables of the stream', async () => {
     for (const [args, words] of [
       [['--from', 'yesterday', '--into', 'replay_x'], /'yesterday' is no place to replay from: lake, an offset, or a time/],
       [['--into', 'events'], /name a schema such as replay_june, or main/],
-      [[], /name a schema such as replay_june, or main/],
+      [[], /say where the rows go: name a schema/],
       [['--into', 'main'], /say from where on/],
       [['--from', '3', '--into', 'replay_check'], /holds a replay from lake/],
       [['--job', 'bake', '--into', 'replay_x'], /load and curate are/],
