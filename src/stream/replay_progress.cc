@@ -54,7 +54,8 @@ void ReplayMeter::add(std::uint64_t records, std::uint64_t done, bool last) {
 }
 
 bool ReplayRetries::wait_after(const Error& error) {
-  if (error.code != Code::kOverloaded || failures_ == kFailuresMax) return false;
+  const bool may_pass = error.code == Code::kOverloaded || error.code == Code::kInternal;
+  if (!may_pass || failures_ == kFailuresMax) return false;
   const DurationUs pause = std::min(kPauseMax, kPauseMin << failures_++);
   log_warning("replay", "waits and tries again", {field("error", error.text()), field("attempt", failures_)});
   env_.sleep_for(pause);

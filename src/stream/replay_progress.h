@@ -60,7 +60,8 @@ class ReplayMeter {
   ReplayProgress progress_;
 };
 
-/// Waits where something failed that may pass: the machine is short of memory. Threads: one.
+/// Waits where something failed that may pass: the machine is short of memory, or an aggregation could not be
+/// computed, which its writer then leaves alone. Threads: one.
 class ReplayRetries {
  public:
   explicit ReplayRetries(Env& env) : env_(env) {}

@@ -84,6 +84,17 @@ TEST_F(ReplayTest, SaysWhatItCannotDo) {
   EXPECT_TRUE(read_replay_from("2026-07-01", request));
 }
 
+TEST_F(ReplayTest, AnAggregationThatCannotBeComputedStopsNothing) {
+  send(5);
+  const AggregationFile bad{
+      "p/bad.yaml",
+      "from: events\nwindow: 1m\nmeasures: {n: sum(epoch_us(event_time) * 9000000000000000000)}\n"};
+  ASSERT_TRUE(declare_aggregations(*warehouse_, std::vector<AggregationFile>{bad}));
+  const auto done = replay({.into = "replay_a"});
+  ASSERT_TRUE(done) << done.error().text();
+  EXPECT_EQ(cell("SELECT count(*) FROM replay_a.events"), "5");
+}
+
 TEST_F(ReplayTest, EndsWhereItWasTold) {
   send(40);
   ASSERT_TRUE(replay({.from = Offset(2), .to = Offset(5), .into = "replay_a"}));
