@@ -117,53 +117,47 @@ Status WindowJournal::open() {
   if (sound < bytes.size())
     log_warning("windows", "the journal's end is not whole and is left out",
                 {field("bytes", bytes.size() - sound)});
-  bytes_ = bytes.substr(0, sound);
+  sound_bytes_ = sound;
   return {};
 }
 
 Status WindowJournal::restart(WindowBase base) {
-  std::string bytes(kMagic);
-  put_entry(encode(base), bytes);
-  file_.reset();
-  MILLRACE_TRY(write_file_atomically(env_, path_, bytes));
-  base_ = std::move(base);
-  steps_.clear();
-  bytes_ = std::move(bytes);
-  return {};
+  return write_anew(std::move(base), {});
 }
 
 Status WindowJournal::publish_from(const std::map<TopicPartition, Offset>& ends) {
   WindowBase base = base_;
   base.published.insert(ends.begin(), ends.end());
-  if (base == base_) return {};
+  return base == base_ ? Status{} : write_anew(std::move(base), steps_);
+}
+
+Status WindowJournal::write_anew(WindowBase base, std::vector<WindowStep> steps) {
   std::string bytes(kMagic);
   put_entry(encode(base), bytes);
-  for (const WindowStep& step : steps_) put_entry(encode(step), bytes);
+  for (const WindowStep& step : steps) put_entry(encode(step), bytes);
   file_.reset();
   MILLRACE_TRY(write_file_atomically(env_, path_, bytes));
   base_ = std::move(base);
-  bytes_ = std::move(bytes);
+  steps_ = std::move(steps);
+  sound_bytes_ = bytes.size();
   return {};
 }
 
 /// After a failure one cannot know what the file holds: then it is written anew with all that is sound.
 Status WindowJournal::add(const WindowStep& step) {
-  const std::size_t before = bytes_.size();
-  std::string bytes = bytes_;
-  put_entry(encode(step), bytes);
   if (!file_) {
-    MILLRACE_TRY(write_file_atomically(env_, path_, bytes));
+    MILLRACE_TRY(write_anew(base_, steps_));
     MILLRACE_ASSIGN(file_, env_.open(path_, OpenMode::kReadWrite));
-  } else {
-    const auto entry = std::as_bytes(std::span(bytes).subspan(before));
-    Status written = file_->write_at(before, entry);
-    if (written) written = file_->sync();
-    if (!written) {
-      file_.reset();
-      return written;
-    }
   }
-  bytes_ = std::move(bytes);
+  std::string entry;
+  put_entry(encode(step), entry);
+  Status written = file_->write_at(sound_bytes_, std::as_bytes(std::span(entry)));
+  if (written) written = file_->sync();
+  if (!written) {
+    file_.reset();
+    return written;
+  }
+  sound_bytes_ += entry.size();
   steps_.push_back(step);
   return {};
 }

@@ -62,12 +62,14 @@ class WindowJournal {
   const std::vector<Offset>& last_next() const { return steps_.empty() ? base_.next : steps_.back().next; }
 
  private:
+  Status write_anew(WindowBase base, std::vector<WindowStep> steps);
+
   Env& env_;
   const Path path_;
   WindowBase base_;
   std::vector<WindowStep> steps_;
-  std::string bytes_;           ///< of the file, as far as it is sound
-  std::unique_ptr<File> file_;  ///< none: write it anew
+  std::uint64_t sound_bytes_ = 0;  ///< of the file, where the next step goes
+  std::unique_ptr<File> file_;     ///< none: write it anew
 };
 
 }  // namespace millrace

@@ -35,7 +35,7 @@ class WindowPublisher final : public WindowOutput {
   /// Return the ends of all partitions published to.
   Result<std::map<TopicPartition, Offset>> ends() const;
 
-  /// Begin a step at `now`; then come its panes. Without `count` the figures below stay as they are.
+  /// Begin a step at `now`; then come its panes, and `finish`.
   void begin(std::uint64_t step, TimeUs now);
   void on_pane(std::size_t aggregation, std::string_view source, const Pane<PublishedValue>& pane) override;
   void on_too_late(std::uint64_t events) override { too_late_ += events; }
