@@ -207,8 +207,12 @@ Status Connection::execute(const std::string& sql) {
 
 Result<duckdb_result> Connection::run(duckdb_prepared_statement statement) {
   auto result = run_patiently(statement);
-  if (!result && result.error().message.contains("database has been invalidated")) *lost_ = true;
-  return result;
+  return result ? std::move(result) : refused(std::move(result).error());
+}
+
+std::unexpected<Error> Connection::refused(Error error) {
+  if (error.message.contains("database has been invalidated")) *lost_ = true;
+  return fail(std::move(error));
 }
 
 Result<PreparedStatement> Connection::prepare(const std::string& sql) {
@@ -235,9 +239,9 @@ Result<Rows> Connection::stream(const std::string& sql, std::span<const Value> v
 Result<Rows> Connection::stream(duckdb_prepared_statement statement) {
   Pending pending;
   if (duckdb_pending_prepared_streaming(statement, pending.out()) != DuckDBSuccess)
-    return fail(pending_error(pending));
+    return refused(pending_error(pending));
   duckdb_result result;
-  if (duckdb_execute_pending(pending.get(), &result) != DuckDBSuccess) return fail(result_error(result));
+  if (duckdb_execute_pending(pending.get(), &result) != DuckDBSuccess) return refused(result_error(result));
   return Rows(result);
 }
 

@@ -144,6 +144,7 @@ class Connection {
 
  private:
   Result<duckdb_result> run(duckdb_prepared_statement statement);
+  std::unexpected<Error> refused(Error error);
 
   Owned<duckdb_connection, duckdb_disconnect> connection_;
   std::shared_ptr<std::atomic<bool>> lost_;
