@@ -1,7 +1,6 @@
 #include "app/transforms.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include <fmt/format.h>
@@ -18,8 +17,6 @@ namespace {
 constexpr std::string_view kYaml = ".yaml";
 constexpr std::string_view kJson = ".json";
 constexpr std::size_t kNameMax = 64;
-constexpr std::array kOwnTopics = {kEventsTopic, kQuarantineTopic, kRecommendationsTopic, kItemsTopic,
-                                   kUsersTopic};
 
 bool is_name(std::string_view name) {
   const auto fits = [](char c) {
@@ -28,16 +25,12 @@ bool is_name(std::string_view name) {
   return !name.empty() && name.size() <= kNameMax && std::ranges::all_of(name, fits);
 }
 
-/// Its own topics have records of their own form, and what comes into quarantine must not go round.
-bool is_own_topic(std::string_view topic) {
-  return std::ranges::find(kOwnTopics, topic) != kOwnTopics.end();
-}
-
 void read_topics(const YamlMap& root, InFlightTransform& transform) {
   root.optional("from", transform.from);
   if (transform.from == kQuarantineTopic)
     root.error("'from' must not be quarantine: what fails would come again");
   root.required("to", transform.to);
+  // Millrace's own have records of their own form, and what comes into quarantine must not go round.
   if (is_own_topic(transform.to))
     root.error(
         "'to' must be a topic of your own; for tables, push that to /v1/push/native with a subscription");

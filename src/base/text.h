@@ -33,6 +33,9 @@ Result<DurationUs> parse_duration(std::string_view text);
 /// Read "512", "64KB", "64 MB", "2GiB" as bytes; KB is 1,000 and KiB 1,024. Errors: kInvalid.
 Result<std::uint64_t> parse_bytes(std::string_view text);
 
+/// Return `text` as a literal of SQL, in quotes: 'it''s'.
+std::string sql_literal(std::string_view text);
+
 /// Write 1234567 as "1,234,567".
 std::string with_thousands(std::uint64_t number);
 

@@ -95,6 +95,11 @@ TEST(ParseBytes, TellsPowersOfTenFromPowersOfTwo) {
   for (const auto* text : {"", "KB", "5kb", "-1", "5 apples"}) EXPECT_FALSE(parse_bytes(text)) << text;
 }
 
+TEST(SqlLiteral, DoublesQuotes) {
+  EXPECT_EQ(sql_literal("it's"), "'it''s'");
+  EXPECT_EQ(sql_literal(""), "''");
+}
+
 TEST(WithThousands, PutsACommaEveryThreeDigits) {
   EXPECT_EQ(with_thousands(0), "0");
   EXPECT_EQ(with_thousands(999), "999");

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/logging.h"
+#include "log/topics.h"
 
 namespace millrace {
 
@@ -50,7 +51,7 @@ Status check_batch(const std::vector<NewRecord>& batch) {
 }
 
 Status check_name(std::string_view what, std::string_view name) {
-  if (log::is_log_name(name)) return {};
+  if (is_log_name(name)) return {};
   return fail(Code::kInvalid,
               fmt::format("the name of a {} is 1 to 128 of the characters A-Z a-z 0-9 . _ -, and "
                           "not \".\" or \"..\"",

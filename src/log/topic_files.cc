@@ -13,21 +13,11 @@ constexpr std::uint32_t kPartitionsMax = 1'024;
 constexpr std::uint64_t kSegmentBytesMin = 4 << 10;
 constexpr std::uint64_t kSegmentBytesMax = 4ull << 30;
 
-bool is_name_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-         c == '-';
-}
-
 std::unexpected<Error> damaged(const char* file, const char* why) {
   return fail(Code::kCorrupt, std::string(file) + " is damaged: " + why);
 }
 
 }  // namespace
-
-bool is_log_name(std::string_view name) {
-  return !name.empty() && name.size() <= 128 && name != "." && name != ".." &&
-         std::ranges::all_of(name, is_name_char);
-}
 
 Status check_config(const TopicConfig& config) {
   if (config.partitions < 1 || config.partitions > kPartitionsMax) {

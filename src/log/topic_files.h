@@ -12,9 +12,6 @@ namespace millrace::log {
 /// For each group, what it committed in each partition.
 using GroupOffsets = std::map<std::string, std::map<std::uint32_t, std::uint64_t>, std::less<>>;
 
-/// Return whether `name` may name a topic or a group: [A-Za-z0-9._-]{1,128}, but not "." or "..".
-bool is_log_name(std::string_view name);
-
 /// Check what a person may have set. Errors: kInvalid, naming the setting and its limits.
 Status check_config(const TopicConfig& config);
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <string_view>
 
 namespace millrace {
@@ -11,5 +13,23 @@ inline constexpr std::string_view kQuarantineTopic = "quarantine";  ///< what wa
 inline constexpr std::string_view kRecommendationsTopic = "recommendations";  ///< answers given
 inline constexpr std::string_view kItemsTopic = "items";                      ///< changes of the catalogue
 inline constexpr std::string_view kUsersTopic = "users";  ///< changes of what is known of people
+
+/// Return whether `name` may name a topic or a group: [A-Za-z0-9._-]{1,128}, but not "." or "..".
+constexpr bool is_log_name(std::string_view name) {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  return !name.empty() && name.size() <= 128 && name != "." && name != ".." &&
+         std::ranges::all_of(name, fits);
+}
+
+/// All of them: Millrace alone writes these.
+inline constexpr std::array kOwnTopics = {kEventsTopic, kItemsTopic, kUsersTopic, kQuarantineTopic,
+                                          kRecommendationsTopic};
+
+constexpr bool is_own_topic(std::string_view topic) {
+  return std::ranges::find(kOwnTopics, topic) != kOwnTopics.end();
+}
 
 }  // namespace millrace

@@ -43,15 +43,9 @@ Result<RecordPlaceId> parse_record_id(std::string_view id) {
   return RecordPlaceId{{std::string(id.substr(0, middle)), PartitionId(partition)}, Offset(offset)};
 }
 
-std::string sql_text(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
-  return out + "'";
-}
-
 std::string place_condition(const RecordPlaceId& place) {
   return fmt::format("log_topic = {} AND log_partition = {} AND log_offset = {}",
-                     sql_text(place.partition.topic), place.partition.partition.value(),
+                     sql_literal(place.partition.topic), place.partition.partition.value(),
                      place.offset.value());
 }
 
@@ -100,7 +94,7 @@ class RecordRoutes {
 
   /// {"columns","rows"}: where events and refused records of a message id are.
   Result<std::string> find(std::string_view message_id) const {
-    const std::string wanted = sql_text(message_id);
+    const std::string wanted = sql_literal(message_id);
     return sources_.queries.run(
         fmt::format(
             "SELECT concat(log_topic, ':', log_partition, ':', log_offset) AS record, received_time, source, "

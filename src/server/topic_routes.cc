@@ -1,7 +1,6 @@
 #include "server/topic_routes.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <memory>
 #include <utility>
@@ -15,17 +14,11 @@
 namespace millrace {
 namespace {
 
-constexpr std::array kOwnTopics = {kEventsTopic, kQuarantineTopic, kRecommendationsTopic, kItemsTopic,
-                                   kUsersTopic};
 constexpr std::int64_t kReadRecordsMax = 1'000;
 constexpr std::size_t kReadBytesMax = 4 << 20;
 
-bool is_own(std::string_view topic) {
-  return std::find(kOwnTopics.begin(), kOwnTopics.end(), topic) != kOwnTopics.end();
-}
-
 Status check_writable(std::string_view topic) {
-  if (!is_own(topic)) return {};
+  if (!is_own_topic(topic)) return {};
   return fail(Code::kDenied,
               "the topic '" + std::string(topic) + "' is written by Millrace alone; use the collect routes");
 }

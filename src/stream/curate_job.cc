@@ -1,7 +1,6 @@
 #include "stream/curate_job.h"
 
 #include <algorithm>
-#include <array>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -18,9 +17,6 @@
 
 namespace millrace {
 namespace {
-
-constexpr std::array kTopics = {kEventsTopic, kItemsTopic, kUsersTopic, kQuarantineTopic,
-                                kRecommendationsTopic};
 
 /// Under which name the manifest keeps the cut that is being published.
 constexpr std::string_view kPlanName = "curate-next";
@@ -98,7 +94,7 @@ Status Curator::start() {
   MILLRACE_ASSIGN(rows_, CuratedRows::open(warehouse_, staging_));
   partitions_.clear();
   for (const auto& [topic, config] : log_.topics()) {
-    if (std::ranges::find(kTopics, topic) == kTopics.end()) continue;
+    if (!is_own_topic(topic)) continue;
     for (std::uint32_t i = 0; i < config.partitions; ++i) partitions_.push_back({topic, PartitionId(i)});
   }
   {

@@ -1,7 +1,6 @@
 #include "stream/load_job.h"
 
 #include <algorithm>
-#include <array>
 #include <condition_variable>
 #include <deque>
 #include <future>
@@ -17,9 +16,6 @@
 
 namespace millrace {
 namespace {
-
-constexpr std::array kTopics = {kEventsTopic, kItemsTopic, kUsersTopic, kQuarantineTopic,
-                                kRecommendationsTopic};
 
 /// How often the log is told how far we are; it only matters to retention.
 constexpr DurationUs kGroupCommitInterval = kSecondUs;
@@ -165,7 +161,7 @@ Status Loader::prepare_writer() {
   started_ = false;  // what the books say now is not what this process did
   partitions_.clear();
   const auto topics = log_.topics();
-  for (const auto topic : kTopics) {
+  for (const auto topic : kOwnTopics) {
     const auto found = topics.find(std::string(topic));
     if (found == topics.end()) continue;
     for (std::uint32_t i = 0; i < found->second.partitions; ++i) {

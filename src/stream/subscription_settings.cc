@@ -19,8 +19,6 @@ using Json = nlohmann::json;
 constexpr std::size_t kNameBytesMax = 100;
 constexpr std::uint32_t kAttemptsDefault = 5;
 constexpr std::uint32_t kAttemptsMax = 100;
-constexpr std::string_view kOwnTopics[] = {kEventsTopic, kQuarantineTopic, kRecommendationsTopic, kItemsTopic,
-                                           kUsersTopic};
 
 /// Reads the members of an object, each once, and refuses the others.
 class Members {
@@ -123,7 +121,7 @@ Status check_together(SubscriptionSettings& settings, bool attempts_given) {
     return fail(Code::kInvalid, "must not be below retry_min_s", "retry_max_s");
   if (settings.dead_letter_topic == settings.topic)
     return fail(Code::kInvalid, "must be another topic than the one it comes from", "dead_letter_topic");
-  if (std::ranges::find(kOwnTopics, settings.dead_letter_topic) != std::end(kOwnTopics))
+  if (is_own_topic(settings.dead_letter_topic))
     return fail(Code::kInvalid, "must not be a topic that Millrace alone writes", "dead_letter_topic");
   if (!settings.dead_letter_topic.empty() && !attempts_given) settings.max_attempts = kAttemptsDefault;
   if (settings.max_attempts > 0 && settings.dead_letter_topic.empty())

@@ -16,7 +16,6 @@ namespace {
 constexpr DurationUs kWindowMax = 366 * kDayUs;
 constexpr DurationUs kPanesMax = 1000;  ///< of a sliding window
 constexpr std::size_t kNameMax = 60;
-constexpr std::size_t kTopicNameMax = 128;
 
 /// Columns that every aggregation may have besides those it names.
 constexpr std::array<std::string_view, 7> kOwnColumns = {
@@ -30,18 +29,6 @@ bool is_name(std::string_view name) {
   return !name.empty() && name.size() <= kNameMax && name[0] >= 'a' && name[0] <= 'z' &&
          std::ranges::all_of(name, good);
 }
-
-/// What the log takes for the name of a topic.
-bool is_topic(std::string_view name) {
-  const auto good = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  };
-  return !name.empty() && name.size() <= kTopicNameMax && std::ranges::all_of(name, good);
-}
-
-constexpr std::array kOwnTopics = {kEventsTopic, kQuarantineTopic, kRecommendationsTopic, kItemsTopic,
-                                   kUsersTopic};
 
 constexpr const char* kNameRule = "a name is of lower-case letters, digits and _, at most 60, a letter first";
 
@@ -212,9 +199,9 @@ void AggregationSource::read_measures() {
 void AggregationSource::read_publish() {
   auto& topic = aggregation_.publish;
   if (!yaml_.root().optional("publish", topic)) return;
-  if (!is_topic(topic)) {
+  if (!is_log_name(topic)) {
     error_at("publish", "takes the name of a topic: letters, digits, '.', '_' and '-', at most 128");
-  } else if (std::ranges::find(kOwnTopics, topic) != kOwnTopics.end()) {
+  } else if (is_own_topic(topic)) {
     error_at("publish", topic + " is Millrace's own: publish to a topic of your own");
   } else if (aggregation_.window.kind == AggregationWindow::Kind::kVisit) {
     error_at("publish",

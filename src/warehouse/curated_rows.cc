@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "warehouse/duck.h"
 
 namespace millrace {
@@ -50,14 +51,8 @@ constexpr const char* kNotBefore =
 
 constexpr const char* kCopy =
     "COPY (SELECT * FROM ({0}) WHERE {1} ORDER BY log_topic, log_partition, log_offset, event_index{2}) "
-    "TO '{3}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 122880, "
+    "TO {3} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 122880, "
     "USE_TMP_FILE false)";
-
-std::string quoted(const std::string& text) {
-  std::string out;
-  for (const char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);
-  return out;
-}
 
 /// Call `on_row(rows, i)` for each row of a query.
 template <class F>
@@ -182,7 +177,7 @@ Status CuratedRows::write(const CuratedTable& table, std::span<const CuratedHour
 Result<CuratedFile> CuratedRows::copy(const CuratedTable& table, const std::string& rows,
                                       const std::string& slice) {
   CuratedFile file;
-  const auto sql = fmt::format(kCopy, rows, slice, table.order, quoted(staging_.string()));
+  const auto sql = fmt::format(kCopy, rows, slice, table.order, sql_literal(staging_.string()));
   MILLRACE_ASSIGN(const auto copied, connection_->scalar(sql));
   file.rows = static_cast<std::uint64_t>(copied.value_or(0));
   Env& env = warehouse_.env();

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "warehouse/aggregation_sql.h"
 #include "warehouse/duck.h"
 #include "warehouse/json_cells.h"
@@ -14,12 +15,6 @@ namespace {
 using Kind = Measure::Kind;
 
 constexpr std::size_t kKeysAt = 2;  ///< after source and window_start
-
-std::string literal(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);
-  return out + "'";
-}
 
 /// The least offset stands apart too: by it DuckDB passes over what is older without looking into it.
 std::string condition_of(const FactRange& range) {
@@ -124,7 +119,7 @@ class DuckPublishedRows final : public PublishedRows {
     const TimeUs from = std::clamp(since, kTimeMin, kTimeMax);
     return select(i,
                   fmt::format("event_time >= make_timestamp({}) AND source = {} AND {}", from,
-                              literal(source), before_condition(before)),
+                              sql_literal(source), before_condition(before)),
                   take);
   }
 
@@ -190,7 +185,7 @@ Result<std::map<std::string, TimeUs>> DuckPublishedRows::newest(const std::set<s
   std::map<std::string, TimeUs> newest;
   if (sources.empty()) return newest;
   std::string names;
-  for (const std::string& source : sources) names += (names.empty() ? "" : ", ") + literal(source);
+  for (const std::string& source : sources) names += (names.empty() ? "" : ", ") + sql_literal(source);
   MILLRACE_ASSIGN(auto rows, connection_.query(fmt::format(
                                  "SELECT source, max(least(event_time, received_time)) FROM events "
                                  "WHERE source IN ({}) AND {} GROUP BY ALL",

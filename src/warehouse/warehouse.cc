@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/logging.h"
+#include "base/text.h"
 #include "warehouse/duck.h"
 #include "warehouse/migrations.h"
 #include "warehouse/sketch_functions.h"
@@ -13,12 +14,6 @@ namespace millrace {
 namespace {
 
 constexpr std::uint64_t kCheckpointRoomBytes = 16ull << 20;
-
-std::string quoted(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);
-  return out + "'";
-}
 
 /// What must be said before the file is opened. When to checkpoint is the loader's decision
 /// (`checkpoint_over`): DuckDB itself would do it after every large transaction, going by what it wrote and
@@ -40,7 +35,7 @@ Status lock_down(duck::Connection& connection, const WarehouseOptions& options) 
   return connection.execute(
       fmt::format("SET TimeZone = 'UTC'; SET allowed_directories = [{}]; SET enable_external_access = false; "
                   "SET lock_configuration = true",
-                  quoted(options.lake_dir.string())));
+                  sql_literal(options.lake_dir.string())));
 }
 
 }  // namespace
