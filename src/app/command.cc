@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/platform.h"
+#include "base/text.h"
 
 namespace millrace {
 namespace {
@@ -129,6 +130,12 @@ Status ServerConnection::wait_ready(DurationUs limit) {
     if (env.steady_now() > end) return fail(Code::kDeadline, "the server is not ready yet: " + answer.body);
     env.sleep_for(10 * kMillisecondUs);
   }
+}
+
+std::string counted(std::uint64_t number, std::string_view singular) {
+  std::string text = with_thousands(number) + ' ' + std::string(singular);
+  if (number != 1) text += 's';
+  return text;
 }
 
 int report_failure(const Error& error) {

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 
@@ -69,6 +71,9 @@ class ServerConnection {
   std::unique_ptr<Platform> platform_;  ///< only when this process is the server
   std::unique_ptr<HttpClient> client_;
 };
+
+/// Write "1 record", "1,200 records".
+std::string counted(std::uint64_t number, std::string_view singular);
 
 /// Print a failure for people on standard error and return kExitFailed.
 int report_failure(const Error& error);

@@ -144,9 +144,7 @@ Result<std::vector<AggregationFile>> load_aggregations(Env& env, const Path& dir
   std::ranges::sort(names);
   for (const auto& name : names) {
     const Path path = dir / name;
-    if (path.extension() == ".yml")
-      return fail(Code::kInvalid, "is called .yml: rename it to .yaml", path.string());
-    if (path.extension() != ".yaml") continue;
+    if (path.extension() != ".yaml" && path.extension() != ".yml") continue;  // the latter is refused later
     MILLRACE_ASSIGN(auto text, read_file(env, path, kAggregationBytesMax));
     files.push_back({path, std::move(text)});
   }

@@ -127,7 +127,8 @@ TEST_F(ConfigTest, ReadsTheAggregationsBesideIt) {
   EXPECT_EQ((*config->aggregations)[0].path, dir_ / "aggregations" / "a.yaml");
   EXPECT_EQ((*config->aggregations)[1].text, "b.yaml");
   ASSERT_TRUE(write_file_atomically(Env::system(), dir_ / "aggregations" / "c.yml", ""));
-  EXPECT_THAT(load("{}\n").error().text(), HasSubstr("rename it to .yaml"));
+  EXPECT_EQ(load("{}\n")->aggregations->size(), 3u)
+      << "refused with the other mistakes, when they are declared";
   EXPECT_FALSE(Config().aggregations);
 }
 

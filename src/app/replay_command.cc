@@ -52,20 +52,20 @@ Result<json> call_replay(HttpClient& client, const ReplayCall& call, ProgressLin
   return *std::move(outcome);
 }
 
-std::string number(const json& object, const char* name) {
-  return with_thousands(object.value(name, 0ull));
+std::string counted(const json& object, const char* name, std::string_view singular) {
+  return millrace::counted(object.value(name, 0ull), singular);
 }
 
 void print_result(const ReplayCall& call, const json& result) {
+  const std::string replaced = with_thousands(result.value("replaced", 0ull));
+  const std::string read = counted(result, "records", "record") + " read";
   if (call.job == "curate") {
-    fmt::print("{} rows written to {} files, which took the place of {}\n", number(result, "records"),
-               number(result, "files"), number(result, "replaced"));
+    fmt::print("{} written to {}, which took the place of {}\n", counted(result, "records", "row"),
+               counted(result, "files", "file"), replaced);
   } else if (call.into == "main") {
-    fmt::print("{} records read; {} rows of events took the place of {}\n", number(result, "records"),
-               number(result, "rows"), number(result, "replaced"));
+    fmt::print("{}; {} of events took the place of {}\n", read, counted(result, "rows", "row"), replaced);
   } else {
-    fmt::print("{} records read; {}.events has {} rows\n", number(result, "records"), call.into,
-               number(result, "rows"));
+    fmt::print("{}; {}.events has {}\n", read, call.into, counted(result, "rows", "row"));
   }
 }
 
@@ -76,8 +76,8 @@ void print_list(const json& replays) {
     for (const auto& [partition, next] : replay["position"].items())
       if (next.get<std::uint64_t>() > 0)
         position += fmt::format(" {}:{}", partition, next.get<std::uint64_t>());
-    fmt::print("{}  from {}  {} rows{}  at{}\n", replay["schema"].get<std::string>(),
-               replay["from"].get<std::string>(), number(replay, "rows"),
+    fmt::print("{}  from {}  {}{}  at{}\n", replay["schema"].get<std::string>(),
+               replay["from"].get<std::string>(), counted(replay, "rows", "row"),
                replay["running"].get<bool>() ? "  running" : "",
                position.empty() ? " its beginning" : position);
   }

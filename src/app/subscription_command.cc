@@ -130,7 +130,7 @@ Status replay(HttpClient& client, const SubscriptionOptions& options) {
     gone += answer["gone"].get<std::uint64_t>();
     more = answer["more"].get<bool>() && answer["replayed"].get<std::uint64_t>() > 0;
   }
-  fmt::print("{} dead letters are delivered again\n", with_thousands(replayed));
+  fmt::print("{} delivered again\n", counted(replayed, "dead letter"));
   if (gone > 0)
     fmt::print("{} are no longer in the topic; their copies stay in the dead-letter topic\n",
                with_thousands(gone));

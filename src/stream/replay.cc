@@ -72,8 +72,10 @@ Status check_order(const ReplayRequest& request) {
                   : Status{};
 }
 
-Status check_request(const ReplayRequest& request) {
+Status check_request(const ReplayRequest& request, TimeUs now) {
   MILLRACE_TRY(check_order(request));
+  if (request.from && std::holds_alternative<TimeUs>(*request.from) && std::get<TimeUs>(*request.from) > now)
+    return fail(Code::kInvalid, "--from lies in the future: nothing has been received since");
   if (request.job == kCurate) {
     if (request.into.empty()) return {};
     return fail(Code::kInvalid, "curate writes files of the lake: leave --into out");
@@ -146,7 +148,7 @@ class Replays::Turn {
 
 Result<ReplayResult> Replays::run(const ReplayRequest& request, const OnProgress& on_progress,
                                   const std::stop_token& stop) {
-  MILLRACE_TRY(check_request(request));
+  MILLRACE_TRY(check_request(request, tools_.env.now()));
   SteadyProgress steady(on_progress, tools_.silence_max);
   const OnProgress show = [&](const ReplayProgress& progress) { steady.show(progress); };
   const bool is_curate = request.job == kCurate;

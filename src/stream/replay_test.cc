@@ -69,6 +69,7 @@ TEST_F(ReplayTest, SaysWhatItCannotDo) {
   EXPECT_THAT(error({.into = "main"}), HasSubstr("say from where on"));
   EXPECT_THAT(error({}), HasSubstr("say where the rows go"));
   EXPECT_THAT(error({.from = Offset(3), .to = Offset(3), .into = "replay_b"}), HasSubstr("after --from"));
+  EXPECT_THAT(error({.from = Env::system().now() + kDayUs, .into = "replay_b"}), HasSubstr("in the future"));
   EXPECT_THAT(error({.into = "replay_a; DROP TABLE events"}), HasSubstr("replay_june"));
   EXPECT_THAT(error({.job = "bake", .into = "replay_a"}), HasSubstr("load and curate are"));
   ASSERT_TRUE(replay({.into = "replay_a"}));

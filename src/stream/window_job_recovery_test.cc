@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdlib>
 #include <deque>
 #include <random>
 
@@ -20,6 +21,12 @@ constexpr std::uint32_t kPartitions = 2;
 constexpr int kStages = 9;
 constexpr DurationUs kStage = 25 * kSecondUs;
 constexpr std::uint64_t kOffsetsAStage = 4;  ///< of each partition
+/// How far apart to kill: everywhere when thousands of seeds are asked for, else at every third place.
+std::uint64_t stride() {
+  const char* seeds = std::getenv("MILLRACE_SEEDS");
+  return seeds != nullptr && std::strtoull(seeds, nullptr, 10) >= 1'000 ? 1 : 3;
+}
+
 const TopicConfig kSmall{.partitions = 1, .segment_bytes = 64 << 10};
 
 /// Runs the job over facts that a real loader wrote, with its log and files in an environment that fails. The
@@ -174,10 +181,10 @@ TEST_F(WindowJobRecovery, AKillAtAnyFileOperationChangesNoMessage) {
   EXPECT_GT(undisturbed.size(), 30u);
   for (const std::string_view timing : {"on_time", "late"})
     EXPECT_TRUE(std::ranges::any_of(undisturbed, [&](const auto& m) { return m.find(timing) != m.npos; }));
-  for (std::uint64_t operations = 0; operations < 120; operations += 1) {
+  for (std::uint64_t operations = 0; operations < 120; operations += stride()) {
     ASSERT_EQ(run(operations, operations % 2 == 0), undisturbed) << "killed after " << operations;
   }
-  EXPECT_GT(deaths_, 100);
+  EXPECT_GT(deaths_, 40);
 }
 
 TEST_F(WindowJobRecovery, NorWithAStateThatIsDamagedEachTime) {

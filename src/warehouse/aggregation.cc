@@ -99,6 +99,7 @@ Result<AggregationSource> AggregationSource::parse(const AggregationFile& file) 
   MILLRACE_ASSIGN(auto yaml, YamlDocument::parse(file.text, file.path));
   AggregationSource source(std::move(yaml));
   source.aggregation_.name = file.path.stem().string();
+  if (file.path.extension() == ".yml") source.yaml_.root().error("is called .yml: rename it to .yaml");
   source.read();
   return source;
 }

@@ -41,7 +41,8 @@ TEST_F(AggregationsTest, NamesEachMistakeWithItsLine) {
                               "measures:\n"
                               "  n: sum(upper(page_path))\n"
                               "  m: median(price)\n"},
-                             {"b.yaml", "from: event\nwindow: 0s\nmeasures: {n: count}\n"}});
+                             {"b.yaml", "from: event\nwindow: 0s\nmeasures: {n: count}\n"},
+                             {"c.yml", "from: events\nwindow: 1h\nmeasures: {n: count}\n"}});
   EXPECT_THAT(said, HasSubstr("a.yaml:2: there is no column typ; did you mean type?"));
   EXPECT_THAT(said, HasSubstr("a.yaml:3"));
   EXPECT_THAT(said, HasSubstr("a.yaml:4"));
@@ -50,6 +51,7 @@ TEST_F(AggregationsTest, NamesEachMistakeWithItsLine) {
   EXPECT_THAT(said, HasSubstr("a.yaml:9: a measure is count"));
   EXPECT_THAT(said, HasSubstr("b.yaml:1: there is nothing called event; did you mean events?"));
   EXPECT_THAT(said, HasSubstr("b.yaml:2"));
+  EXPECT_THAT(said, HasSubstr("c.yml:1: is called .yml: rename it to .yaml"));
   EXPECT_EQ(cell("SELECT count(*) FROM information_schema.tables WHERE table_name IN ('a', '_agg_a')"), "0");
 }
 
