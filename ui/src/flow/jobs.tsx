@@ -7,11 +7,12 @@ import styles from './jobs.module.css';
 /** Each job in figures: how far it is behind, how long its steps take, what it dropped and set aside. */
 export function Jobs({ graph }: { graph: Graph }) {
   const withLate = graph.jobs.some((job) => lateOf(job) !== undefined);
+  const withWatermark = graph.jobs.some((job) => watermarkOf(job) !== undefined);
   return (
     <Card title="Jobs" note="Each follows the log at its own pace, and goes on where it stopped.">
       <ul className={styles.jobs}>
         {graph.jobs.map((job) => (
-          <Job key={job.figures.name} job={job} withLate={withLate} />
+          <Job key={job.figures.name} job={job} withLate={withLate} withWatermark={withWatermark} />
         ))}
       </ul>
     </Card>
@@ -24,7 +25,10 @@ const number = (value: number | undefined) => (value === undefined ? '–' : cou
 /** Events that came after their window, where a job counts by windows. */
 const lateOf = ({ figures }: JobNode): number | undefined => figures.late ?? figures.window_too_late;
 
-function Job({ job, withLate }: { job: JobNode; withLate: boolean }) {
+const watermarkOf = ({ figures }: JobNode): number | undefined => figures.window_watermark_delay_seconds;
+
+/** A figure that one job has stands in the row of each, so that columns stay columns. */
+function Job({ job, withLate, withWatermark }: { job: JobNode; withLate: boolean; withWatermark: boolean }) {
   const { figures, health } = job;
   const stepped = (figures.step_seconds_count ?? 0) > 0;
   return (
@@ -42,10 +46,10 @@ function Job({ job, withLate }: { job: JobNode; withLate: boolean }) {
         <Figure name="Step p99" value={stepped ? seconds(figures.step_seconds_p99) : '–'} />
         <Figure name="Duplicates" value={number(figures.duplicates)} hint="dropped: had come before" />
         {withLate && <Figure name="Late" value={number(lateOf(job))} hint="counted all the same" />}
-        {figures.window_watermark_delay_seconds !== undefined && (
+        {withWatermark && (
           <Figure
             name="Watermark"
-            value={seconds(figures.window_watermark_delay_seconds)}
+            value={seconds(watermarkOf(job))}
             hint="behind the clock: windows close so much after their end"
           />
         )}
