@@ -33,7 +33,7 @@ test: ## set up, build, run every test but the long ones
 test-sanitizers: ## unit tests under the address, undefined-behaviour and thread sanitizers
 	@scripts/setup.sh build test
 	@$(call build_preset,asan,unit_tests)
-	@MILLRACE_SEEDS=200 python3 -B scripts/run_tests.py build/asan -L unit -j $(JOBS)
+	@MILLRACE_SEEDS=50 python3 -B scripts/run_tests.py build/asan -L unit -j $(JOBS)
 	@$(call build_preset,tsan,unit_tests)
 	@MILLRACE_SEEDS=40 python3 -B scripts/run_tests.py build/tsan -L unit -j $(JOBS)
 

@@ -21,6 +21,7 @@
 #include "server/ingest_routes.h"
 #include "server/log_routes.h"
 #include "server/ops_routes.h"
+#include "server/quarantine_routes.h"
 #include "server/query_routes.h"
 #include "server/recommend_routes.h"
 #include "server/replay_routes.h"
@@ -191,7 +192,8 @@ Status Platform::make_topics() {
   TopicConfig small = events;
   small.partitions = 1;
   small.segment_bytes = std::min(events.segment_bytes, kSmallTopicSegmentBytes);
-  for (const std::string_view topic : {kQuarantineTopic, kRecommendationsTopic, kItemsTopic, kUsersTopic})
+  for (const std::string_view topic :
+       {kQuarantineTopic, kRecommendationsTopic, kItemsTopic, kUsersTopic, kDecisionsTopic})
     MILLRACE_TRY(log_->create_topic(topic, small));
   return {};
 }
@@ -217,6 +219,8 @@ Status Platform::open_stores() {
       .message_ids_max = config_.duplicate_ids_max,
       .aggregator = {},
       .run_alone = [this](const auto& work, const auto& stop) { return load_job_->run_alone(work, stop); }});
+  quarantine_ = std::make_unique<QuarantineDesk>(
+      QuarantineDesk::Tools{*log_, env_, *catalogue_, [this] { return loaded(); }});
   collector_ = std::make_unique<Collector>(*log_, env_, config_.collect_limits, &pressure_);
   push_targets_ = std::make_unique<HttpPushTargets>(config_.push_targets, env_);
   MILLRACE_ASSIGN(subscriptions_, SubscriptionEngine::open(*log_, env_, *push_targets_,
@@ -309,6 +313,7 @@ Status Platform::open_server(Listen listen) {
   add_topic_routes(*router_, *log_, env_);
   add_subscription_routes(*router_, *subscriptions_);
   add_ingest_routes(*router_, *ingest_, *ingest_workers_);
+  add_quarantine_routes(*router_, *quarantine_, env_, *workers_);
   add_replay_routes(*router_, *replays_, *ingest_workers_, *workers_);
   add_dashboard_routes(*router_, *dashboard_, *workers_);
   add_flow_routes(*router_, *flow_, {*log_, *catalogue_, [this] { return load_job_->position(); }},

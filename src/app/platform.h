@@ -30,6 +30,7 @@
 #include "stream/event_feed.h"
 #include "stream/job.h"
 #include "stream/load_job.h"
+#include "stream/quarantine_desk.h"
 #include "stream/replay.h"
 #include "stream/subscription_engine.h"
 #include "warehouse/query_service.h"
@@ -134,6 +135,7 @@ class Platform {
   std::unique_ptr<HttpPushTargets> push_targets_;
   std::unique_ptr<SubscriptionEngine> subscriptions_;
   std::unique_ptr<Replays> replays_;
+  std::unique_ptr<QuarantineDesk> quarantine_;
   std::unique_ptr<JobRunner> jobs_;
   std::unique_ptr<JobRunner>
       transforms_;                      ///< apart, since one that waits for its endpoint turns no events away

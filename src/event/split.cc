@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "event/codecs.h"
 #include "event/json_text.h"
+#include "event/partition_key.h"
 
 namespace millrace {
 namespace {
@@ -254,9 +255,7 @@ class Splitter {
   void accept(const Piece& piece, std::size_t count, const Event& first) {
     BodyRecord& record = split_.accepted.emplace_back();
     record.value = piece.text;
-    record.key = !first.anonymous_id.empty() ? first.anonymous_id
-                 : !first.session_id.empty() ? first.session_id
-                                             : first.user_id;
+    record.key = partition_key(first);
     record.count = static_cast<std::uint32_t>(count);
     encode_envelope(envelope_, record.attributes);
     events_ += count;

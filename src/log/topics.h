@@ -13,6 +13,8 @@ inline constexpr std::string_view kQuarantineTopic = "quarantine";  ///< what wa
 inline constexpr std::string_view kRecommendationsTopic = "recommendations";  ///< answers given
 inline constexpr std::string_view kItemsTopic = "items";                      ///< changes of the catalogue
 inline constexpr std::string_view kUsersTopic = "users";  ///< changes of what is known of people
+inline constexpr std::string_view kDecisionsTopic =
+    "quarantine_decisions";  ///< what people decided about refused records
 
 /// Return whether `name` may name a topic or a group: [A-Za-z0-9._-]{1,128}, but not "." or "..".
 constexpr bool is_log_name(std::string_view name) {
@@ -25,8 +27,8 @@ constexpr bool is_log_name(std::string_view name) {
 }
 
 /// All of them: Millrace alone writes these.
-inline constexpr std::array kOwnTopics = {kEventsTopic, kItemsTopic, kUsersTopic, kQuarantineTopic,
-                                          kRecommendationsTopic};
+inline constexpr std::array kOwnTopics = {kEventsTopic,     kItemsTopic,           kUsersTopic,
+                                          kQuarantineTopic, kRecommendationsTopic, kDecisionsTopic};
 
 constexpr bool is_own_topic(std::string_view topic) {
   return std::ranges::find(kOwnTopics, topic) != kOwnTopics.end();

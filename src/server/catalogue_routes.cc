@@ -19,15 +19,6 @@ using Json = nlohmann::json;
 constexpr std::size_t kIdBytesMax = 512;
 constexpr std::int64_t kPageItemsMax = 1'000;
 
-std::string sql_quoted(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) {
-    out += c;
-    if (c == '\'') out += c;
-  }
-  return out + "'";
-}
-
 Status check_id(const std::string& id) {
   if (id.empty()) return fail(Code::kInvalid, "an id is missing");
   if (id.size() > kIdBytesMax)
@@ -140,7 +131,7 @@ class CatalogueRoutes : public std::enable_shared_from_this<CatalogueRoutes> {
   }
 
   void one_item(const std::shared_ptr<Exchange>& exchange) {
-    run("WHERE item_id = " + sql_quoted(exchange->path_values.front()), 1, exchange,
+    run("WHERE item_id = " + sql_literal(exchange->path_values.front()), 1, exchange,
         [](const Json& items, bool, Exchange& to) {
           if (items.empty()) return to.send(HttpResponse::error(404, "not_found", "there is no such item"));
           to.send(HttpResponse::json(200, items.front().dump()));
@@ -151,10 +142,10 @@ class CatalogueRoutes : public std::enable_shared_from_this<CatalogueRoutes> {
     const QueryParameters& query = exchange->request.query();
     const Result<std::int64_t> n = query.integer("n", 100, 1, kPageItemsMax);
     if (!n) return exchange->send_error(n.error());
-    std::string where = "WHERE item_id > " + sql_quoted(query.get("cursor"));
+    std::string where = "WHERE item_id > " + sql_literal(query.get("cursor"));
     if (const std::string* category = query.find("category"))
       where +=
-          fmt::format(" AND (category = {0} OR starts_with(category, {0} || '/'))", sql_quoted(*category));
+          fmt::format(" AND (category = {0} OR starts_with(category, {0} || '/'))", sql_literal(*category));
     run(where, *n, exchange, [n = *n](const Json& items, bool cut, Exchange& to) {
       Json answer = {{"items", items}, {"cursor", nullptr}};
       const bool may_go_on = cut || std::cmp_equal(items.size(), n);

@@ -128,7 +128,9 @@ void Collector::collect(CodecId codec, std::string_view body, const BodyFacts& f
       if (const auto left_out = refused_lines_.take(env_.steady_now()))
         notes.push_back({refused.size(), *left_out, message_id_in(record.value), std::string(facts.source),
                          record.reason});
-      headers.push_back(quarantine_header("collect", record.codec, record.reason, facts));
+      Envelope envelope = decode_envelope(record.attributes).value_or(Envelope{});
+      envelope.codec = record.codec;
+      headers.push_back(quarantine_header("collect", envelope, record.reason, facts));
       refused.push_back({{}, headers.back(), record.value, facts.received_time, 1});
     }
     append({std::string(kQuarantineTopic), PartitionId(0)}, std::move(refused), request,

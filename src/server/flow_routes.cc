@@ -1,11 +1,11 @@
 #include "server/flow_routes.h"
 
-#include <charconv>
 #include <memory>
 #include <optional>
 
 #include <fmt/format.h>
 
+#include "base/record_address.h"
 #include "base/text.h"
 #include "event/codec.h"
 #include "event/json_writer.h"
@@ -17,33 +17,7 @@ namespace {
 constexpr std::size_t kShownBytesMax = 64 << 10;
 constexpr QueryLimits kQueryLimits{.rows_max = 100, .time_max = 5 * kSecondUs};
 
-struct RecordPlaceId {
-  TopicPartition partition;
-  Offset offset;
-};
-
-template <class Number>
-bool read_number(std::string_view text, Number& into) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), into);
-  return error == std::errc() && end == text.data() + text.size();
-}
-
-/// Read "events:0:1234".
-Result<RecordPlaceId> parse_record_id(std::string_view id) {
-  const std::size_t last = id.rfind(':');
-  const std::size_t middle = last == std::string_view::npos || last == 0 ? last : id.rfind(':', last - 1);
-  std::uint32_t partition = 0;
-  std::uint64_t offset = 0;
-  if (last == std::string_view::npos || middle == std::string_view::npos || middle == 0 || middle == last ||
-      !read_number(id.substr(middle + 1, last - middle - 1), partition) ||
-      !read_number(id.substr(last + 1), offset))
-    return fail(Code::kInvalid,
-                "a record's id is TOPIC:PARTITION:OFFSET, such as events:0:1234; for a message id ask "
-                "/v1/records?message_id=");
-  return RecordPlaceId{{std::string(id.substr(0, middle)), PartitionId(partition)}, Offset(offset)};
-}
-
-std::string place_condition(const RecordPlaceId& place) {
+std::string place_condition(const RecordAddress& place) {
   return fmt::format("log_topic = {} AND log_partition = {} AND log_offset = {}",
                      sql_literal(place.partition.topic), place.partition.partition.value(),
                      place.offset.value());
@@ -82,7 +56,7 @@ class RecordRoutes {
 
   /// {"record","received_time","key","bytes",…,"warehouse":{"state","events","quarantine"}}
   Result<std::string> describe(std::string_view id) const {
-    MILLRACE_ASSIGN(const RecordPlaceId place, parse_record_id(id));
+    MILLRACE_ASSIGN(const RecordAddress place, parse_record_id(id));
     std::string out;
     JsonWriter json(out);
     json.begin_object().member("record", record_id(place.partition, place.offset));
@@ -107,7 +81,7 @@ class RecordRoutes {
 
  private:
   /// What the log keeps of it. Retention may have removed it: then only the tables know.
-  Status write_record(JsonWriter& json, const RecordPlaceId& place) const {
+  Status write_record(JsonWriter& json, const RecordAddress& place) const {
     const auto batch = sources_.log.read(place.partition, place.offset, {.records_max = 1});
     if (!batch && batch.error().code != Code::kOutOfRange) return fail(batch.error());
     const bool there = batch && !batch->records.empty() && batch->records.front().offset == place.offset;
@@ -123,7 +97,7 @@ class RecordRoutes {
   }
 
   /// What became of it in the tables.
-  Status write_warehouse(JsonWriter& json, const RecordPlaceId& place) const {
+  Status write_warehouse(JsonWriter& json, const RecordAddress& place) const {
     if (place.partition.topic != kEventsTopic && place.partition.topic != kQuarantineTopic) return {};
     const auto next = sources_.loaded().next;
     const auto at = next.find(place.partition);

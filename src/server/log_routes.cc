@@ -4,21 +4,12 @@
 
 #include <fmt/format.h>
 
-#include "base/text.h"
+#include "server/parameters.h"
 
 namespace millrace {
 namespace {
 
 constexpr std::int64_t kLinesMax = 1'000;
-
-Result<std::optional<TimeUs>> time_of(const QueryParameters& query, std::string_view name, TimeUs now) {
-  const std::string_view text = query.get(name);
-  if (text.empty()) return std::nullopt;
-  if (const auto ago = parse_duration(text)) return now - *ago;
-  if (const auto time = parse_time(text)) return *time;
-  return fail(Code::kInvalid, "takes a time (2026-01-31T12:00:00Z) or how long ago (90s, 10m, 24h)",
-              std::string(name));
-}
 
 Result<std::optional<LogPosition>> position_of(const QueryParameters& query, std::string_view name) {
   const std::string_view text = query.get(name);
@@ -26,15 +17,6 @@ Result<std::optional<LogPosition>> position_of(const QueryParameters& query, std
   if (const auto position = LogPosition::parse(text)) return *position;
   return fail(Code::kInvalid, "takes a position that an earlier answer gave, such as 3:1204",
               std::string(name));
-}
-
-Status refuse_unknown(const QueryParameters& query, std::vector<std::string_view> known) {
-  const auto name = query.unknown(known);
-  if (!name) return {};
-  const std::string nearest = nearest_name(*name, {known.begin(), known.end()});
-  return fail(Code::kInvalid,
-              nearest.empty() ? "is not known here" : "is not known here; did you mean " + nearest + "?",
-              std::string(*name));
 }
 
 /// {"lines":[{"position",…the line's members}],"cursor":"…"|null,"end":"…"}
@@ -112,8 +94,8 @@ Result<LogFilter> log_filter_of(const QueryParameters& query, TimeUs now) {
     if (!parsed) return fail(Code::kInvalid, "is one of debug, info, warning, error", "level");
     filter.level_min = *parsed;
   }
-  MILLRACE_ASSIGN(filter.since, time_of(query, "since", now));
-  MILLRACE_ASSIGN(filter.until, time_of(query, "until", now));
+  MILLRACE_ASSIGN(filter.since, time_or_ago("since", query.get("since"), now));
+  MILLRACE_ASSIGN(filter.until, time_or_ago("until", query.get("until"), now));
   filter.text = query.get("q");
   filter.record = query.get("record");
   MILLRACE_TRY(filter.check());

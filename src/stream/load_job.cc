@@ -351,7 +351,9 @@ Status Loader::write_record(const TopicPartition& partition, const Record& recor
   }
   const auto written = partition.topic == kItemsTopic   ? writer_->add_item_change(place, record.value)
                        : partition.topic == kUsersTopic ? writer_->add_user_change(place, record.value)
-                                                        : writer_->add_recommendation(place, record.value);
+                       : partition.topic == kDecisionsTopic
+                           ? writer_->add_decision(place, record.value)
+                           : writer_->add_recommendation(place, record.value);
   if (written || !blames_data(written.error())) return written;
   return quarantine(partition, record, "decode", written.error());
 }

@@ -25,7 +25,7 @@ struct LoadJobOptions {
   FactWriterOptions writer;
 };
 
-/// The job `load`: writes all partitions of the five topics to the warehouse, each transaction with its
+/// The job `load`: writes all partitions of Millrace's own topics to the warehouse, each transaction with its
 /// offsets. The truth of where it stands is the table `_offsets`; afterwards it commits the group `load` in
 /// the log, so that retention may pass. A record that cannot be written goes to the table `quarantine`.
 class LoadJob : public Job {

@@ -32,18 +32,23 @@ TEST_F(LoadJobTest, LoadsAllTopicsWithTheirPlaces) {
   append(kQuarantineTopic, 0, "{nonsense",
          R"({"stage":"collect","code":"invalid","message":"no JSON","where":"batch[0]"})");
   append(kRecommendationsTopic, 0, R"({"recommendation_id":"r1","items":[{"id":"p1"}]})", "");
+  append(kDecisionsTopic, 0, R"({"record":"quarantine:0:0","decision":"dropped","note":"a test"})", "");
+  append(kDecisionsTopic, 0, R"({"record":"quarantine:0","decision":"dropped"})", "");
   auto job = load_job();
   const auto step = job->step();
   ASSERT_TRUE(step) << step.error().text();
-  EXPECT_EQ(step->records, 6u);
+  EXPECT_EQ(step->records, 8u);
   EXPECT_EQ(step->events, 2u);  // the others are no events
   run(*job);
   EXPECT_THAT(rows("SELECT message_id, log_partition, log_offset FROM events ORDER BY ALL"),
               ElementsAre("m1|0|0", "m2|3|0"));
   EXPECT_EQ(cell("SELECT name FROM items"), "Rake");
   EXPECT_EQ(cell("SELECT country FROM users"), "DE");
-  EXPECT_EQ(cell("SELECT stage || ' ' || message || ' ' || where_ || ' ' || decode(raw) FROM quarantine"),
-            "collect no JSON batch[0] {nonsense");
+  EXPECT_THAT(rows("SELECT stage || ' ' || message || ' ' || where_ || ' ' || decode(raw), state, note FROM "
+                   "quarantine_desk WHERE log_topic = 'quarantine'"),
+              ElementsAre("collect no JSON batch[0] {nonsense|dropped|a test"));
+  EXPECT_THAT(cell("SELECT message FROM quarantine WHERE log_topic = 'quarantine_decisions'"),
+              HasSubstr("TOPIC:PARTITION:OFFSET"));
   EXPECT_EQ(cell("SELECT item_id FROM recommendations"), "p1");
   EXPECT_EQ(books(*job), "2 2 0 0 0");
   EXPECT_EQ(draw_up_books(*log_, job->position())->received(), 3u);

@@ -31,6 +31,9 @@ QuarantineRecord QuarantineRecord::of_refused(const Record& record) {
   made.codec_ = text_of(attributes, "codec");
   made.ip_ = text_of(attributes, "ip");
   made.message_id_ = text_of(attributes, "message_id");
+  made.user_agent_ = text_of(attributes, "user_agent");
+  made.context_ = text_of(attributes, "context");
+  if (attributes.contains("sent_us")) made.sent_time_ = time_of(attributes, "sent_us", record.time);
   made.replaces_ = attributes.value("replaces", json()) == true;
   made.received_time_ = record.time;
   made.first_attempt_ = time_of(attributes, "first_attempt_us", record.time);
@@ -51,6 +54,10 @@ QuarantineRecord QuarantineRecord::of_unfit(const Record& record, std::string_vi
     made.source_ = envelope->source;
     made.codec_ = codec_name(envelope->codec);
     made.ip_ = envelope->ip;
+    made.message_id_ = envelope->message_id;
+    made.user_agent_ = envelope->user_agent;
+    made.context_ = envelope->context;
+    made.sent_time_ = envelope->sent_time;
   }
   made.received_time_ = made.first_attempt_ = made.last_attempt_ = record.time;
   made.events_ = record.count;
@@ -71,6 +78,9 @@ QuarantineRow QuarantineRecord::row() const {
           .last_attempt_time = last_attempt_,
           .events = events_,
           .message_id = message_id_,
+          .user_agent = user_agent_,
+          .context = context_,
+          .sent_time = sent_time_,
           .replaces = replaces_,
           .raw = raw_};
 }

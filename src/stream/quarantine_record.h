@@ -22,7 +22,8 @@ class QuarantineRecord {
   QuarantineRow row() const;
 
  private:
-  std::string stage_, code_, message_, where_, source_, codec_, ip_, message_id_;
+  std::string stage_, code_, message_, where_, source_, codec_, ip_, message_id_, user_agent_, context_;
+  std::optional<TimeUs> sent_time_;
   TimeUs received_time_ = 0;
   TimeUs first_attempt_ = 0;
   TimeUs last_attempt_ = 0;

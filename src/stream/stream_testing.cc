@@ -14,7 +14,7 @@ StreamTest::StreamTest() {
   EXPECT_TRUE(opened) << opened.error().text();
   segment_log_ = *std::move(opened);
   log_ = std::make_unique<StubbornLog>(*segment_log_);
-  for (const auto topic : {kEventsTopic, kItemsTopic, kUsersTopic, kQuarantineTopic, kRecommendationsTopic}) {
+  for (const auto topic : kOwnTopics) {
     EXPECT_TRUE(log_->create_topic(topic, {.partitions = topic == kEventsTopic ? 4u : 1u}));
   }
   feed_ = std::make_unique<EventFeed>(*log_, EventFeedOptions{});

@@ -61,7 +61,7 @@ class StubbornLog : public EventLog {
   EventLog& log_;
 };
 
-/// A log with the five topics, a feed and a warehouse, in a directory of its own.
+/// A log with Millrace's own topics, a feed and a warehouse, in a directory of its own.
 class StreamTest : public WarehouseTest {
  protected:
   StreamTest();

@@ -39,6 +39,7 @@ struct OpenRows {
   std::optional<FactRows> facts;
   std::unique_ptr<duck::TableAppender> recommendations;
   std::unique_ptr<duck::TableAppender> quarantine;
+  std::unique_ptr<duck::TableAppender> decisions;
   Replacements replacements;
 };
 
@@ -66,6 +67,7 @@ class DuckFactWriter final : public FactWriter {
   Status add_user_change(const RecordPlace& place, std::string_view value) override;
   Status add_recommendation(const RecordPlace& place, std::string_view value) override;
   Status add_quarantine(const RecordPlace& place, const QuarantineRow& row) override;
+  Status add_decision(const RecordPlace& place, std::string_view value) override;
   void set_next(const TopicPartition& partition, Offset next) override { pending_.next[partition] = next; }
   void set_waiting(const TopicPartition& partition, bool waiting) override;
   std::size_t rows() const override;
@@ -375,16 +377,26 @@ Status DuckFactWriter::add_quarantine(const RecordPlace& place, const Quarantine
   return {};
 }
 
+Status DuckFactWriter::add_decision(const RecordPlace& place, std::string_view value) {
+  if (!open_.decisions) {
+    MILLRACE_ASSIGN(open_.decisions, duck::TableAppender::open(connection_, "quarantine_decisions"));
+  }
+  MILLRACE_TRY(append_decision(*open_.decisions, place, value));
+  ++pending_.books[place.partition].applied;
+  return {};
+}
+
 std::size_t DuckFactWriter::rows() const {
   return (open_.facts ? open_.facts->rows() : 0) + items_.size() + users_.size() +
          (open_.recommendations ? open_.recommendations->rows() : 0) +
-         (open_.quarantine ? open_.quarantine->rows() : 0);
+         (open_.quarantine ? open_.quarantine->rows() : 0) + (open_.decisions ? open_.decisions->rows() : 0);
 }
 
 Status DuckFactWriter::write_all() {
   if (open_.facts) MILLRACE_TRY(open_.facts->flush());
   if (open_.recommendations) MILLRACE_TRY(open_.recommendations->flush());
   if (open_.quarantine) MILLRACE_TRY(open_.quarantine->flush());
+  if (open_.decisions) MILLRACE_TRY(open_.decisions->flush());
   MILLRACE_TRY(delete_replaced());
   const bool facts = open_.facts.has_value() || deleted_events_;
   open_ = {};

@@ -42,7 +42,10 @@ struct QuarantineRow {
   TimeUs last_attempt_time = 0;
   std::uint64_t events = 1;
   std::string_view message_id;  ///< of a row of a file: <content hash>:<line>
-  bool replaces = false;        ///< as `Event::replaces`
+  std::string_view user_agent;
+  std::string_view context;  ///< as Envelope::context
+  std::optional<TimeUs> sent_time;
+  bool replaces = false;  ///< as `Event::replaces`
   std::string_view raw;
 };
 
@@ -113,6 +116,9 @@ class FactWriter {
   /// Add a refused event. It counts as applied for a record of the topic `quarantine`, and as quarantined
   /// for any other. A row that `replaces` does so as an event would.
   virtual Status add_quarantine(const RecordPlace& place, const QuarantineRow& row) = 0;
+
+  /// Add a record of `quarantine_decisions`. Errors: as above.
+  virtual Status add_decision(const RecordPlace& place, std::string_view value) = 0;
 
   /// Say that everything of `partition` below `next` is added.
   virtual void set_next(const TopicPartition& partition, Offset next) = 0;

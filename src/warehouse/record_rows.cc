@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/record_address.h"
 #include "event/json_read.h"
 #include "warehouse/fact_rows.h"
 
@@ -237,7 +238,32 @@ Status append_quarantine(duck::TableAppender& row, const RecordPlace& place,
   write_time_or_null(row, quarantined.last_attempt_time);
   row.int64(static_cast<std::int64_t>(quarantined.events)).blob(quarantined.raw);
   write_log_position(row, place.partition, place.offset, 0);
-  row.text(quarantined.message_id);
+  row.text(quarantined.message_id).text(quarantined.user_agent).text(quarantined.context);
+  quarantined.sent_time ? row.time(*quarantined.sent_time) : row.null();
+  return row.end_row();
+}
+
+Status append_decision(duck::TableAppender& row, const RecordPlace& place, std::string_view value) {
+  EventBatch arena;
+  std::string_view record, decision, note, mend, replayed_as;
+  MILLRACE_TRY(
+      json::each_member_of(value, arena, [&](std::string_view key, json::od::value& member) -> Status {
+        MILLRACE_ASSIGN(const std::string_view raw, json::raw_value(member));
+        const auto text = [&] { return text_or_nothing(raw, arena); };
+        if (key == "record") record = text();
+        if (key == "decision") decision = text();
+        if (key == "note") note = text();
+        if (key == "mend") mend = text();
+        if (key == "replayed_as") replayed_as = text();
+        return {};
+      }));
+  MILLRACE_ASSIGN(const RecordAddress of, parse_record_id(record));
+  if (decision.empty()) return fail(Code::kInvalid, "must be there", "decision");
+  row.date(place.time).time(place.time);
+  row.text(of.partition.topic).int32(static_cast<std::int32_t>(of.partition.partition.value()));
+  row.int64(static_cast<std::int64_t>(of.offset.value()));
+  row.text(decision).text(note).text(mend).text(replayed_as);
+  write_log_position(row, place.partition, place.offset, 0);
   return row.end_row();
 }
 

@@ -58,6 +58,10 @@ class ChangeSet {
 /// its end. Errors: kInvalid when it is not one (nothing is then added); others as TableAppender's.
 Status append_recommendation(duck::TableAppender& row, const RecordPlace& place, std::string_view value);
 
+/// Append the row of a decision, a record of `quarantine_decisions` as in docs/schema.md; `value` needs 64
+/// readable bytes after its end. Errors: as above.
+Status append_decision(duck::TableAppender& row, const RecordPlace& place, std::string_view value);
+
 /// Append one row of `quarantine`.
 Status append_quarantine(duck::TableAppender& row, const RecordPlace& place,
                          const QuarantineRow& quarantined);

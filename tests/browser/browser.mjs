@@ -129,10 +129,11 @@ async function findByAxe(page) {
 /** In the page: what a finger would miss. Links within a sentence, and what is drawn wholly inside another, are spared. */
 function findSmall() {
   const finger = innerWidth <= 620 ? 40 : 24;
+  const hit = (e) => (['checkbox', 'radio'].includes(e.type) ? e.labels?.[0] : undefined);
   const inSentence = (e) => e.tagName === 'A' && getComputedStyle(e).display === 'inline' && e.closest('p, dd, li');
   return [...document.querySelectorAll('button, a[href], input:not([type=hidden]), select, [role=button]')]
     .filter((e) => e.getClientRects().length > 0 && !inSentence(e) && !e.matches('.skip'))
-    .map((e) => ({ e, box: (e.labels?.[0] ?? e).getBoundingClientRect() }))
+    .map((e) => ({ e, box: (hit(e) ?? e).getBoundingClientRect() }))
     .filter(({ box }) => box.width > 1 && box.height > 1)
     .filter(({ box }) => box.height < finger || box.width < Math.min(finger, 24))
     .map(({ e, box }) => `${Math.round(box.width)} × ${Math.round(box.height)} ${e.outerHTML.slice(0, 120)}`);

@@ -15,6 +15,7 @@ export interface Page {
 export const pages: Page[] = [
   { path: '/', name: 'Overview', load: () => import('./overview/overview.tsx') },
   { path: '/flow', name: 'Flow', load: () => import('./flow/flow.tsx') },
+  { path: '/quarantine', name: 'Quarantine', load: () => import('./quarantine/quarantine.tsx') },
   { path: '/shop', name: 'Example shop', load: () => import('./shop/shop.tsx') },
 ];
 

@@ -3,6 +3,7 @@ import { useState } from 'react';
 import { Card } from '../components/card.tsx';
 import { Empty } from '../components/empty.tsx';
 import { clockTime, count } from '../lib/format.ts';
+import { Link } from '../lib/router.tsx';
 import { RecordView } from './record_view.tsx';
 import { objectsOf, type Refusal, type Rows } from './types.ts';
 import styles from './lists.module.css';
@@ -12,7 +13,11 @@ export function Quarantine({ rows, onRecord }: { rows: Rows; onRecord: (record: 
   const [open, setOpen] = useState<string>();
   const refusals = objectsOf<Refusal>(rows);
   return (
-    <Card title="Quarantine" note="Of the last 24 hours, newest first. Nothing of it is lost.">
+    <Card
+      title="Quarantine"
+      note="Of the last 24 hours, newest first. Nothing of it is lost."
+      actions={<Link href="/quarantine">Mend and replay</Link>}
+    >
       {refusals.length === 0 ? (
         <Empty>Nothing was refused.</Empty>
       ) : (
