@@ -1,0 +1,46 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/env.h"
+#include "base/result.h"
+
+namespace millrace {
+
+/// What is known of the things that labels are about: a table or a SELECT, and which of its rows holds.
+struct TrainingFeature {
+  std::string name;
+  std::string from;                                     ///< a table's name, or a SELECT
+  std::vector<std::pair<std::string, std::string>> on;  ///< column of the labels = column of `from`
+  std::string time;   ///< since when a row holds; empty: a row holds always, and there is one for each key
+  std::string known;  ///< when it became known to us; empty: at `time`
+  std::vector<std::pair<std::string, std::string>> columns;  ///< name in the set, expression over `from`
+};
+
+/// A file `training_sets/NAME.yaml` of a project: docs/how-to/training-sets.md.
+struct TrainingSet {
+  std::string name;
+  std::string description;
+  std::string labels;            ///< a SELECT, one row for each label
+  std::vector<std::string> key;  ///< what a label is about: columns of `labels`
+  std::string time;              ///< when it happened: a column of `labels`; empty: it has no time
+  std::vector<TrainingFeature> features;
+  double test = 0;       ///< share of the rows in the split `test`; 0: no column `split`
+  std::string split_by;  ///< "time", or a column: all rows of one value on one side
+  std::string seed;
+  std::vector<std::string> partitions;  ///< columns whose values become folders
+  std::string path;                     ///< of the files in the lake; empty: training_sets/NAME/v=VERSION
+  std::string text;                     ///< the file's
+};
+
+/// Read a file. Errors: kInvalid, all mistakes at once, each with file and line.
+Result<TrainingSet> parse_training_set(std::string_view text, const Path& path);
+
+/// Return `name` as an identifier of SQL, in quotes.
+std::string sql_identifier(std::string_view name);
+
+}  // namespace millrace

@@ -1,0 +1,267 @@
+#include "model/training_set_build.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "model/training_set_sql.h"
+#include "warehouse/duck.h"
+
+namespace millrace {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::uint64_t kFileRows = 1'000'000;
+constexpr std::string_view kManifest = "_manifest.json";
+
+std::string folder_of(const TrainingSet& set) {
+  return set.path.empty() ? "training_sets/" + set.name : set.path;
+}
+
+/// Errors of SQL speak of what the user wrote.
+Status named(Status done, std::string_view what) {
+  if (done) return done;
+  return fail(Error(done.error()).with_context(what));
+}
+
+/// Call `take` with each row of a result, as (rows, its number in the chunk).
+template <class Take>
+Status each_row(Result<duck::Rows> rows, Take take) {
+  if (!rows) return fail(rows.error());
+  for (;;) {
+    MILLRACE_ASSIGN(const bool more, rows->next_chunk());
+    if (!more) return {};
+    for (std::size_t row = 0; row < rows->size(); ++row) take(*rows, row);
+  }
+}
+
+/// One build, from the labels to the manifest.
+class Build {
+ public:
+  Build(duck::Connection connection, Warehouse& warehouse, ObjectStore& lake, const Path& staging,
+        const TrainingSet& set, const TrainingSetBuilder::OnStep& on_step)
+      : connection_(std::move(connection)),
+        warehouse_(warehouse),
+        lake_(lake),
+        staging_(staging),
+        set_(set),
+        sql_(set),
+        on_step_(on_step) {}
+
+  Result<TrainingSetResult> run() {
+    MILLRACE_ASSIGN(auto snapshot, duck::Transaction::begin(connection_));
+    MILLRACE_TRY(make_labels());
+    for (std::size_t i = 0; i < set_.features.size(); ++i) MILLRACE_TRY(make_feature(i));
+    MILLRACE_TRY(put_together());
+    MILLRACE_TRY(describe());
+    on_step_("files");
+    MILLRACE_TRY(publish());
+    return result_;  // the transaction is rolled back: it made temporary tables alone
+  }
+
+ private:
+  Status execute(const std::string& sql, std::string_view what) {
+    return named(connection_.execute(sql), what);
+  }
+
+  Result<std::uint64_t> number(const std::string& sql) {
+    MILLRACE_ASSIGN(const auto value, connection_.scalar(sql));
+    return static_cast<std::uint64_t>(value.value_or(0));
+  }
+
+  Status make_labels() {
+    on_step_("labels");
+    MILLRACE_TRY(execute(sql_.all_labels(), "labels.from"));
+    MILLRACE_ASSIGN(const auto all, number("SELECT count(*) FROM ts_all"));
+    MILLRACE_TRY(execute(sql_.labels(), "labels"));
+    MILLRACE_ASSIGN(const auto complete, number(sql_.complete_labels()));
+    MILLRACE_ASSIGN(result_.rows, number("SELECT count(*) FROM ts_labels"));
+    result_.incomplete = all - complete;
+    result_.repeats = complete - result_.rows;
+    MILLRACE_TRY(connection_.execute("DROP TABLE ts_all"));
+    return check_names();
+  }
+
+  /// A feature's column must not be called as one of the labels.
+  Status check_names() {
+    std::string taken;
+    MILLRACE_TRY(each_row(connection_.query("SELECT column_name FROM (DESCRIBE ts_labels)"),
+                          [&](const duck::Rows& rows, std::size_t row) {
+                            for (const auto& feature : set_.features)
+                              for (const auto& [name, expression] : feature.columns)
+                                if (rows.text(0, row) == name)
+                                  taken = fmt::format("features.{}.{}", feature.name, name);
+                          }));
+    if (taken.empty()) return {};
+    return fail(Code::kInvalid, "the labels have a column of that name; name one otherwise: {NAME: column}",
+                taken);
+  }
+
+  Status make_feature(std::size_t i) {
+    const TrainingFeature& feature = set_.features[i];
+    const std::string what = "feature " + feature.name;
+    on_step_(what);
+    MILLRACE_TRY(execute(sql_.feature_rows(i), what));
+    if (feature.time.empty()) {
+      MILLRACE_ASSIGN(const auto several, number(sql_.ambiguous_keys(i)));
+      if (several > 0)
+        return fail(Code::kInvalid,
+                    fmt::format("{} keys have several rows; give time, or make `from` a SELECT with one each",
+                                several),
+                    what);
+    }
+    MILLRACE_TRY(execute(sql_.matches(i), what));
+    return connection_.execute(sql_.drop_rows(i));
+  }
+
+  Status put_together() { return execute(sql_.joined(), "the features together"); }
+
+  /// Name the version by the definition and the contents, in whatever order they lie.
+  Status describe() {
+    std::string cells, contents;
+    MILLRACE_TRY(
+        each_row(connection_.query(
+                     "SELECT column_name, column_type FROM (DESCRIBE ts_out) WHERE column_name <> '_row'"),
+                 [&](const duck::Rows& rows, std::size_t row) {
+                   const std::string name(rows.text(0, row));
+                   columns_.push_back({{"name", name}, {"type", std::string(rows.text(1, row))}});
+                   cells += fmt::format("{}coalesce({}::VARCHAR, chr(30))", cells.empty() ? "" : ", ",
+                                        sql_identifier(name));
+                 }));
+    MILLRACE_TRY(each_row(
+        connection_.query(fmt::format(
+            "SELECT coalesce(sum(md5_number_lower(concat_ws(chr(31), {})))::VARCHAR, '') FROM ts_out",
+            cells)),
+        [&](const duck::Rows& rows, std::size_t row) { contents = rows.text(0, row); }));
+    result_.version = to_hex(hash128(set_.text + '\n' + columns_.dump() + '\n' + contents)).substr(0, 16);
+    result_.path = set_.path.empty() ? folder_of(set_) + "/v=" + result_.version : set_.path;
+    if (set_.test > 0) {
+      MILLRACE_ASSIGN(result_.test_rows, number("SELECT count(*) FROM ts_out WHERE split = 'test'"));
+    }
+    return {};
+  }
+
+  Status publish() {
+    std::error_code ignored;
+    std::filesystem::remove_all(staging_, ignored);
+    MILLRACE_TRY(warehouse_.env().make_dirs(staging_));
+    MILLRACE_TRY(lake_.remove(result_.path + "/" + std::string(kManifest)));
+    MILLRACE_ASSIGN(auto before, lake_.list(result_.path + "/"));
+    std::vector<std::string> written;
+    Status done = set_.partitions.empty() ? write_parts(written) : write_partitions(written);
+    std::filesystem::remove_all(staging_, ignored);
+    MILLRACE_TRY(std::move(done));
+    for (const ObjectInfo& old : before)
+      if (std::ranges::find(written, old.key) == written.end()) MILLRACE_TRY(lake_.remove(old.key));
+    result_.files = written.size();
+    MILLRACE_TRY(write_manifest(written));
+    return {};
+  }
+
+  Status put_file(const Path& file, std::string key, std::vector<std::string>& written) {
+    MILLRACE_ASSIGN(const std::string bytes, read_file(warehouse_.env(), file));
+    MILLRACE_TRY(lake_.put(key, bytes));
+    written.push_back(std::move(key));
+    return warehouse_.env().remove(file);
+  }
+
+  Status write_parts(std::vector<std::string>& written) {
+    const Path file = staging_ / "part.parquet";
+    for (std::uint64_t from = 0; from == 0 || from < result_.rows; from += kFileRows) {
+      MILLRACE_TRY(execute(
+          fmt::format(
+              "COPY (SELECT * EXCLUDE (_row) FROM ts_out WHERE _row > {} AND _row <= {} ORDER BY _row) TO {} "
+              "(FORMAT parquet, COMPRESSION snappy)",
+              from, from + kFileRows, sql_literal(file.string())),
+          "files"));
+      MILLRACE_TRY(
+          put_file(file, fmt::format("{}/part-{:05}.parquet", result_.path, from / kFileRows), written));
+    }
+    return {};
+  }
+
+  Status write_partitions(std::vector<std::string>& written) {
+    std::string columns;
+    for (const auto& name : set_.partitions) columns += (columns.empty() ? "" : ", ") + sql_identifier(name);
+    MILLRACE_TRY(execute(
+        fmt::format("COPY (SELECT * EXCLUDE (_row) FROM ts_out ORDER BY {}, _row) TO {} (FORMAT parquet, "
+                    "COMPRESSION snappy, PARTITION_BY ({}), FILENAME_PATTERN 'part-{{i}}', "
+                    "OVERWRITE_OR_IGNORE)",
+                    columns, sql_literal(staging_.string()), columns),
+        "partitions"));
+    std::vector<Path> files;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(staging_))
+      if (entry.is_regular_file()) files.push_back(entry.path());
+    std::ranges::sort(files);
+    for (const Path& file : files) {
+      const std::string key = result_.path + "/" + file.lexically_relative(staging_).string();
+      if (const Status fine = check_object_key(key); !fine)
+        return fail(
+            Code::kInvalid,
+            "the values of columns that become folders may hold letters, digits, '.', '_', '-' alone: " + key,
+            "partitions");
+      MILLRACE_TRY(put_file(file, key, written));
+    }
+    return {};
+  }
+
+  Status write_manifest(const std::vector<std::string>& written) {
+    Json offsets = Json::object();
+    MILLRACE_TRY(each_row(
+        connection_.query("SELECT log_topic, log_partition::BIGINT, next_offset FROM _offsets ORDER BY ALL"),
+        [&](const duck::Rows& rows, std::size_t row) {
+          offsets[fmt::format("{}/{}", rows.text(0, row), rows.int64(1, row))] = rows.int64(2, row);
+        }));
+    Json files = Json::array();
+    for (const auto& key : written) files.push_back(key.substr(result_.path.size() + 1));
+    result_.manifest = Json{{"name", set_.name},
+                            {"version", result_.version},
+                            {"description", set_.description},
+                            {"path", result_.path},
+                            {"rows", result_.rows},
+                            {"test_rows", result_.test_rows},
+                            {"repeats_left_out", result_.repeats},
+                            {"incomplete_left_out", result_.incomplete},
+                            {"columns", columns_},
+                            {"key", set_.key},
+                            {"time", set_.time},
+                            {"partitions", set_.partitions},
+                            {"files", files},
+                            {"offsets", offsets},
+                            {"definition", set_.text},
+                            {"made", format_time(warehouse_.env().now())}}
+                           .dump(1, ' ', false, Json::error_handler_t::replace);
+    MILLRACE_TRY(lake_.put(result_.path + "/" + std::string(kManifest), result_.manifest));
+    if (!set_.path.empty()) return {};
+    return lake_.put(folder_of(set_) + "/_latest.json", result_.manifest);
+  }
+
+  duck::Connection connection_;
+  Warehouse& warehouse_;
+  ObjectStore& lake_;
+  const Path& staging_;
+  const TrainingSet& set_;
+  const TrainingSetSql sql_;
+  const TrainingSetBuilder::OnStep& on_step_;
+  Json columns_ = Json::array();
+  TrainingSetResult result_;
+};
+
+}  // namespace
+
+Result<TrainingSetResult> TrainingSetBuilder::build(const TrainingSet& set, const OnStep& on_step) {
+  MILLRACE_ASSIGN(auto connection, warehouse_.connect());
+  return Build(std::move(connection), warehouse_, lake_, staging_, set, on_step).run();
+}
+
+Result<std::string> training_set_manifest(const ObjectStore& lake, const TrainingSet& set) {
+  return lake.get(set.path.empty() ? folder_of(set) + "/_latest.json"
+                                   : set.path + "/" + std::string(kManifest));
+}
+
+}  // namespace millrace

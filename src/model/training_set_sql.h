@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+
+#include "model/training_set.h"
+
+namespace millrace {
+
+/// The SQL that makes a training set, step by step, in temporary tables:
+///
+///   ts_all      what the labels' SELECT gives
+///   ts_labels   one row for each key and time, numbered in their order (_row)
+///   ts_rows     the rows of a feature: _k0 … its key, _t since when a row holds, _a from when on it may be
+///   used ts_f0 …     for each label the row of a feature that held ts_out      all of it, with the split
+///
+/// A row may be used from the first microsecond after it began to hold, and not before it was known. Of two
+/// rows of which the later known holds since earlier, that one never matters; without those, the row to use
+/// is the one with the greatest _a that the label has reached: an ASOF join. It finds _a alone; which of
+/// several rows of that _a counts is settled afterwards, for the rows found only.
+class TrainingSetSql {
+ public:
+  explicit TrainingSetSql(const TrainingSet& set) : set_(set) {}
+
+  std::string all_labels() const;
+  std::string labels() const;
+  std::string complete_labels() const;  ///< gives their number
+  std::string feature_rows(std::size_t feature) const;
+  std::string drop_rows(std::size_t feature) const;
+  std::string ambiguous_keys(std::size_t feature) const;  ///< gives their number
+  std::string matches(std::size_t feature) const;
+  std::string joined() const;
+
+ private:
+  std::string is_complete() const;
+  std::string on_keys(const TrainingFeature& feature, std::string_view labels, std::string_view rows) const;
+  std::string split() const;
+
+  const TrainingSet& set_;
+};
+
+}  // namespace millrace
