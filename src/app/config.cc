@@ -177,7 +177,21 @@ Result<Config> load_config(Env& env, const Path& file) {
   read_logging(root.map("logging"), config);
   MILLRACE_TRY(yaml.finish());
   MILLRACE_ASSIGN(config.aggregations, load_aggregations(env, file.parent_path() / "aggregations"));
+  config.training_sets = std::filesystem::absolute(file.parent_path() / "training_sets").lexically_normal();
   return config;
+}
+
+Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir) {
+  std::vector<TrainingSet> sets;
+  if (!env.exists(dir)) return sets;
+  MILLRACE_ASSIGN(auto names, env.list_dir(dir));
+  std::ranges::sort(names);
+  for (const auto& name : names) {
+    if (Path(name).extension() != ".yaml") continue;
+    MILLRACE_ASSIGN(const auto text, read_file(env, dir / name, kAggregationBytesMax));
+    MILLRACE_ASSIGN(sets.emplace_back(), parse_training_set(text, dir / name));
+  }
+  return sets;
 }
 
 Status check_config(const Config& config) {

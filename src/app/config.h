@@ -11,6 +11,7 @@
 #include "base/logging.h"
 #include "event/codec.h"
 #include "log/event_log.h"
+#include "model/training_set.h"
 #include "recommend/settings.h"
 #include "server/push_client.h"
 #include "stream/archive_job.h"
@@ -43,6 +44,7 @@ struct Config {
   DurationUs load_interval = 250 * kMillisecondUs;
   /// Of the project's folder `aggregations`; none without a project, when those of before are kept.
   std::optional<std::vector<AggregationFile>> aggregations;
+  std::optional<Path> training_sets;  ///< the project's folder, read when a set is made; none: no project
   std::uint64_t duplicate_ids_max = 50'000'000;
 
   bool archive = true;  ///< lake.archive: write all events to DATA/lake
@@ -71,6 +73,10 @@ struct Config {
 /// Read `file` over the defaults, and the aggregations beside it. Errors: kNotFound; kInvalid, all mistakes
 /// at once, each with file and line.
 Result<Config> load_config(Env& env, const Path& file);
+
+/// Read the training sets of a project's folder; none when there is no such folder. Errors: kInvalid, the
+/// mistakes of the first file that has some.
+Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir);
 
 /// Refuse what would be unsafe: listening beyond this machine without a token. Errors: kDenied with the
 /// remedy.

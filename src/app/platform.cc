@@ -27,6 +27,7 @@
 #include "server/replay_routes.h"
 #include "server/subscription_routes.h"
 #include "server/topic_routes.h"
+#include "server/training_set_routes.h"
 #include "stream/archive_job.h"
 #include "stream/window_job.h"
 #include "warehouse/aggregations.h"
@@ -221,6 +222,8 @@ Status Platform::open_stores() {
       .run_alone = [this](const auto& work, const auto& stop) { return load_job_->run_alone(work, stop); }});
   quarantine_ = std::make_unique<QuarantineDesk>(
       QuarantineDesk::Tools{*log_, env_, *catalogue_, [this] { return loaded(); }});
+  training_sets_ =
+      std::make_unique<TrainingSetBuilder>(*warehouse_, *lake_, config_.data / "lake" / ".tmp" / "training");
   collector_ = std::make_unique<Collector>(*log_, env_, config_.collect_limits, &pressure_);
   push_targets_ = std::make_unique<HttpPushTargets>(config_.push_targets, env_);
   MILLRACE_ASSIGN(subscriptions_, SubscriptionEngine::open(*log_, env_, *push_targets_,
@@ -314,6 +317,11 @@ Status Platform::open_server(Listen listen) {
   add_subscription_routes(*router_, *subscriptions_);
   add_ingest_routes(*router_, *ingest_, *ingest_workers_);
   add_quarantine_routes(*router_, *quarantine_, env_, *workers_);
+  const auto training_sets = [this]() -> Result<std::vector<TrainingSet>> {
+    if (!config_.training_sets) return std::vector<TrainingSet>{};
+    return load_training_sets(env_, *config_.training_sets);
+  };
+  add_training_set_routes(*router_, {*training_sets_, *lake_, training_sets}, *ingest_workers_, *workers_);
   add_replay_routes(*router_, *replays_, *ingest_workers_, *workers_);
   add_dashboard_routes(*router_, *dashboard_, *workers_);
   add_flow_routes(*router_, *flow_, {*log_, *catalogue_, [this] { return load_job_->position(); }},

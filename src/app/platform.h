@@ -12,6 +12,7 @@
 #include "lake/manifest.h"
 #include "lake/object_store.h"
 #include "log/segment_log.h"
+#include "model/training_set_build.h"
 #include "net/http_server.h"
 #include "recommend/recommend_job.h"
 #include "recommend/recommendation_log.h"
@@ -136,6 +137,7 @@ class Platform {
   std::unique_ptr<SubscriptionEngine> subscriptions_;
   std::unique_ptr<Replays> replays_;
   std::unique_ptr<QuarantineDesk> quarantine_;
+  std::unique_ptr<TrainingSetBuilder> training_sets_;
   std::unique_ptr<JobRunner> jobs_;
   std::unique_ptr<JobRunner>
       transforms_;                      ///< apart, since one that waits for its endpoint turns no events away

@@ -1,0 +1,133 @@
+#include <cstdio>
+#include <optional>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "app/command.h"
+#include "base/text.h"
+
+namespace millrace {
+namespace {
+
+using nlohmann::json;
+
+Result<json> ask(HttpClient& client, const std::string& target) {
+  MILLRACE_ASSIGN(const HttpResponse answer, client.get(target));
+  MILLRACE_TRY(check_answer(answer));
+  return json::parse(answer.body);
+}
+
+Status list(HttpClient& client, bool as_json) {
+  MILLRACE_ASSIGN(const json answer, ask(client, "/v1/training-sets"));
+  if (as_json) {
+    fmt::print("{}\n", answer.dump());
+    return {};
+  }
+  if (answer["training_sets"].empty())
+    fmt::print(
+        "there are no training sets; add files training_sets/NAME.yaml to your project "
+        "(docs/how-to/training-sets.md)\n");
+  for (const json& set : answer["training_sets"]) {
+    const bool made = set.contains("version");
+    fmt::print("{:<24} {}  {}\n", set.value("name", ""),
+               made ? fmt::format("{} {:>14}  {}", set.value("version", ""),
+                                  counted(set.value("rows", 0ull), "row"), set.value("path", ""))
+                    : "not made yet",
+               set.value("description", ""));
+  }
+  return {};
+}
+
+/// Have one made; return its manifest.
+Result<json> build_one(HttpClient& client, const std::string& name, bool show) {
+  std::optional<Result<json>> outcome;
+  const bool draw = show && on_terminal();
+  const auto on_line = [&](std::string_view text) {
+    const json parsed = json::parse(text, nullptr, false);
+    if (!parsed.is_object()) return true;
+    if (draw && parsed.contains("progress")) {
+      fmt::print("\r\x1b[K{}: {}", name, parsed["progress"].value("step", ""));
+      std::fflush(stdout);
+    }
+    if (parsed.contains("result")) outcome = parsed["result"];
+    if (parsed.contains("error")) outcome = fail(Code::kInvalid, parsed["error"].value("message", ""));
+    return true;
+  };
+  const auto answer = client.request_lines("POST", "/v1/training-sets/" + url_encode(name), "", {}, on_line);
+  if (draw) fmt::print("\r\x1b[K");
+  if (!answer) return fail(answer.error());
+  MILLRACE_TRY(check_answer(*answer));
+  if (!outcome)
+    return fail(Code::kIo, "the server ended before the set was made; give the same command again");
+  return *std::move(outcome);
+}
+
+void print_made(const json& set) {
+  const auto left_out = [&](const char* member, const char* why) {
+    const auto number = set.value(member, 0ull);
+    return number == 0 ? std::string() : fmt::format("; {} left out: {}", counted(number, "label"), why);
+  };
+  const auto test = set.value("test_rows", 0ull);
+  fmt::print("{}@{}: {}{} in {} of lake/{}{}{}\n", set.value("name", ""), set.value("version", ""),
+             counted(set.value("rows", 0ull), "row"),
+             test > 0 ? fmt::format(" ({} to test)", with_thousands(test)) : "",
+             counted(set["files"].size(), "file"), set.value("path", ""),
+             left_out("repeats_left_out", "the same key and time as another"),
+             left_out("incomplete_left_out", "without a key or a time"));
+}
+
+Status build(HttpClient& client, std::vector<std::string> names, bool as_json) {
+  if (names.empty()) {
+    MILLRACE_ASSIGN(const json answer, ask(client, "/v1/training-sets"));
+    for (const json& set : answer["training_sets"]) names.push_back(set.value("name", ""));
+    if (names.empty()) return list(client, as_json);
+  }
+  json made = json::array();
+  for (const std::string& name : names) {
+    MILLRACE_ASSIGN(json one, build_one(client, name, !as_json));
+    if (!as_json) print_made(one);
+    made.push_back(std::move(one));
+  }
+  if (as_json) fmt::print("{}\n", json{{"training_sets", made}}.dump());
+  return {};
+}
+
+template <class Work>
+int run(const CommonOptions& common, Work work) {
+  auto server = ServerConnection::open(common, ServerConnection::Need::kNeedsData);
+  if (!server) return report_failure(server.error());
+  if (Status done = work((*server)->client()); !done) return report_failure(done.error());
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_training_set_command(CLI::App& app, CommonOptions& common, int& exit_code) {
+  CLI::App* sets = app.add_subcommand(
+      "training-set", "Make the data that models learn from: labels with what was known before");
+  sets->require_subcommand(1);
+  auto names = std::make_shared<std::vector<std::string>>();
+  CLI::App* make = sets->add_subcommand("build", "Make training sets of the project, as Parquet in the lake");
+  add_data_options(*make, common);
+  make->add_option("NAME", *names, "of training_sets/NAME.yaml; none: all");
+  make->add_flag("--json", common.json, "print the manifests");
+  make->callback([&common, &exit_code, names] {
+    exit_code = run(common, [&](HttpClient& client) { return build(client, *names, common.json); });
+  });
+  CLI::App* show = sets->add_subcommand("list", "Show them, with the newest version of each");
+  add_data_options(*show, common);
+  show->add_flag("--json", common.json, "print JSON");
+  show->callback([&common, &exit_code] {
+    exit_code = run(common, [&](HttpClient& client) { return list(client, common.json); });
+  });
+  sets->footer(
+      "Examples:\n"
+      "  millrace training-set build ratings --project my-shop\n"
+      "  millrace training-set list\n"
+      "The files are ordinary Parquet: read them with pandas, DuckDB, Spark. docs/how-to/training-sets.md "
+      "says how a\n"
+      "set is declared.");
+}
+
+}  // namespace millrace

@@ -1,0 +1,109 @@
+#include "server/training_set_routes.h"
+
+#include <memory>
+#include <mutex>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+
+namespace millrace {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+class TrainingSetRoutes {
+ public:
+  explicit TrainingSetRoutes(TrainingSetSources sources) : sources_(std::move(sources)) {}
+
+  Result<TrainingSet> find(const std::string& name) const {
+    MILLRACE_ASSIGN(auto sets, sources_.load());
+    std::vector<std::string> names;
+    for (TrainingSet& set : sets) {
+      if (set.name == name) return std::move(set);
+      names.push_back(set.name);
+    }
+    const std::string nearest = nearest_name(name, names);
+    return fail(Code::kNotFound, fmt::format("the project has no training_sets/{}.yaml{}", name,
+                                             nearest.empty() ? "" : "; did you mean " + nearest + "?"));
+  }
+
+  Result<std::string> list() const {
+    MILLRACE_ASSIGN(const auto sets, sources_.load());
+    Json list = Json::array();
+    for (const TrainingSet& set : sets) {
+      Json one = {{"name", set.name}, {"description", set.description}};
+      if (const auto text = training_set_manifest(sources_.lake, set)) {
+        const Json manifest = Json::parse(*text, nullptr, false);
+        for (const char* member : {"version", "rows", "test_rows", "path", "made"})
+          if (manifest.contains(member)) one[member] = manifest[member];
+      }
+      list.push_back(std::move(one));
+    }
+    return dump({{"training_sets", std::move(list)}});
+  }
+
+  Result<std::string> manifest(const std::string& name) const {
+    MILLRACE_ASSIGN(const TrainingSet set, find(name));
+    auto text = training_set_manifest(sources_.lake, set);
+    if (text || text.error().code != Code::kNotFound) return text;
+    return fail(Code::kNotFound, fmt::format("{0} was not made yet: millrace training-set build {0}", name));
+  }
+
+  void build(const TrainingSet& set, ResponseStream& stream) {
+    const std::lock_guard lock(mutex_);
+    const auto write = [&](const Json& line) { stream.write(dump(line) + "\n"); };
+    const auto result =
+        sources_.builder.build(set, [&](std::string_view step) { write({{"progress", {{"step", step}}}}); });
+    if (result)
+      write({{"result", Json::parse(result->manifest)}});
+    else
+      write({{"error", {{"code", code_name(result.error().code)}, {"message", result.error().text()}}}});
+    stream.end();
+  }
+
+ private:
+  const TrainingSetSources sources_;
+  std::mutex mutex_;  ///< held while a set is made
+};
+
+}  // namespace
+
+void add_training_set_routes(Router& router, TrainingSetSources sources, WorkerPool& long_workers,
+                             WorkerPool& workers) {
+  const RouteRule rule{Access::kRead, false};
+  const auto routes = std::make_shared<TrainingSetRoutes>(std::move(sources));
+  const auto answer = [&workers](const std::shared_ptr<Exchange>& exchange, auto give) {
+    const Status queued = workers.submit([exchange, give] {
+      Result<std::string> text = give(*exchange);
+      if (!text) return exchange->send_error(text.error());
+      exchange->send(HttpResponse::json(200, *std::move(text)));
+    });
+    if (!queued) exchange->send_error(queued.error());
+  };
+  router.add("GET", "/v1/training-sets", rule, [=](const std::shared_ptr<Exchange>& exchange) {
+    answer(exchange, [routes](const Exchange&) { return routes->list(); });
+  });
+  router.add("GET", "/v1/training-sets/{name}", rule, [=](const std::shared_ptr<Exchange>& exchange) {
+    answer(exchange, [routes](const Exchange& asked) { return routes->manifest(asked.path_values.front()); });
+  });
+  router.add(
+      "POST", "/v1/training-sets/{name}", rule,
+      [=, &long_workers](const std::shared_ptr<Exchange>& exchange) {
+        const Status queued = long_workers.submit([routes, exchange] {
+          const auto set = routes->find(exchange->path_values.front());
+          if (!set) return exchange->send_error(set.error());
+          routes->build(*set, *exchange->start_stream("application/x-ndjson"));
+        });
+        if (!queued)
+          exchange->send_error(
+              {Code::kOverloaded, "as much long work as may is waiting; try again when some is done", ""});
+      });
+}
+
+}  // namespace millrace
