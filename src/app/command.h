@@ -91,6 +91,7 @@ void add_demo_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_ingest_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_replay_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_quarantine_command(CLI::App& app, CommonOptions& common, int& exit_code);
+void add_run_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_simulate_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_recommend_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_sql_command(CLI::App& app, CommonOptions& common, int& exit_code);

@@ -10,6 +10,7 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kAggregationBytesMax = 64 << 10;
+constexpr std::size_t kTransformBytesMax = 1 << 20;
 
 void read_server(const YamlMap& server, Config& config) {
   server.optional("threads", config.http_threads, 1, 64);
@@ -178,6 +179,7 @@ Result<Config> load_config(Env& env, const Path& file) {
   MILLRACE_TRY(yaml.finish());
   MILLRACE_ASSIGN(config.aggregations, load_aggregations(env, file.parent_path() / "aggregations"));
   config.training_sets = std::filesystem::absolute(file.parent_path() / "training_sets").lexically_normal();
+  config.sql_transforms = std::filesystem::absolute(file.parent_path() / "transforms").lexically_normal();
   return config;
 }
 
@@ -192,6 +194,20 @@ Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir) {
     MILLRACE_ASSIGN(sets.emplace_back(), parse_training_set(text, dir / name));
   }
   return sets;
+}
+
+Result<std::vector<TransformFile>> load_sql_transforms(Env& env, const Path& dir) {
+  std::vector<TransformFile> files;
+  if (!env.exists(dir)) return files;
+  MILLRACE_ASSIGN(auto names, env.list_dir(dir));
+  std::ranges::sort(names);
+  for (const auto& name : names) {
+    const Path path = dir / name;
+    if (path.extension() != ".sql") continue;
+    MILLRACE_ASSIGN(auto text, read_file(env, path, kTransformBytesMax));
+    files.push_back({path, std::move(text)});
+  }
+  return files;
 }
 
 Status check_config(const Config& config) {

@@ -18,6 +18,7 @@
 #include "stream/curate_job.h"
 #include "stream/window_state.h"
 #include "warehouse/aggregation.h"
+#include "warehouse/transform.h"
 
 namespace millrace {
 
@@ -45,6 +46,8 @@ struct Config {
   /// Of the project's folder `aggregations`; none without a project, when those of before are kept.
   std::optional<std::vector<AggregationFile>> aggregations;
   std::optional<Path> training_sets;  ///< the project's folder, read when a set is made; none: no project
+  /// The project's folder `transforms`, which each run reads anew; none without a project.
+  std::optional<Path> sql_transforms;
   std::uint64_t duplicate_ids_max = 50'000'000;
 
   bool archive = true;  ///< lake.archive: write all events to DATA/lake
@@ -77,6 +80,9 @@ Result<Config> load_config(Env& env, const Path& file);
 /// Read the training sets of a project's folder; none when there is no such folder. Errors: kInvalid, the
 /// mistakes of the first file that has some.
 Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir);
+/// Read the files of a project's folder `transforms`, in the order of their names; none when there is no such
+/// folder. Errors: those of reading.
+Result<std::vector<TransformFile>> load_sql_transforms(Env& env, const Path& dir);
 
 /// Refuse what would be unsafe: listening beyond this machine without a token. Errors: kDenied with the
 /// remedy.

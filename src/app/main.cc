@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
   millrace::add_ingest_command(app, common, exit_code);
   millrace::add_replay_command(app, common, exit_code);
   millrace::add_quarantine_command(app, common, exit_code);
+  millrace::add_run_command(app, common, exit_code);
   millrace::add_simulate_command(app, common, exit_code);
   millrace::add_recommend_command(app, common, exit_code);
   millrace::add_sql_command(app, common, exit_code);

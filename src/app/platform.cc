@@ -28,6 +28,7 @@
 #include "server/subscription_routes.h"
 #include "server/topic_routes.h"
 #include "server/training_set_routes.h"
+#include "server/transform_routes.h"
 #include "stream/archive_job.h"
 #include "stream/window_job.h"
 #include "warehouse/aggregations.h"
@@ -224,6 +225,7 @@ Status Platform::open_stores() {
       QuarantineDesk::Tools{*log_, env_, *catalogue_, [this] { return loaded(); }});
   training_sets_ =
       std::make_unique<TrainingSetBuilder>(*warehouse_, *lake_, config_.data / "lake" / ".tmp" / "training");
+  make_sql_transforms();
   collector_ = std::make_unique<Collector>(*log_, env_, config_.collect_limits, &pressure_);
   push_targets_ = std::make_unique<HttpPushTargets>(config_.push_targets, env_);
   MILLRACE_ASSIGN(subscriptions_, SubscriptionEngine::open(*log_, env_, *push_targets_,
@@ -234,6 +236,15 @@ Status Platform::open_stores() {
   answers_ = std::make_unique<RecommendationLog>(
       *log_, RecommendationLogOptions{.queue_max = config_.answers_queue_max});
   return {};
+}
+
+void Platform::make_sql_transforms() {
+  const auto load = [this]() -> Result<std::optional<std::vector<TransformFile>>> {
+    if (!config_.sql_transforms) return std::nullopt;
+    MILLRACE_ASSIGN(auto files, load_sql_transforms(env_, *config_.sql_transforms));
+    return files;
+  };
+  sql_transforms_ = std::make_unique<Transforms>(*warehouse_, load, Transforms::Options{});
 }
 
 Status Platform::open_lake() {
@@ -323,6 +334,7 @@ Status Platform::open_server(Listen listen) {
   };
   add_training_set_routes(*router_, {*training_sets_, *lake_, training_sets}, *ingest_workers_, *workers_);
   add_replay_routes(*router_, *replays_, *ingest_workers_, *workers_);
+  add_transform_routes(*router_, *sql_transforms_, *ingest_workers_, *workers_);
   add_dashboard_routes(*router_, *dashboard_, *workers_);
   add_flow_routes(*router_, *flow_, {*log_, *catalogue_, [this] { return load_job_->position(); }},
                   *workers_);

@@ -35,6 +35,7 @@
 #include "stream/replay.h"
 #include "stream/subscription_engine.h"
 #include "warehouse/query_service.h"
+#include "warehouse/transforms.h"
 #include "warehouse/warehouse.h"
 
 namespace millrace {
@@ -100,6 +101,7 @@ class Platform {
   Status make_topics();
   void keep_logs();
   Status open_lake();
+  void make_sql_transforms();
   void start_jobs();
   Status start_transforms();
   Status start_windows();
@@ -138,6 +140,7 @@ class Platform {
   std::unique_ptr<Replays> replays_;
   std::unique_ptr<QuarantineDesk> quarantine_;
   std::unique_ptr<TrainingSetBuilder> training_sets_;
+  std::unique_ptr<Transforms> sql_transforms_;
   std::unique_ptr<JobRunner> jobs_;
   std::unique_ptr<JobRunner>
       transforms_;                      ///< apart, since one that waits for its endpoint turns no events away

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/logging.h"
+#include "warehouse/fact_changes.h"
 
 namespace millrace {
 namespace {
@@ -130,6 +131,10 @@ Result<std::int64_t> Aggregator::changed(const std::string& sql) {
 /// One pass over the events, whatever the number of aggregations: rows of the other tables have the time and
 /// the visit of their event.
 Status Aggregator::note_deleted() {
+  MILLRACE_TRY(note_fact_changes(connection_,
+                                 "SELECT e.event_time FROM events e JOIN older_rows o ON e.log_offset = "
+                                 "o.log_offset AND e.event_index = o.event_index AND e.log_partition = "
+                                 "o.log_partition AND e.log_topic = o.log_topic"));
   if (tables_.empty()) return {};
   deleted_ = true;
   return connection_.execute(

@@ -93,10 +93,10 @@ class Answer {
   bool truncated_ = false;
 };
 
-Result<std::set<std::string>> table_names(duck::Connection& connection) {
-  MILLRACE_ASSIGN(auto rows,
-                  connection.query("SELECT lower(table_name) FROM information_schema.tables "
-                                   "WHERE table_schema = 'main' AND table_catalog = current_database()"));
+Result<std::set<std::string>> table_names(duck::Connection& connection, std::string_view schema) {
+  MILLRACE_ASSIGN(auto rows, connection.query("SELECT lower(table_name) FROM information_schema.tables "
+                                              "WHERE table_schema = ? AND table_catalog = current_database()",
+                                              {schema}));
   std::set<std::string> names;
   for (;;) {
     MILLRACE_ASSIGN(const bool more, rows.next_chunk());
@@ -107,11 +107,12 @@ Result<std::set<std::string>> table_names(duck::Connection& connection) {
 
 Status check_syntax(duck::Connection& connection, std::string_view query,
                     const QueryService::MayRead& may_read) {
-  MILLRACE_ASSIGN(auto tables, table_names(connection));
+  MILLRACE_ASSIGN(auto tables, table_names(connection, "main"));
+  MILLRACE_ASSIGN(auto analytics, table_names(connection, "analytics"));
   MILLRACE_ASSIGN(auto tree,
                   connection.query("SELECT json_serialize_sql(?::VARCHAR)", {without_explain(query)}));
   MILLRACE_TRY(tree.next_chunk());
-  return check_query(tree.text(0, 0), {std::move(tables), may_read});
+  return check_query(tree.text(0, 0), {std::move(tables), std::move(analytics), may_read});
 }
 
 /// Prepare the one statement in `query`. Errors: kInvalid.

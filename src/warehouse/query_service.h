@@ -30,7 +30,7 @@ struct QueryServiceOptions {
 /// thread.
 class QueryService {
  public:
-  /// Says whether the caller may read a table, by its plain name: "events".
+  /// Says whether the caller may read a table, by its name: "events", or "analytics.visits" of a transform.
   using MayRead = std::function<bool(std::string_view table)>;
 
   static Result<std::unique_ptr<QueryService>> open(Warehouse& warehouse, const QueryServiceOptions& options);

@@ -9,6 +9,7 @@
 #include "base/logging.h"
 #include "warehouse/aggregator.h"
 #include "warehouse/duck.h"
+#include "warehouse/fact_changes.h"
 
 namespace millrace {
 namespace {
@@ -279,6 +280,7 @@ Status Exchange::check_nothing_is_lost() {
 
 /// The rows that come go in as they stand, in the order in which they were made.
 Status Exchange::move_rows() {
+  MILLRACE_TRY(note_fact_changes(connection_, fmt::format("SELECT event_time FROM {}.events", schema_)));
   for (const auto* table : kEventTables) {
     MILLRACE_TRY(connection_.execute(fmt::format("DELETE FROM {} WHERE {}", table, within_)));
     MILLRACE_TRY(connection_.execute(fmt::format(kDeleteReplaced, table)));

@@ -112,14 +112,14 @@ class Checker {
 
   Status check_table_function(const json& node) {
     const auto name = node.contains("function") ? text_of(node["function"], "function_name") : std::string();
-    if (contains(kTableFunctions, name)) return {};
+    if (is_computing_table_function(name)) return {};
     return fail(Code::kDenied,
                 fmt::format("{}() is not allowed in FROM: name a table of the warehouse instead", name));
   }
 
   Status check_function(const json& node) {
     const auto name = text_of(node, "function_name");
-    if (!contains(kDeniedFunctions, name) && !name.starts_with("pragma_")) return {};
+    if (!is_denied_function(name)) return {};
     return fail(Code::kDenied, fmt::format("{}() is not allowed in queries", name));
   }
 
@@ -144,6 +144,7 @@ class Checker {
   Status check_table(const TableName& name) const {
     if (name.schema == "information_schema" && contains(kInformationViews, name.table)) return {};
     if (name.schema.empty() && contains(with_names_, name.table)) return {};
+    if (name.schema == "analytics" && name.catalog.empty()) return check_analytics(name);
     const bool ours = (name.schema.empty() || name.schema == "main" || name.schema.starts_with("replay_")) &&
                       name.catalog.empty();
     if (!ours || !rules_.tables.contains(name.table)) return no_such_table(name);
@@ -153,8 +154,16 @@ class Checker {
     return {};
   }
 
+  Status check_analytics(const TableName& name) const {
+    if (!rules_.analytics.contains(name.table)) return no_such_table(name);
+    const auto full = name.schema + "." + name.table;
+    if (!rules_.may_read || rules_.may_read(full)) return {};
+    return fail(Code::kDenied, fmt::format("you may not read the table {}", full));
+  }
+
   Status no_such_table(const TableName& name) const {
-    const auto nearest = nearest_name(name.table, {rules_.tables.begin(), rules_.tables.end()});
+    const auto& known = name.schema == "analytics" ? rules_.analytics : rules_.tables;
+    const auto nearest = nearest_name(name.table, {known.begin(), known.end()});
     return fail(Code::kInvalid,
                 fmt::format("there is no table {}{}{} in the warehouse{}", name.schema,
                             name.schema.empty() ? "" : ".", name.table,
@@ -181,6 +190,14 @@ bool take_word(std::string_view& sql, std::string_view word) {
 }
 
 }  // namespace
+
+bool is_computing_table_function(std::string_view name) {
+  return contains(kTableFunctions, name);
+}
+
+bool is_denied_function(std::string_view name) {
+  return contains(kDeniedFunctions, name) || name.starts_with("pragma_");
+}
 
 std::string_view without_explain(std::string_view sql) {
   if (take_word(sql, "explain")) take_word(sql, "analyze");

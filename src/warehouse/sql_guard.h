@@ -17,9 +17,17 @@ struct TableName {
 };
 
 struct SqlRules {
-  std::set<std::string> tables;  ///< what exists: tables and views of the warehouse
+  std::set<std::string> tables;     ///< what exists: tables and views of the warehouse
+  std::set<std::string> analytics;  ///< and of the schema `analytics`, which transforms make
+  /// Says whether a table may be read, by its name: "events", "analytics.visits".
   std::function<bool(std::string_view table)> may_read;
 };
+
+/// Return whether a table function, by its name in small letters, only computes: it reads nothing.
+bool is_computing_table_function(std::string_view name);
+
+/// Return whether a function tells about the process, changes something or runs text as SQL.
+bool is_denied_function(std::string_view name);
 
 /// Return the query without a leading EXPLAIN [ANALYZE]; what follows is checked like any other.
 std::string_view without_explain(std::string_view sql);

@@ -1,5 +1,6 @@
 #include "warehouse/warehouse.h"
 
+#include <chrono>
 #include <map>
 
 #include <fmt/format.h>
@@ -14,6 +15,7 @@ namespace millrace {
 namespace {
 
 constexpr std::uint64_t kCheckpointRoomBytes = 16ull << 20;
+constexpr std::chrono::seconds kCheckpointWait(2);
 
 /// What must be said before the file is opened. When to checkpoint is the loader's decision
 /// (`checkpoint_over`): DuckDB itself would do it after every large transaction, going by what it wrote and
@@ -78,7 +80,25 @@ Status Warehouse::checkpoint_over(std::uint64_t log_bytes) {
   }
   MILLRACE_ASSIGN(auto connection, connect());
   const WriterTurn turn(*this);
+  const std::lock_guard lock(beside_mutex_);
+  checkpoint_due_ = beside_ > 0;
+  if (checkpoint_due_) return {};
+  beside_changed_.notify_all();
   return connection.execute("CHECKPOINT");
+}
+
+/// Whoever makes checkpoints comes by several times a second; if not, nobody waits for it.
+WriterBeside::WriterBeside(Warehouse& warehouse) : warehouse_(warehouse) {
+  std::unique_lock lock(warehouse_.beside_mutex_);
+  const bool made =
+      warehouse_.beside_changed_.wait_for(lock, kCheckpointWait, [&] { return !warehouse_.checkpoint_due_; });
+  if (!made) warehouse_.checkpoint_due_ = false;
+  ++warehouse_.beside_;
+}
+
+WriterBeside::~WriterBeside() {
+  const std::lock_guard lock(warehouse_.beside_mutex_);
+  --warehouse_.beside_;
 }
 
 Status Warehouse::check() const {

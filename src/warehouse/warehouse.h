@@ -1,7 +1,9 @@
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <semaphore>
 #include <string>
 
@@ -44,8 +46,8 @@ class Warehouse {
   std::binary_semaphore& writer() { return writer_; }
 
   /// Write what DuckDB's log holds to the main file when the log is at least `log_bytes` long: reading a log
-  /// back after a crash takes about 16 ms a MB. No write transaction may be open. Errors: kNoSpace, kIo,
-  /// kInternal.
+  /// back after a crash takes about 16 ms a MB. While somebody writes beside, it is put off to a later call.
+  /// No other write transaction may be open. Errors: kNoSpace, kIo, kInternal.
   Status checkpoint_over(std::uint64_t log_bytes);
 
   /// Return whether it can still be used: after an error that may have hurt what it holds in memory (a
@@ -61,10 +63,16 @@ class Warehouse {
  private:
   Warehouse(Env& env, Path path, std::unique_ptr<duck::Database> database);
 
+  friend class WriterBeside;
+
   Env& env_;
   const Path path_;
   std::unique_ptr<duck::Database> database_;
   std::binary_semaphore writer_{1};
+  std::mutex beside_mutex_;  ///< held while a checkpoint is made; guards the rest
+  std::condition_variable beside_changed_;
+  unsigned beside_ = 0;          ///< who write beside the loader
+  bool checkpoint_due_ = false;  ///< put off since somebody did
 };
 
 /// Holds a warehouse's `writer` for a scope.
@@ -74,6 +82,19 @@ class WriterTurn {
   WriterTurn(const WriterTurn&) = delete;
   WriterTurn& operator=(const WriterTurn&) = delete;
   ~WriterTurn() { warehouse_.writer().release(); }
+
+ private:
+  Warehouse& warehouse_;
+};
+
+/// Held for one transaction by who writes tables of his own for long, beside the loader, which does not wait
+/// for it: only checkpoints do. One that was put off is made before the next begins.
+class WriterBeside {
+ public:
+  explicit WriterBeside(Warehouse& warehouse);
+  WriterBeside(const WriterBeside&) = delete;
+  WriterBeside& operator=(const WriterBeside&) = delete;
+  ~WriterBeside();
 
  private:
   Warehouse& warehouse_;
