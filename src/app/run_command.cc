@@ -103,14 +103,23 @@ Result<json> list(HttpClient& client) {
   return json::parse(answer.body);
 }
 
+int print_page(HttpClient& client) {
+  const auto answer = client.get("/v1/transforms/page");
+  if (!answer) return report_failure(answer.error());
+  if (const Status fine = check_answer(*answer); !fine) return report_failure(fine.error());
+  fmt::print("{}", answer->body);
+  return kExitDone;
+}
+
 int run_run(const CommonOptions& common, const RunCall& call) {
-  if (!call.list && call.what != "transforms") {
-    fmt::print(stderr, "millrace: run takes 'transforms', or --list; see millrace run --help\n");
+  if (!call.list && call.what != "transforms" && call.what != "docs") {
+    fmt::print(stderr, "millrace: run takes 'transforms', 'docs' or --list; see millrace run --help\n");
     return kExitUsage;
   }
   auto server = ServerConnection::open(common, ServerConnection::Need::kNeedsData);
   if (!server) return report_failure(server.error());
   HttpClient& client = (*server)->client();
+  if (call.what == "docs") return print_page(client);
   const Result<json> result = call.list ? list(client) : call_run(client, call, !common.json);
   if (!result) return report_failure(result.error());
   if (common.json) {
@@ -134,6 +143,8 @@ constexpr const char* kFooter =
     "  millrace run transforms --select visits+ --full          and what needs it, everything anew\n"
     "  millrace run transforms --from 2026-07-01 --to 2026-07-08\n"
     "  millrace run --list\n"
+    "  millrace run docs > analyst-schema.md                    a page on the tables: diagram, columns, "
+    "origins\n"
     "  millrace sql \"SELECT * FROM analytics.sales_by_day\"";
 
 }  // namespace
@@ -142,7 +153,7 @@ void add_run_command(CLI::App& app, CommonOptions& common, int& exit_code) {
   CLI::App* command = app.add_subcommand("run", "Make the tables that a project declares as SQL");
   add_data_options(*command, common);
   auto call = std::make_shared<RunCall>();
-  command->add_option("what", call->what, "transforms");
+  command->add_option("what", call->what, "transforms, or docs");
   command
       ->add_option("--select", call->select, "NAME, +NAME with what it needs, NAME+ with what needs it; all")
       ->delimiter(',');

@@ -120,6 +120,15 @@ void send_list(Transforms& transforms, const Exchange& exchange) {
   exchange.send(HttpResponse::json(200, dump({{"transforms", std::move(list)}})));
 }
 
+void send_page(Transforms& transforms, const Exchange& exchange) {
+  auto page = transforms.page();
+  if (!page) return exchange.send_error(page.error());
+  exchange.send(HttpResponse{.status = 200,
+                             .content_type = "text/markdown; charset=utf-8",
+                             .body = *std::move(page),
+                             .headers = {}});
+}
+
 /// Says again, while nothing new is there to say, how far it is, so that nobody takes silence for an end.
 class Beat {
  public:
@@ -183,10 +192,15 @@ void add_transform_routes(Router& router, Transforms& transforms, WorkerPool& lo
           {Code::kOverloaded,
            "as many ingests, replays and runs as may are waiting; try again when one is done", ""});
   });
-  router.add("GET", "/v1/transforms", rule, [&](const std::shared_ptr<Exchange>& exchange) {
-    const Status queued = workers.submit([&transforms, exchange] { send_list(transforms, *exchange); });
-    if (!queued) exchange->send_error(queued.error());
-  });
+  const auto quickly = [&](void (*answer)(Transforms&, const Exchange&)) {
+    return [&transforms, &workers, answer](const std::shared_ptr<Exchange>& exchange) {
+      const Status queued =
+          workers.submit([&transforms, answer, exchange] { answer(transforms, *exchange); });
+      if (!queued) exchange->send_error(queued.error());
+    };
+  };
+  router.add("GET", "/v1/transforms", rule, quickly(send_list));
+  router.add("GET", "/v1/transforms/page", rule, quickly(send_page));
 }
 
 }  // namespace millrace

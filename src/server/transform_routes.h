@@ -17,6 +17,8 @@ namespace millrace {
 ///       "rows","last_run","seconds","filled","stale","filled_from","filled_to","error"}]}, in the order in
 ///       which they run
 ///
+///   GET /v1/transforms/page                       Markdown on the tables that they make
+///
 /// `long_workers` run transforms, `workers` the rest. All must outlive the router.
 void add_transform_routes(Router& router, Transforms& transforms, WorkerPool& long_workers,
                           WorkerPool& workers);

@@ -18,6 +18,7 @@ Error failed(const Transform& transform, Error error) {
   if (const auto colon = error.message.find("Error: ");
       colon != std::string::npos && error.code == Code::kInvalid)
     error.message = error.message.substr(colon + 7);
+  error.message = error.message.substr(0, error.message.find("\n\nLINE "));  // of a statement that we made
   if (error.where.empty()) error.where = transform.path.string();
   if (error.code == Code::kOverloaded)
     error.message +=

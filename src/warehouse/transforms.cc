@@ -11,6 +11,7 @@
 
 #include "base/logging.h"
 #include "warehouse/duck.h"
+#include "warehouse/transform_docs.h"
 #include "warehouse/transform_run.h"
 #include "warehouse/transform_set.h"
 
@@ -238,6 +239,15 @@ Result<std::vector<TransformState>> Transforms::list() {
     states.push_back(std::move(state));
   }
   return states;
+}
+
+Result<std::string> Transforms::page() {
+  MILLRACE_ASSIGN(auto connection, warehouse_.connect());
+  TransformLedger ledger(connection);
+  MILLRACE_ASSIGN(const auto declared, files(ledger));
+  const WriterBeside beside(warehouse_);
+  MILLRACE_ASSIGN(const auto set, TransformSet::load(connection, declared));
+  return transform_page(connection, set);
 }
 
 }  // namespace millrace

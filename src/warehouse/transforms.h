@@ -82,6 +82,9 @@ class Transforms {
   /// Return all that are declared, in the order in which they run. Errors: as of `run`.
   Result<std::vector<TransformState>> list();
 
+  /// Return a page on the tables that they make (warehouse/transform_docs.h). Errors: as of `run`.
+  Result<std::string> page();
+
  private:
   Result<std::vector<TransformFile>> files(TransformLedger& ledger);
 

@@ -82,23 +82,29 @@ Status Warehouse::checkpoint_over(std::uint64_t log_bytes) {
   const WriterTurn turn(*this);
   const std::lock_guard lock(beside_mutex_);
   checkpoint_due_ = beside_ > 0;
+  checkpoint_bytes_ = log_bytes;
   if (checkpoint_due_) return {};
-  beside_changed_.notify_all();
   return connection.execute("CHECKPOINT");
 }
 
-/// Whoever makes checkpoints comes by several times a second; if not, nobody waits for it.
+/// The last of those who write makes it; where they do not end, the others do not wait for ever.
 WriterBeside::WriterBeside(Warehouse& warehouse) : warehouse_(warehouse) {
   std::unique_lock lock(warehouse_.beside_mutex_);
-  const bool made =
-      warehouse_.beside_changed_.wait_for(lock, kCheckpointWait, [&] { return !warehouse_.checkpoint_due_; });
-  if (!made) warehouse_.checkpoint_due_ = false;
+  const auto made = [&] { return !warehouse_.checkpoint_due_ || warehouse_.beside_ == 0; };
+  warehouse_.beside_changed_.wait_for(lock, kCheckpointWait, made);
   ++warehouse_.beside_;
 }
 
 WriterBeside::~WriterBeside() {
-  const std::lock_guard lock(warehouse_.beside_mutex_);
+  std::unique_lock lock(warehouse_.beside_mutex_);
   --warehouse_.beside_;
+  if (warehouse_.beside_ > 0 || !warehouse_.checkpoint_due_) return;
+  const auto bytes = warehouse_.checkpoint_bytes_;
+  lock.unlock();
+  if (const auto done = warehouse_.checkpoint_over(bytes); !done)
+    log_warning("warehouse", "could not shorten the warehouse's log", {field("error", done.error().text())});
+  lock.lock();
+  warehouse_.beside_changed_.notify_all();
 }
 
 Status Warehouse::check() const {

@@ -71,8 +71,9 @@ class Warehouse {
   std::binary_semaphore writer_{1};
   std::mutex beside_mutex_;  ///< held while a checkpoint is made; guards the rest
   std::condition_variable beside_changed_;
-  unsigned beside_ = 0;          ///< who write beside the loader
-  bool checkpoint_due_ = false;  ///< put off since somebody did
+  unsigned beside_ = 0;                 ///< who write beside the loader
+  bool checkpoint_due_ = false;         ///< put off since somebody did
+  std::uint64_t checkpoint_bytes_ = 0;  ///< what the last who asked for one gave
 };
 
 /// Holds a warehouse's `writer` for a scope.
