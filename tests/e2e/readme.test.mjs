@@ -1,6 +1,6 @@
 // The commands that README.md and the how-to pages promise, run as they stand there: each block of shell that is marked
 // `<!-- test: NAME -->`, against a server of its own for each NAME. Only the address, the binary's path and
-// the data directory are replaced. A block of YAML marked `<!-- project: PATH -->` is that file of the server's project.
+// the data directory are replaced. A block of YAML or SQL marked `<!-- project: PATH -->` is that file of the server's project.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ function blocksOf(page) {
 
 /** Write the marked files of a page into a project; returns its folder, or nothing when the page has none. */
 async function projectOf(page) {
-  const marked = [...readFileSync(page, 'utf8').matchAll(/<!-- project: ([\w./-]+) -->\s*```yaml\n([\s\S]*?)```/g)];
+  const marked = [...readFileSync(page, 'utf8').matchAll(/<!-- project: ([\w./-]+) -->\s*```(?:yaml|sql)\n([\s\S]*?)```/g)];
   if (marked.length === 0) return undefined;
   const project = await temporaryDir();
   writeFileSync(path.join(project, 'millrace.yaml'), '{}\n');
@@ -37,7 +37,7 @@ function sh(text, server) {
   const command = text
     .replaceAll('127.0.0.1:8080', new URL(server.url).host)
     .replaceAll(/(build\/release\/)?millrace (?=[a-z])/g, `${binary} `)
-    .replaceAll(new RegExp(`${binary} (recommend|sql|ingest|replay|quarantine (list|show|replay|drop|reopen)|training-set (build|list))`, 'g'), `$& --data ${server.data}`);
+    .replaceAll(new RegExp(`${binary} (recommend|sql|ingest|replay|run|quarantine (list|show|replay|drop|reopen)|training-set (build|list))`, 'g'), `$& --data ${server.data}`);
   const done = spawnSync('bash', ['-euo', 'pipefail', '-c', command], { cwd: root, encoding: 'utf8', timeout: 120_000 });
   assert.equal(done.status, 0, `${command}\n${done.stdout}${done.stderr}`);
   return done.stdout;
@@ -55,6 +55,7 @@ for (const page of pages) {
           assert.match(output, /"success":true,"accepted":3,"quarantined":0/);
           assert.match(output, /"id":"pot"/);
         }
+        if (name === 'transforms') assert.match(output, /rose\s+1/);
         if (name === 'aggregations') assert.match(output, /"?value"?.*rose/);
         const books = await server.drained();
         assert.equal(books.balanced, true);
