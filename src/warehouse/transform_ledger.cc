@@ -209,24 +209,36 @@ Result<std::vector<TransformSpan>> TransformLedger::stale_spans(const Transform&
   }
 }
 
-Status TransformLedger::note_filled(const SoundTransform& one, const TransformSpan& span, const Made& made) {
+Result<std::uint64_t> TransformLedger::note_filled(const SoundTransform& one, const TransformSpan& span,
+                                                   const Made& made) {
   const auto& transform = one.transform;
+  const auto time = sql_identifier(transform.time);
+  const auto start = sql_time(span.start);
+  const auto end = sql_time(span.end);
+  // One look at what was made tells all: how many rows each interval has, and how many have none.
+  MILLRACE_TRY(connection_.execute(fmt::format(
+      "CREATE OR REPLACE TEMP TABLE counted AS SELECT {0} AS start, count(*) AS n FROM {1} WHERE ({2} >= "
+      "{3} AND {2} < {4}) OR {2} IS NULL GROUP BY 1",
+      bucket(transform, fmt::format("CAST({} AS TIMESTAMP)", time)), transform.table(), time, start, end)));
+  MILLRACE_ASSIGN(const auto lost, connection_.scalar("SELECT n FROM counted WHERE start IS NULL"));
+  if (lost)
+    return fail(Code::kInvalid,
+                fmt::format("{} rows have no {}, so they are of no interval: nothing was changed",
+                            with_thousands(static_cast<std::uint64_t>(*lost)), transform.time));
   const auto name = sql_literal(transform.name);
   const auto length = interval_of(transform.interval);
-  const auto within_span =
-      fmt::format("interval_start >= {} AND interval_start < {}", sql_time(span.start), sql_time(span.end));
+  MILLRACE_TRY(
+      connection_.execute(fmt::format("DELETE FROM main._transform_intervals WHERE name = {} AND "
+                                      "interval_start >= {} AND interval_start < {}",
+                                      name, start, end)));
   MILLRACE_TRY(connection_.execute(
-      fmt::format("DELETE FROM main._transform_intervals WHERE name = {} AND {}", name, within_span)));
-  return connection_.execute(
       fmt::format("INSERT INTO main._transform_intervals SELECT {0}, s.start, s.start + {1}, false, '{2}', "
                   "{3}, {4}, {5}, "
-                  "coalesce(c.n, 0) FROM (SELECT unnest(range({6}, {7}, {1})) AS start) s LEFT JOIN (SELECT "
-                  "{8} AS start, count(*) "
-                  "AS n FROM {9} WHERE {10} >= {6} AND {10} < {7} GROUP BY 1) c ON c.start = s.start",
-                  name, length, one.hash, made.run, sql_time(made.time), made.duration, sql_time(span.start),
-                  sql_time(span.end),
-                  bucket(transform, fmt::format("CAST({} AS TIMESTAMP)", sql_identifier(transform.time))),
-                  transform.table(), sql_identifier(transform.time)));
+                  "coalesce(c.n, 0) FROM (SELECT unnest(range({6}, {7}, {1})) AS start) s LEFT JOIN counted "
+                  "c ON c.start = s.start",
+                  name, length, one.hash, made.run, sql_time(made.time), made.duration, start, end)));
+  MILLRACE_ASSIGN(const auto rows, connection_.scalar("SELECT CAST(sum(n) AS BIGINT) FROM counted"));
+  return static_cast<std::uint64_t>(rows.value_or(0));
 }
 
 Status TransformLedger::note_run(const SoundTransform& one, const Made& made) {

@@ -68,8 +68,9 @@ class TransformLedger {
     TimeUs time = 0;
     DurationUs duration = 0;
   };
-  /// Note that the intervals of `span` are filled, with the rows that the table has in each.
-  Status note_filled(const SoundTransform& one, const TransformSpan& span, const Made& made);
+  /// Note that the intervals of `span` are filled, with the rows that the table has in each, and return how
+  /// many that are together. Errors: kInvalid when rows have no time.
+  Result<std::uint64_t> note_filled(const SoundTransform& one, const TransformSpan& span, const Made& made);
 
   /// Note that a run of a transform ended well: all of it, as far as it was asked for.
   Status note_run(const SoundTransform& one, const Made& made);

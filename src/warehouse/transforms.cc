@@ -179,26 +179,54 @@ Result<std::vector<TransformFile>> Transforms::files(TransformLedger& ledger) {
   return kept;
 }
 
-Result<TransformRunResult> Transforms::run(const TransformRunRequest& request, const OnProgress& progress,
-                                           const std::stop_token& stop) {
-  const std::unique_lock alone(running_, std::try_to_lock);
-  if (!alone) return fail(Code::kOverloaded, "a run of transforms is under way; wait for its end");
-  MILLRACE_ASSIGN(auto connection, warehouse_.connect());
+/// What it makes to try the SQL is taken back; a run that made the same tables meanwhile would clash with it.
+Result<std::shared_ptr<const TransformSet>> Transforms::check(duck::Connection& connection) {
   TransformLedger ledger(connection);
   MILLRACE_ASSIGN(const auto declared, files(ledger));
-  Result<TransformSet> set = [&] {
-    const WriterBeside beside(warehouse_);  // what it makes to try is taken back
-    return TransformSet::load(connection, declared);
-  }();
-  if (!set) return fail(std::move(set).error());
-  MILLRACE_ASSIGN(const auto selected, set->select(request.select));
+  const WriterBeside beside(warehouse_);
+  MILLRACE_ASSIGN(auto set, TransformSet::load(connection, declared));
+  return std::make_shared<const TransformSet>(std::move(set));
+}
+
+Result<std::shared_ptr<const TransformSet>> Transforms::begin_run(duck::Connection& connection) {
+  const std::lock_guard lock(mutex_);
+  if (of_run_) return fail(Code::kOverloaded, "a run of transforms is under way; wait for its end");
+  MILLRACE_ASSIGN(of_run_, check(connection));
+  return of_run_;
+}
+
+void Transforms::end_run() {
+  const std::lock_guard lock(mutex_);
+  of_run_.reset();
+}
+
+Result<std::shared_ptr<const TransformSet>> Transforms::declared(duck::Connection& connection) {
+  const std::lock_guard lock(mutex_);
+  if (of_run_) return of_run_;
+  return check(connection);
+}
+
+Result<TransformRunResult> Transforms::run(const TransformRunRequest& request, const OnProgress& progress,
+                                           const std::stop_token& stop) {
+  MILLRACE_ASSIGN(auto connection, warehouse_.connect());
+  MILLRACE_ASSIGN(const auto set, begin_run(connection));
+  auto result = run_set(connection, *set, request, progress, stop);
+  end_run();
+  return result;
+}
+
+Result<TransformRunResult> Transforms::run_set(duck::Connection& connection, const TransformSet& set,
+                                               const TransformRunRequest& request, const OnProgress& progress,
+                                               const std::stop_token& stop) {
+  TransformLedger ledger(connection);
+  MILLRACE_ASSIGN(const auto selected, set.select(request.select));
   MILLRACE_ASSIGN(const auto records, ledger.records());
   MILLRACE_ASSIGN(const auto number, ledger.next_run());
   {
     const WriterBeside beside(warehouse_);
-    MILLRACE_TRY(drop_undeclared(connection, *set, records));
+    MILLRACE_TRY(drop_undeclared(connection, set, records));
   }
-  TransformRunContext context{warehouse_, *set, records, number, request.full, request.range, {}};
+  TransformRunContext context{warehouse_, set, records, number, request.full, request.range, {}};
   Schedule schedule(context, selected, progress, stop);
   std::vector<duck::Connection> connections;
   for (unsigned i = 0; i < options_.at_once_max; ++i) {
@@ -211,7 +239,7 @@ Result<TransformRunResult> Transforms::run(const TransformRunRequest& request, c
     for (auto& one : connections) threads.emplace_back([&schedule, &one] { schedule.work(one); });
   }
   TransformRunResult result{std::move(schedule).outcomes(), {}};
-  for (const auto& one : set->in_order())
+  for (const auto& one : set.in_order())
     if (selected.contains(one.transform.name))
       result.notes.insert(result.notes.end(), one.reads.unportable.begin(), one.reads.unportable.end());
   return result;
@@ -220,12 +248,10 @@ Result<TransformRunResult> Transforms::run(const TransformRunRequest& request, c
 Result<std::vector<TransformState>> Transforms::list() {
   MILLRACE_ASSIGN(auto connection, warehouse_.connect());
   TransformLedger ledger(connection);
-  MILLRACE_ASSIGN(const auto declared, files(ledger));
-  const WriterBeside beside(warehouse_);
-  MILLRACE_ASSIGN(const auto set, TransformSet::load(connection, declared));
+  MILLRACE_ASSIGN(const auto set, declared(connection));
   MILLRACE_ASSIGN(auto records, ledger.records());
   std::vector<TransformState> states;
-  for (const auto& one : set.in_order()) {
+  for (const auto& one : set->in_order()) {
     TransformState state{.name = one.transform.name,
                          .description = one.transform.description,
                          .interval = one.transform.interval,
@@ -243,11 +269,8 @@ Result<std::vector<TransformState>> Transforms::list() {
 
 Result<std::string> Transforms::page() {
   MILLRACE_ASSIGN(auto connection, warehouse_.connect());
-  TransformLedger ledger(connection);
-  MILLRACE_ASSIGN(const auto declared, files(ledger));
-  const WriterBeside beside(warehouse_);
-  MILLRACE_ASSIGN(const auto set, TransformSet::load(connection, declared));
-  return transform_page(connection, set);
+  MILLRACE_ASSIGN(const auto set, declared(connection));
+  return transform_page(connection, *set);
 }
 
 }  // namespace millrace

@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "warehouse/transform.h"
 #include "warehouse/transform_ledger.h"
+#include "warehouse/transform_set.h"
 #include "warehouse/warehouse.h"
 
 namespace millrace {
@@ -79,7 +80,8 @@ class Transforms {
   Result<TransformRunResult> run(const TransformRunRequest& request, const OnProgress& progress,
                                  const std::stop_token& stop);
 
-  /// Return all that are declared, in the order in which they run. Errors: as of `run`.
+  /// Return all that are declared, in the order in which they run; while a run is under way, as it found
+  /// them. Errors: as of `run`.
   Result<std::vector<TransformState>> list();
 
   /// Return a page on the tables that they make (warehouse/transform_docs.h). Errors: as of `run`.
@@ -87,11 +89,19 @@ class Transforms {
 
  private:
   Result<std::vector<TransformFile>> files(TransformLedger& ledger);
+  Result<std::shared_ptr<const TransformSet>> check(duck::Connection& connection);
+  Result<std::shared_ptr<const TransformSet>> begin_run(duck::Connection& connection);
+  Result<std::shared_ptr<const TransformSet>> declared(duck::Connection& connection);
+  void end_run();
+  Result<TransformRunResult> run_set(duck::Connection& connection, const TransformSet& set,
+                                     const TransformRunRequest& request, const OnProgress& progress,
+                                     const std::stop_token& stop);
 
   Warehouse& warehouse_;
   const Load load_;
   const Options options_;
-  std::mutex running_;
+  std::mutex mutex_;                            ///< guards the rest; held while files are checked
+  std::shared_ptr<const TransformSet> of_run_;  ///< of the run that is under way
 };
 
 }  // namespace millrace

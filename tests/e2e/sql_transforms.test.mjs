@@ -2,7 +2,7 @@
 // Transforms over tables, as their user runs them: the shipped ones over simulated events, a kill -9 in the middle of runs, a
 // file that is wrong, a run without a server.
 import assert from 'node:assert/strict';
-import { cp, rm, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { root, run, Server, temporaryDir } from '../support/millrace.mjs';
@@ -56,6 +56,25 @@ test('a kill in the middle leaves nothing out and nothing twice', async () => {
   await same();
   const list = JSON.parse((await run(['run', '--list', '--json', '--data', data])).stdout).transforms;
   for (const one of list) assert.equal(one.state, 'done', JSON.stringify(one));
+});
+
+test('a file loaded again changes the days it was in and those it is in now', async () => {
+  const file = path.join(project, 'invoices.csv');
+  await writeFile(file, 'InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n1,A,A,2,2010-12-01 08:00:00,1.50,7,France\n2,B,B,1,2010-12-03 08:00:00,3.00,7,France\n');
+  const shipped = await readFile(path.join(root, 'examples/shop/mappings/online_retail.yaml'), 'utf8');
+  const days = async (zone) => {
+    const map = path.join(project, 'map.yaml');
+    await writeFile(map, shipped.replace('Europe/London', zone));
+    const loaded = await run(['ingest', 'csv', '--data', data, '--map', map, '--again', file]);
+    assert.equal(loaded.code, 0, loaded.stderr);
+    await server.drained();
+    const done = await transforms();
+    assert.equal(done.code, 0, done.stderr + done.stdout);
+    await same();
+    return server.sql("SELECT dt, order_id FROM analytics.purchases WHERE source = 'online_retail' ORDER BY order_id");
+  };
+  assert.deepEqual(await days('Europe/London'), [['2010-12-01', '1'], ['2010-12-03', '2']]);
+  assert.deepEqual(await days('Asia/Tokyo'), [['2010-11-30', '1'], ['2010-12-02', '2']]);
 });
 
 test('a file that is wrong is named with its line, and nothing changes', async () => {
