@@ -99,6 +99,7 @@ WriterBeside::~WriterBeside() {
   std::unique_lock lock(warehouse_.beside_mutex_);
   --warehouse_.beside_;
   if (warehouse_.beside_ > 0 || !warehouse_.checkpoint_due_) return;
+  warehouse_.checkpoint_due_ = false;
   const auto bytes = warehouse_.checkpoint_bytes_;
   lock.unlock();
   if (const auto done = warehouse_.checkpoint_over(bytes); !done)

@@ -46,7 +46,7 @@ class Warehouse {
   std::binary_semaphore& writer() { return writer_; }
 
   /// Write what DuckDB's log holds to the main file when the log is at least `log_bytes` long: reading a log
-  /// back after a crash takes about 16 ms a MB. While somebody writes beside, it is put off to a later call.
+  /// back after a crash takes about 16 ms a MB. While somebody writes beside, it is put off to his end.
   /// No other write transaction may be open. Errors: kNoSpace, kIo, kInternal.
   Status checkpoint_over(std::uint64_t log_bytes);
 
@@ -89,7 +89,7 @@ class WriterTurn {
 };
 
 /// Held for one transaction by who writes tables of his own for long, beside the loader, which does not wait
-/// for it: only checkpoints do. One that was put off is made before the next begins.
+/// for it: only checkpoints do. The last to end makes one that was put off; those to come wait a moment.
 class WriterBeside {
  public:
   explicit WriterBeside(Warehouse& warehouse);
