@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/yaml.h"
+#include "warehouse/transform.h"
 
 namespace millrace {
 namespace {
@@ -118,15 +119,6 @@ class Reader {
 };
 
 }  // namespace
-
-std::string sql_identifier(std::string_view name) {
-  std::string out = "\"";
-  for (const char c : name) {
-    out += c;
-    if (c == '"') out += c;
-  }
-  return out + '"';
-}
 
 Result<TrainingSet> parse_training_set(std::string_view text, const Path& path) {
   MILLRACE_ASSIGN(const YamlDocument yaml, YamlDocument::parse(text, path));

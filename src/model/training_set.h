@@ -40,7 +40,4 @@ struct TrainingSet {
 /// Read a file. Errors: kInvalid, all mistakes at once, each with file and line.
 Result<TrainingSet> parse_training_set(std::string_view text, const Path& path);
 
-/// Return `name` as an identifier of SQL, in quotes.
-std::string sql_identifier(std::string_view name);
-
 }  // namespace millrace

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "model/training_set_sql.h"
 #include "warehouse/duck.h"
+#include "warehouse/transform.h"
 
 namespace millrace {
 namespace {
