@@ -31,7 +31,7 @@ void read_topics(const YamlMap& root, InFlightTransform& transform) {
     root.error("'from' must not be quarantine: what fails would come again");
   root.required("to", transform.to);
   // Millrace's own have records of their own form, and what comes into quarantine must not go round.
-  if (is_own_topic(transform.to))
+  if (is_reserved_topic(transform.to))
     root.error(
         "'to' must be a topic of your own; for tables, push that to /v1/push/native with a subscription");
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 #include <string_view>
 
 namespace millrace {
@@ -32,6 +33,18 @@ inline constexpr std::array kOwnTopics = {kEventsTopic,     kItemsTopic,        
 
 constexpr bool is_own_topic(std::string_view topic) {
   return std::ranges::find(kOwnTopics, topic) != kOwnTopics.end();
+}
+
+/// The topics of rows read from databases are called so and the source's name (docs/formats/row-changes.md).
+inline constexpr std::string_view kSourceTopicPrefix = "source.";
+
+inline std::string source_topic(std::string_view source) {
+  return std::string(kSourceTopicPrefix) + std::string(source);
+}
+
+/// Return whether Millrace alone writes the topic: one of its own, or that of a source.
+constexpr bool is_reserved_topic(std::string_view topic) {
+  return is_own_topic(topic) || topic.starts_with(kSourceTopicPrefix);
 }
 
 }  // namespace millrace

@@ -18,7 +18,7 @@ constexpr std::int64_t kReadRecordsMax = 1'000;
 constexpr std::size_t kReadBytesMax = 4 << 20;
 
 Status check_writable(std::string_view topic) {
-  if (!is_own_topic(topic)) return {};
+  if (!is_reserved_topic(topic)) return {};
   return fail(Code::kDenied,
               "the topic '" + std::string(topic) + "' is written by Millrace alone; use the collect routes");
 }

@@ -121,7 +121,7 @@ Status check_together(SubscriptionSettings& settings, bool attempts_given) {
     return fail(Code::kInvalid, "must not be below retry_min_s", "retry_max_s");
   if (settings.dead_letter_topic == settings.topic)
     return fail(Code::kInvalid, "must be another topic than the one it comes from", "dead_letter_topic");
-  if (is_own_topic(settings.dead_letter_topic))
+  if (is_reserved_topic(settings.dead_letter_topic))
     return fail(Code::kInvalid, "must not be a topic that Millrace alone writes", "dead_letter_topic");
   if (!settings.dead_letter_topic.empty() && !attempts_given) settings.max_attempts = kAttemptsDefault;
   if (settings.max_attempts > 0 && settings.dead_letter_topic.empty())

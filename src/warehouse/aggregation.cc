@@ -202,7 +202,7 @@ void AggregationSource::read_publish() {
   if (!yaml_.root().optional("publish", topic)) return;
   if (!is_log_name(topic)) {
     error_at("publish", "takes the name of a topic: letters, digits, '.', '_' and '-', at most 128");
-  } else if (is_own_topic(topic)) {
+  } else if (is_reserved_topic(topic)) {
     error_at("publish", topic + " is Millrace's own: publish to a topic of your own");
   } else if (aggregation_.window.kind == AggregationWindow::Kind::kVisit) {
     error_at("publish",
