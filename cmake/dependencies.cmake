@@ -17,6 +17,7 @@ find_package(GTest REQUIRED)
 find_package(benchmark REQUIRED)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(MARIADB REQUIRED IMPORTED_TARGET libmariadb)
 
 # Under a sanitizer memory is the sanitizer's business.
 if(NOT MILLRACE_SANITIZER)

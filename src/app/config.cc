@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/sources_config.h"
 #include "base/yaml.h"
 #include "net/tls_client.h"
 #include "server/access.h"
@@ -175,6 +176,7 @@ Result<Config> load_config(Env& env, const Path& file) {
   read_recommend(root.map("recommend"), config);
   config.push_targets = read_targets(root.map("subscriptions"), "push_targets");
   config.function_targets = read_targets(root.map("flow"), "http_targets");
+  config.sources = read_sources(env, root.map("sources"));
   read_logging(root.map("logging"), config);
   MILLRACE_TRY(yaml.finish());
   MILLRACE_ASSIGN(config.aggregations, load_aggregations(env, file.parent_path() / "aggregations"));

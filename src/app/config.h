@@ -14,6 +14,7 @@
 #include "model/training_set.h"
 #include "recommend/settings.h"
 #include "server/push_client.h"
+#include "source/mysql_source.h"
 #include "stream/archive_job.h"
 #include "stream/curate_job.h"
 #include "stream/window_state.h"
@@ -67,6 +68,8 @@ struct Config {
   std::vector<PushTarget> function_targets;  ///< flow.http_targets: where transforms may call; none: nowhere
   std::optional<std::vector<InFlightTransform>>
       transforms;  ///< of the project's in_flight/; none: no project
+
+  std::vector<MysqlSource> sources;  ///< databases that may be read
 
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;

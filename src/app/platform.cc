@@ -17,6 +17,7 @@
 #include "server/catalogue_routes.h"
 #include "server/collect_routes.h"
 #include "server/dashboard_routes.h"
+#include "server/extract_routes.h"
 #include "server/flow_routes.h"
 #include "server/ingest_routes.h"
 #include "server/log_routes.h"
@@ -49,6 +50,7 @@ constexpr int kRecommendNiceness = 10;
 constexpr int kArchiveNiceness = 19;
 constexpr int kTransformNiceness = 10;
 constexpr int kWindowNiceness = 10;
+constexpr int kTableNiceness = 10;
 constexpr DurationUs kTransformGrace = 2 * kSecondUs;
 constexpr int kDuckDbNiceness = 10;  // they serve queries too
 constexpr std::uint64_t kSmallTopicSegmentBytes = 16 << 20;
@@ -148,6 +150,7 @@ Status Platform::open_all(Listen listen) {
   start_jobs();
   MILLRACE_TRY(start_transforms());
   MILLRACE_TRY(start_windows());
+  start_tables();
   MILLRACE_TRY(open_server(listen));
   return write_server_file();
 }
@@ -175,6 +178,7 @@ void Platform::keep_logs() {
     secrets.push_back(target.secret);
     secrets.push_back(target.authorization);
   }
+  for (const MysqlSource& source : config_.sources) secrets.push_back(source.password);
   set_log_secrets(std::move(secrets));
   log_files_ = std::make_shared<LogFiles>(env_, config_.data / "logs",
                                           LogFilesOptions{.bytes_max = config_.log_keep_bytes});
@@ -304,6 +308,27 @@ Status Platform::start_windows() {
   return {};
 }
 
+/// Tables of sources are made, whether this configuration names any or not: their topics may hold records.
+void Platform::start_tables() {
+  auto job = TableJob::make(*log_, *warehouse_);
+  table_job_ = job.get();
+  tables_ = std::make_unique<JobRunner>(*log_, env_);
+  tables_->start(std::move(job), kTableNiceness);
+  TopicConfig topic = config_.events_topic;
+  topic.partitions = 1;
+  topic.content_type = "application/octet-stream";
+  extracts_ = std::make_unique<Extracts>(
+      Extracts::Tools{.log = *log_,
+                      .env = env_,
+                      .sources = config_.sources,
+                      .topic = topic,
+                      .loaded = [this](const std::string& source) -> std::optional<SourceLoad> {
+                        auto loaded = table_job_->loaded(source);
+                        if (!loaded) return std::nullopt;
+                        return SourceLoad{loaded->next, std::move(loaded->states)};
+                      }});
+}
+
 std::optional<JobPosition> Platform::loaded() const {
   LoadPosition position = load_job_->position();
   if (!position.known) return std::nullopt;
@@ -333,6 +358,7 @@ Status Platform::open_server(Listen listen) {
     return load_training_sets(env_, *config_.training_sets);
   };
   add_training_set_routes(*router_, {*training_sets_, *lake_, training_sets}, *ingest_workers_, *workers_);
+  add_extract_routes(*router_, *extracts_, *ingest_workers_, *workers_);
   add_replay_routes(*router_, *replays_, *ingest_workers_, *workers_);
   add_transform_routes(*router_, *sql_transforms_, *ingest_workers_, *workers_);
   add_dashboard_routes(*router_, *dashboard_, *workers_);
@@ -426,6 +452,7 @@ void Platform::stop(DurationUs grace) {
   // What is not through goes on at the next start.
   if (transforms_) static_cast<void>(transforms_->drain(std::min(grace, kTransformGrace)));
   if (windows_) static_cast<void>(windows_->drain(std::min(grace, kTransformGrace)));
+  static_cast<void>(tables_->drain(std::min(grace, kTransformGrace)));
   if (Status drained = jobs_->drain(grace); !drained)
     log_warning("app", "stopped before all was loaded; the rest follows at the next start",
                 {field("why", drained.error().message)});

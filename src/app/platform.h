@@ -25,6 +25,7 @@
 #include "server/router.h"
 #include "server/serving_stats.h"
 #include "server/worker_pool.h"
+#include "source/extract.h"
 #include "source/ingest.h"
 #include "stream/archived_log.h"
 #include "stream/back_pressure.h"
@@ -34,6 +35,7 @@
 #include "stream/quarantine_desk.h"
 #include "stream/replay.h"
 #include "stream/subscription_engine.h"
+#include "stream/table_job.h"
 #include "warehouse/query_service.h"
 #include "warehouse/transforms.h"
 #include "warehouse/warehouse.h"
@@ -105,6 +107,7 @@ class Platform {
   void start_jobs();
   Status start_transforms();
   Status start_windows();
+  void start_tables();
   std::optional<JobPosition> loaded() const;
   Status open_server(Listen listen);
   Status write_server_file();
@@ -145,7 +148,10 @@ class Platform {
   std::unique_ptr<JobRunner>
       transforms_;                      ///< apart, since one that waits for its endpoint turns no events away
   std::unique_ptr<JobRunner> windows_;  ///< apart likewise; asks the load job how far it is, so ends before
-  LoadJob* load_job_ = nullptr;         ///< owned by jobs_
+  std::unique_ptr<JobRunner> tables_;   ///< apart likewise
+  std::unique_ptr<Extracts> extracts_;
+  TableJob* table_job_ = nullptr;          ///< owned by tables_
+  LoadJob* load_job_ = nullptr;            ///< owned by jobs_
   RecommendJob* recommend_job_ = nullptr;  ///< owned by jobs_
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> ingest_workers_;

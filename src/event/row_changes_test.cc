@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "event/source_state.h"
+
 namespace millrace {
 namespace {
 
@@ -95,6 +97,16 @@ TEST(RowChanges, RefusesASchemaWhoseKeyIsNotThere) {
   EXPECT_FALSE(TableSchema::from_json(schema.to_json()));
   EXPECT_FALSE(TableSchema::from_json("{}"));
   EXPECT_FALSE(TableSchema::from_json("nothing"));
+}
+
+TEST(SourceNames, RefusesThoseTheWarehouseKeeps) {
+  EXPECT_TRUE(check_source_name("classicmodels"));
+  for (const char* name : {"main", "replay_june", "information_schema", "temp", "warehouse", "Shop",
+                           "my-shop", "", "_sources", "9lives"})
+    EXPECT_FALSE(check_source_name(name)) << name;
+  EXPECT_TRUE(check_source_table_name("orders"));
+  EXPECT_FALSE(check_source_table_name("_rejected"));
+  EXPECT_FALSE(check_source_table_name("_staging_orders"));
 }
 
 }  // namespace

@@ -14,10 +14,10 @@ constexpr DurationUs kPauseMin = 20 * kMillisecondUs;
 constexpr DurationUs kPauseMax = kSecondUs;
 constexpr auto kLookAtStopEvery = std::chrono::milliseconds(100);
 
-/// Whether the last record of a key is the one that counts. A batch that is refused and tried again must
-/// then not be overtaken. Events carry their own times.
+/// Whether records mean something by their order. A batch that is refused and tried again must then not be
+/// overtaken. Events carry their own times.
 bool keeps_order(const TopicPartition& to) {
-  return to.topic == kItemsTopic || to.topic == kUsersTopic;
+  return to.topic == kItemsTopic || to.topic == kUsersTopic || to.topic.starts_with(kSourceTopicPrefix);
 }
 
 }  // namespace

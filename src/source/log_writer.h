@@ -17,8 +17,8 @@
 namespace millrace {
 
 /// Appends many records to the log in batches, a bounded number of them at once, and waits where the log
-/// is overloaded or the disk full. Changes of items and users reach the log in the order they are added:
-/// there one append is under way at a time. Methods from one thread.
+/// is overloaded or the disk full. Changes of items and users, and rows of sources, reach the log in the
+/// order they are added: there one append is under way at a time. Methods from one thread.
 class LogWriter {
  public:
   struct Limits {

@@ -293,13 +293,15 @@ Result<Connection> Database::connect() {
   return Connection(connection, lost_);
 }
 
-Result<std::unique_ptr<TableAppender>> TableAppender::open(Connection& connection, const std::string& table) {
+Result<std::unique_ptr<TableAppender>> TableAppender::open(Connection& connection, const std::string& table,
+                                                           const std::string& schema) {
   std::unique_ptr<TableAppender> made(new TableAppender());
   auto& appender = made->appender_;
   // Appenders do not look where statements do. What is not in the schema is a temporary table.
-  const char* schema = connection.schema().empty() ? nullptr : connection.schema().c_str();
-  auto state = duckdb_appender_create(connection.handle(), schema, table.c_str(), appender.out());
-  if (state != DuckDBSuccess && schema != nullptr) {
+  const std::string& where = schema.empty() ? connection.schema() : schema;
+  auto state = duckdb_appender_create(connection.handle(), where.empty() ? nullptr : where.c_str(),
+                                      table.c_str(), appender.out());
+  if (state != DuckDBSuccess && schema.empty() && !where.empty()) {
     appender.reset();
     state = duckdb_appender_create(connection.handle(), nullptr, table.c_str(), appender.out());
   }

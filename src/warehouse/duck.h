@@ -189,7 +189,9 @@ class Database {
 ///   rows.text("a").time(t).null();  rows.end_row();
 class TableAppender {
  public:
-  static Result<std::unique_ptr<TableAppender>> open(Connection& connection, const std::string& table);
+  /// `schema`: where the table is; empty: in the connection's, else among the temporary ones.
+  static Result<std::unique_ptr<TableAppender>> open(Connection& connection, const std::string& table,
+                                                     const std::string& schema = {});
 
   TableAppender& null();
   TableAppender& text(std::string_view value);  ///< empty is NULL

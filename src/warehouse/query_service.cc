@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "event/json_writer.h"
+#include "event/source_state.h"
 #include "warehouse/duck.h"
 #include "warehouse/json_cells.h"
 #include "warehouse/sql_guard.h"
@@ -93,10 +94,9 @@ class Answer {
   bool truncated_ = false;
 };
 
-Result<std::set<std::string>> table_names(duck::Connection& connection, std::string_view schema) {
-  MILLRACE_ASSIGN(auto rows, connection.query("SELECT lower(table_name) FROM information_schema.tables "
-                                              "WHERE table_schema = ? AND table_catalog = current_database()",
-                                              {schema}));
+/// Return the names that a query of one column gives.
+Result<std::set<std::string>> names(duck::Connection& connection, const std::string& sql) {
+  MILLRACE_ASSIGN(auto rows, connection.query(sql));
   std::set<std::string> names;
   for (;;) {
     MILLRACE_ASSIGN(const bool more, rows.next_chunk());
@@ -105,14 +105,32 @@ Result<std::set<std::string>> table_names(duck::Connection& connection, std::str
   }
 }
 
+Result<std::set<std::string>> table_names(duck::Connection& connection) {
+  return names(connection,
+               "SELECT lower(table_name) FROM information_schema.tables "
+               "WHERE table_schema = 'main' AND table_catalog = current_database()");
+}
+
+/// Of transforms and sources: not the schemas of replays, nor those that are ours alone, nor snapshots on
+/// their way.
+Result<std::set<std::string>> other_table_names(duck::Connection& connection) {
+  return names(
+      connection,
+      fmt::format("SELECT lower(table_schema || '.' || table_name) FROM information_schema.tables "
+                  "WHERE table_catalog = current_database() AND table_schema <> 'main' AND "
+                  "table_schema <> 'information_schema' AND NOT starts_with(table_schema, 'replay_') AND "
+                  "NOT starts_with(table_schema, '_') AND NOT starts_with(table_name, '{}')",
+                  kStagingPrefix));
+}
+
 Status check_syntax(duck::Connection& connection, std::string_view query,
                     const QueryService::MayRead& may_read) {
-  MILLRACE_ASSIGN(auto tables, table_names(connection, "main"));
-  MILLRACE_ASSIGN(auto analytics, table_names(connection, "analytics"));
+  MILLRACE_ASSIGN(auto tables, table_names(connection));
+  MILLRACE_ASSIGN(auto others, other_table_names(connection));
   MILLRACE_ASSIGN(auto tree,
                   connection.query("SELECT json_serialize_sql(?::VARCHAR)", {without_explain(query)}));
   MILLRACE_TRY(tree.next_chunk());
-  return check_query(tree.text(0, 0), {std::move(tables), std::move(analytics), may_read});
+  return check_query(tree.text(0, 0), {std::move(tables), std::move(others), may_read});
 }
 
 /// Prepare the one statement in `query`. Errors: kInvalid.

@@ -30,7 +30,8 @@ struct QueryServiceOptions {
 /// thread.
 class QueryService {
  public:
-  /// Says whether the caller may read a table, by its name: "events", or "analytics.visits" of a transform.
+  /// Says whether the caller may read a table, by its name: "events", "analytics.visits" of a transform,
+  /// "shop.orders" of a source.
   using MayRead = std::function<bool(std::string_view table)>;
 
   static Result<std::unique_ptr<QueryService>> open(Warehouse& warehouse, const QueryServiceOptions& options);
@@ -42,7 +43,8 @@ class QueryService {
   /// `at_once_max` queries run already or memory ran out.
   Result<std::string> run(std::string_view query, const QueryLimits& limits, const MayRead& may_read);
 
-  /// The same with the default permission: every table of docs/schema.md and `information_schema`.
+  /// The same with the default permission: every table of docs/schema.md, of replays and sources, and
+  /// `information_schema`.
   Result<std::string> run(std::string_view query, const QueryLimits& limits = {});
 
   /// Interrupt what runs, and refuse new queries with kCancelled.

@@ -144,26 +144,24 @@ class Checker {
   Status check_table(const TableName& name) const {
     if (name.schema == "information_schema" && contains(kInformationViews, name.table)) return {};
     if (name.schema.empty() && contains(with_names_, name.table)) return {};
-    if (name.schema == "analytics" && name.catalog.empty()) return check_analytics(name);
+    const std::string full = name.schema + "." + name.table;
+    if (name.catalog.empty() && rules_.others.contains(full)) return check_right(full);
     const bool ours = (name.schema.empty() || name.schema == "main" || name.schema.starts_with("replay_")) &&
                       name.catalog.empty();
     if (!ours || !rules_.tables.contains(name.table)) return no_such_table(name);
-    if (rules_.may_read && !rules_.may_read(name.table)) {
-      return fail(Code::kDenied, fmt::format("you may not read the table {}", name.table));
-    }
-    return {};
+    return check_right(name.table);
   }
 
-  Status check_analytics(const TableName& name) const {
-    if (!rules_.analytics.contains(name.table)) return no_such_table(name);
-    const auto full = name.schema + "." + name.table;
-    if (!rules_.may_read || rules_.may_read(full)) return {};
-    return fail(Code::kDenied, fmt::format("you may not read the table {}", full));
+  Status check_right(const std::string& table) const {
+    if (!rules_.may_read || rules_.may_read(table)) return {};
+    return fail(Code::kDenied, fmt::format("you may not read the table {}", table));
   }
 
   Status no_such_table(const TableName& name) const {
-    const auto& known = name.schema == "analytics" ? rules_.analytics : rules_.tables;
-    const auto nearest = nearest_name(name.table, {known.begin(), known.end()});
+    const bool qualified = !name.schema.empty() && name.schema != "main";
+    const auto& known = qualified ? rules_.others : rules_.tables;
+    const auto nearest =
+        nearest_name((qualified ? name.schema + "." : "") + name.table, {known.begin(), known.end()});
     return fail(Code::kInvalid,
                 fmt::format("there is no table {}{}{} in the warehouse{}", name.schema,
                             name.schema.empty() ? "" : ".", name.table,

@@ -17,9 +17,10 @@ struct TableName {
 };
 
 struct SqlRules {
-  std::set<std::string> tables;     ///< what exists: tables and views of the warehouse
-  std::set<std::string> analytics;  ///< and of the schema `analytics`, which transforms make
-  /// Says whether a table may be read, by its name: "events", "analytics.visits".
+  std::set<std::string> tables;  ///< what exists: tables and views of the warehouse
+  /// Those of transforms and of sources, as "schema.table", both in lower case.
+  std::set<std::string> others;
+  /// Says whether a table may be read: "events", "analytics.visits", "shop.orders".
   std::function<bool(std::string_view table)> may_read;
 };
 

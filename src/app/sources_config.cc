@@ -1,0 +1,99 @@
+#include "app/sources_config.h"
+
+#include <string>
+
+#include "base/time_zone.h"
+#include "event/source_state.h"
+#include "net/tls_client.h"
+
+namespace millrace {
+namespace {
+
+enum class Kind : std::uint8_t { kMysql };
+
+void read_limits(const YamlMap& map, MysqlLimits& limits) {
+  map.optional("rows_per_second", limits.rows_per_second, std::uint64_t{0}, std::uint64_t{1} << 40);
+  map.optional_bytes("bytes_per_second", limits.bytes_per_second);
+  map.optional_duration("lag_max", limits.lag_max);
+  map.optional("threads_running_max", limits.threads_running_max, std::uint64_t{0}, std::uint64_t{1} << 20);
+  map.optional_duration("wait", limits.wait);
+}
+
+MysqlTableChoice read_table(const std::string& name, const YamlMap& map) {
+  MysqlTableChoice choice{.name = name, .columns = {}, .exclude = {}};
+  map.optional("columns", choice.columns);
+  map.optional("exclude", choice.exclude);
+  map.optional("cursor", choice.cursor);
+  map.optional("whole", choice.whole);
+  return choice;
+}
+
+/// `all`, a list of names, or a map of names.
+void read_tables(const YamlValue& value, MysqlSource& source) {
+  if (value.is_text()) {
+    std::string all;
+    value.read(all);
+    if (all != "all") value.error("takes all, a list of tables, or a map of them");
+    return;
+  }
+  source.tables.emplace();
+  if (value.is_list()) {
+    std::vector<std::string> names;
+    value.read(names);
+    for (const std::string& name : names)
+      source.tables->push_back({.name = name, .columns = {}, .exclude = {}});
+    return;
+  }
+  for (const auto& [name, entry] : value.map().entries())
+    source.tables->push_back(read_table(name, entry.map()));
+}
+
+void read_tls(const YamlMap& map, MysqlSource& source) {
+  // On this machine there is nobody to listen.
+  const bool is_local = !source.socket.empty() || source.host == "localhost" ||
+                        source.host.starts_with("127.") || source.host == "::1";
+  source.tls = is_local ? MysqlSource::Tls::kOff : MysqlSource::Tls::kVerify;
+  map.optional_choice("tls", source.tls,
+                      {{"off", MysqlSource::Tls::kOff}, {"verify", MysqlSource::Tls::kVerify}});
+  if (!map.optional("ca_file", source.ca_file)) return;
+  if (const auto trust = TlsTrust::load(source.ca_file); !trust)
+    map.find("ca_file")->error(trust.error().message);
+  if (!map.find("tls")) source.tls = MysqlSource::Tls::kVerify;
+}
+
+MysqlSource read_source(Env& env, const std::string& name, const YamlMap& map) {
+  MysqlSource source;
+  source.name = name;
+  Kind kind = Kind::kMysql;
+  if (!map.optional_choice("kind", kind, {{"mysql", Kind::kMysql}})) map.missing("kind");
+  map.optional("host", source.host);
+  map.optional("port", source.port, 1, 65'535);
+  map.optional("socket", source.socket);
+  map.required("user", source.user);
+  map.optional("password", source.password);
+  map.required("database", source.database);
+  if (const auto tables = map.find("tables")) read_tables(*tables, source);
+  map.optional("exclude_tables", source.exclude_tables);
+  if (map.optional("zone", source.zone))
+    if (const auto zone = TimeZone::load(env, source.zone); !zone)
+      map.find("zone")->error(zone.error().message);
+  map.optional("allow_primary", source.allow_primary);
+  map.optional("chunk_rows", source.chunk_rows, 1, 10'000'000);
+  map.optional_duration("cursor_overlap", source.cursor_overlap, 0, kDayUs);
+  read_limits(map.map("limits"), source.limits);
+  read_tls(map, source);
+  return source;
+}
+
+}  // namespace
+
+std::vector<MysqlSource> read_sources(Env& env, const YamlMap& sources) {
+  std::vector<MysqlSource> all;
+  for (const auto& [name, value] : sources.entries()) {
+    if (const Status fits = check_source_name(name); !fits) value.error(fits.error().message);
+    all.push_back(read_source(env, name, value.map()));
+  }
+  return all;
+}
+
+}  // namespace millrace

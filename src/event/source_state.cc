@@ -1,0 +1,38 @@
+#include "event/source_state.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+namespace millrace {
+namespace {
+
+constexpr std::size_t kNameMax = 60;
+
+constexpr std::array<std::string_view, 9> kTakenNames = {
+    "main", "temp", "system", "information_schema", "pg_catalog", "warehouse", "memory", "sqlite", "default"};
+
+}  // namespace
+
+Status check_source_name(std::string_view name) {
+  const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
+  if (name.empty() || name.size() > kNameMax || !(name[0] >= 'a' && name[0] <= 'z') ||
+      !std::ranges::all_of(name, fits))
+    return fail(Code::kInvalid,
+                fmt::format("a source is called by small letters, digits and _, beginning with a letter, at "
+                            "most {}: its tables lie in a schema of that name",
+                            kNameMax));
+  if (std::ranges::find(kTakenNames, name) != kTakenNames.end() || name.starts_with("replay_"))
+    return fail(Code::kInvalid,
+                fmt::format("a source cannot be called {}: the warehouse has a schema of that name", name));
+  return {};
+}
+
+Status check_source_table_name(std::string_view name) {
+  if (name != kRejectedTable && !name.starts_with(kStagingPrefix)) return {};
+  return fail(Code::kInvalid,
+              fmt::format("a table cannot be called {} in the warehouse: leave it out", name));
+}
+
+}  // namespace millrace

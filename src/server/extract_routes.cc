@@ -1,0 +1,134 @@
+#include "server/extract_routes.h"
+
+#include <stop_token>
+
+#include <nlohmann/json.hpp>
+
+namespace millrace {
+namespace {
+
+using nlohmann::json;
+
+Result<ExtractRequest> parse_request(std::string_view body) {
+  const json parsed = json::parse(body, nullptr, false);
+  if (!parsed.is_object() || !parsed.contains("source"))
+    return fail(Code::kInvalid, R"(send {"source":"shop","tables":["orders"],"incremental":true})");
+  for (const auto& [name, value] : parsed.items())
+    if (name != "source" && name != "tables" && name != "incremental" && name != "restart")
+      return fail(Code::kInvalid, "the members are source, tables, incremental and restart", name);
+  ExtractRequest request;
+  try {
+    request.source = parsed["source"].get<std::string>();
+    request.tables = parsed.value("tables", std::vector<std::string>());
+    request.incremental = parsed.value("incremental", false);
+    request.restart = parsed.value("restart", false);
+  } catch (const json::exception&) {
+    return fail(Code::kInvalid, "a member has the wrong type");
+  }
+  return request;
+}
+
+const char* mode_name(ExtractMode mode) {
+  switch (mode) {
+    case ExtractMode::kSnapshot:
+      return "snapshot";
+    case ExtractMode::kResumed:
+      return "resumed";
+    case ExtractMode::kChanges:
+      return "changes";
+  }
+  return "";
+}
+
+json result_json(const ExtractResult& result) {
+  json tables = json::array();
+  for (const ExtractTableResult& table : result.tables)
+    tables.push_back({{"table", table.table},
+                      {"mode", mode_name(table.mode)},
+                      {"rows", table.rows},
+                      {"rejected", table.rejected},
+                      {"error", table.error ? json(table.error->text()) : json()}});
+  return {{"rows", result.rows},
+          {"bytes", result.bytes},
+          {"position", result.position},
+          {"failed_tables", result.failed_tables()},
+          {"tables", std::move(tables)}};
+}
+
+json progress_json(const ExtractProgress& progress) {
+  return {{"table", progress.table},
+          {"rows", progress.rows},
+          {"rows_total", progress.rows_total},
+          {"bytes", progress.bytes},
+          {"rows_per_second", progress.rows_per_second},
+          {"loading", progress.loading}};
+}
+
+json table_json(const std::string& name, const SourceTableState& state) {
+  json out = {{"table", name}};
+  if (state.published) {
+    out["rows"] = state.published->rows;
+    out["rejected"] = state.published->rejected;
+    out["cursor"] = state.published->cursor;
+    out["position"] = state.published->position;
+    out["loaded_time"] = format_time(state.published->loaded_time);
+  }
+  if (state.filling) out["unfinished_rows"] = state.filling->rows;
+  return out;
+}
+
+void send_list(const Extracts& extracts, const Exchange& exchange) {
+  json sources = json::array();
+  for (const Extracts::Entry& entry : extracts.list()) {
+    json tables = json::array();
+    for (const auto& [name, state] : entry.tables) tables.push_back(table_json(name, state));
+    sources.push_back({{"source", entry.source},
+                       {"address", entry.address},
+                       {"running", entry.running},
+                       {"tables", std::move(tables)}});
+  }
+  const json answer = {{"sources", std::move(sources)}};
+  exchange.send(HttpResponse::json(200, answer.dump(-1, ' ', false, json::error_handler_t::replace)));
+}
+
+void run_extract(Extracts& extracts, const ExtractRequest& request,
+                 const std::shared_ptr<ResponseStream>& stream) {
+  const auto write = [&](const char* name, const json& value) {
+    stream->write(json{{name, value}}.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+  };
+  std::stop_source stop;
+  stream->on_close([stop]() mutable { stop.request_stop(); });
+  const auto show = [&](const ExtractProgress& progress) { write("progress", progress_json(progress)); };
+  const Result<ExtractResult> result = extracts.run(request, show, stop.get_token());
+  if (result) {
+    write("result", result_json(*result));
+  } else {
+    write("error", {{"code", code_name(result.error().code)}, {"message", result.error().text()}});
+  }
+  stream->end();
+}
+
+}  // namespace
+
+void add_extract_routes(Router& router, Extracts& extracts, WorkerPool& long_workers, WorkerPool& workers) {
+  const RouteRule rule{Access::kAdmin, false};
+  router.add("POST", "/v1/extracts", rule, [&](const std::shared_ptr<Exchange>& exchange) {
+    Result<ExtractRequest> request = parse_request(exchange->request.body());
+    if (!request) return exchange->send_error(request.error());
+    const Status queued = long_workers.submit([&extracts, exchange, request = *std::move(request)] {
+      run_extract(extracts, request, exchange->start_stream("application/x-ndjson"));
+    });
+    if (!queued)
+      exchange->send_error(
+          {Code::kOverloaded,
+           "as many ingests, replays and extractions as may are waiting; try again when one is "
+           "done",
+           ""});
+  });
+  router.add("GET", "/v1/extracts", rule, [&](const std::shared_ptr<Exchange>& exchange) {
+    const Status queued = workers.submit([&extracts, exchange] { send_list(extracts, *exchange); });
+    if (!queued) exchange->send_error(queued.error());
+  });
+}
+
+}  // namespace millrace

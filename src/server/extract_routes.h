@@ -1,0 +1,22 @@
+#pragma once
+
+#include "server/router.h"
+#include "server/worker_pool.h"
+#include "source/extract.h"
+
+namespace millrace {
+
+/// Add, for those who administrate (source/extract.h):
+///
+///   POST /v1/extracts {"source","tables":[…],"incremental","restart"}   JSON lines: {"progress":{"table",
+///       "rows","rows_total","bytes","rows_per_second","loading"}} about five times a second, and last
+///       {"result":{"rows","bytes","position","failed_tables","tables":[{"table","mode","rows","rejected",
+///       "error"}]}} or {"error":{"code","message"}}. Hanging up stops it; the same request goes on.
+///   GET /v1/extracts
+///   {"sources":[{"source","address","running","tables":[{"table","rows","rejected","cursor",
+///       "position","loaded_time","unfinished_rows"}]}]}
+///
+/// `long_workers` run extractions, `workers` the rest. All must outlive the router.
+void add_extract_routes(Router& router, Extracts& extracts, WorkerPool& long_workers, WorkerPool& workers);
+
+}  // namespace millrace

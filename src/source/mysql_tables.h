@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "event/row_changes.h"
+#include "source/keyset.h"
+#include "source/mysql_connection.h"
+#include "source/mysql_source.h"
+
+namespace millrace {
+
+/// A table that is to be read, and how.
+struct MysqlTable {
+  std::string name;
+  TableSchema schema;                    ///< of the columns that are read
+  std::vector<std::string> expressions;  ///< what to select for each of them
+  std::vector<KeyColumn> key;            ///< as schema.key
+  std::string key_index;
+  bool whole = false;  ///< in one piece: it has no key
+  std::optional<KeyColumn> cursor;
+  bool cursor_is_time = false;
+  std::string cursor_index;  ///< begins with the cursor's column; empty: there is none
+  std::uint64_t rows_estimate = 0;
+  std::optional<Error> problem;  ///< why it cannot be read, with what to do
+};
+
+/// Ask the server for the tables that the source's configuration chooses, those in `only` alone unless it is
+/// empty, by name. A table that cannot be read is among them, with its problem. Errors: kNotFound for a name
+/// in `only` that the source does not have; those of the connection.
+Result<std::vector<MysqlTable>> read_mysql_tables(MysqlConnection& connection, const MysqlSource& source,
+                                                  const std::vector<std::string>& only);
+
+}  // namespace millrace

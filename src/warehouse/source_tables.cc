@@ -1,0 +1,425 @@
+#include "warehouse/source_tables.h"
+
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "base/logging.h"
+#include "base/text.h"
+#include "event/json_writer.h"
+#include "warehouse/duck.h"
+#include "warehouse/source_columns.h"
+#include "warehouse/source_sql.h"
+
+namespace millrace {
+namespace {
+
+constexpr std::uint64_t kFreeBytesMin = 64 << 20;
+constexpr int kRowBits = 21;  // of a row's number within its record, in a sequence number
+
+/// Return what tells this key from others in the table _rejected.
+std::int64_t key_hash(const std::vector<RowCell>& row, const std::vector<std::size_t>& key) {
+  std::string bytes;
+  for (const std::size_t i : key) append_cell(row[i], bytes);
+  return static_cast<std::int64_t>(hash64(bytes));
+}
+
+/// Return the key for people: ["10100","S18_1749"].
+std::string key_text(const std::vector<RowCell>& row, const std::vector<std::size_t>& key) {
+  std::string text;
+  JsonWriter json(text);
+  json.begin_array();
+  for (const std::size_t i : key) row[i] ? json.text(*row[i]) : json.null();
+  json.end_array();
+  return text;
+}
+
+std::string cursor_of(std::string_view resume) {
+  const auto cells = read_cells(resume);
+  return cells && !cells->empty() ? cells->front().value_or("") : "";
+}
+
+class DuckSourceTables final : public SourceTables {
+ public:
+  DuckSourceTables(Warehouse& warehouse, duck::Connection connection)
+      : warehouse_(warehouse), connection_(std::move(connection)) {}
+  ~DuckSourceTables() override { rollback(); }
+
+  Status restore();
+
+  std::optional<Offset> next_offset(std::string_view source) const override {
+    const auto found = committed_.next.find(source);
+    return found == committed_.next.end() ? std::nullopt : std::optional(found->second);
+  }
+  const std::map<std::string, SourceStates, std::less<>>& states() const override {
+    return committed_.states;
+  }
+  Status begin() override;
+  Status apply(std::string_view source, Offset offset, const RowRecord& record) override;
+  void set_next(std::string_view source, Offset next) override { pending_.next[std::string(source)] = next; }
+  Status commit() override;
+  void rollback() override;
+
+ private:
+  struct Progress {
+    std::map<std::string, Offset, std::less<>> next;
+    std::map<std::string, SourceStates, std::less<>> states;
+  };
+  using TableName = std::pair<std::string, std::string>;  ///< source, table
+
+  /// Where rows of one table go in this transaction.
+  struct Sink {
+    TableSchema schema;
+    std::vector<std::size_t> key;
+    std::unique_ptr<SourceRowAppender> rows;
+    std::string changes;  ///< the temporary table; empty: rows go to the staging table itself
+    std::vector<RowCell> row;
+  };
+
+  SourceTableState& state_of(std::string_view source, std::string_view table);
+  Status begin_table(std::string_view source, const RowRecord& record);
+  Status add_rows(std::string_view source, Offset offset, const RowRecord& record);
+  Status end_table(std::string_view source, const RowRecord& record);
+  Status publish(std::string_view source, const RowRecord& record);
+  Status publish_table(const std::string& source, const std::string& run, const std::string& table);
+  Status add_changes(std::string_view source, Offset offset, const RowRecord& record);
+  Status read_changes(const TableName& name, const std::string& run, Offset offset, const RowRecord& record,
+                      Sink& sink);
+  Result<Sink*> open_sink(std::map<TableName, Sink>& sinks, const TableName& name,
+                          const std::string& schema_text, bool changes);
+  Status add_row(const TableName& name, const std::string& run, Sink& sink, std::int64_t sequence,
+                 std::optional<RowOp> op);
+  Status reject(const TableName& name, const std::string& run, const Sink& sink, std::int64_t sequence);
+  Status close_sinks();
+  Status merge(const TableName& name, const Sink& sink);
+  Result<std::uint64_t> count(const std::string& sql);
+  Status count_published(const TableName& name);
+  Status write_progress();
+
+  Warehouse& warehouse_;
+  duck::Connection connection_;
+  std::optional<duck::Transaction> transaction_;
+  bool is_writer_ = false;
+  Progress committed_;
+  Progress pending_;
+  std::set<TableName> touched_;  ///< whose state is to be written
+  std::map<TableName, Sink> staging_;
+  std::map<TableName, Sink> changes_;
+  std::map<std::string, std::unique_ptr<duck::TableAppender>> rejected_;  ///< by source
+};
+
+Status DuckSourceTables::restore() {
+  const WriterTurn turn(warehouse_);
+  MILLRACE_TRY(connection_.execute(source_sql::kMakeProgress));
+  MILLRACE_ASSIGN(auto offsets, connection_.query("SELECT source_name, next_offset FROM _sources.offsets"));
+  for (;;) {
+    MILLRACE_ASSIGN(const bool more, offsets.next_chunk());
+    if (!more) break;
+    for (std::size_t i = 0; i < offsets.size(); ++i)
+      committed_.next[std::string(offsets.text(0, i))] =
+          Offset(static_cast<std::uint64_t>(offsets.int64(1, i)));
+  }
+  MILLRACE_ASSIGN(auto rows, connection_.query(source_sql::kReadStates));
+  for (;;) {
+    MILLRACE_ASSIGN(const bool more, rows.next_chunk());
+    if (!more) return {};
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      auto& states = committed_.states[std::string(rows.text(0, i))];
+      states[std::string(rows.text(1, i))] = source_sql::read_state(rows, i);
+    }
+  }
+}
+
+Status DuckSourceTables::begin() {
+  MILLRACE_ASSIGN(const auto free, warehouse_.free_bytes());
+  if (free < kFreeBytesMin) {
+    return fail(Code::kNoSpace, fmt::format("the warehouse's disk has {} MB left and needs {}: make room",
+                                            free >> 20, kFreeBytesMin >> 20));
+  }
+  warehouse_.writer().acquire();
+  is_writer_ = true;
+  auto transaction = duck::Transaction::begin(connection_);
+  if (!transaction) {
+    rollback();
+    return fail(std::move(transaction).error());
+  }
+  transaction_.emplace(*std::move(transaction));
+  pending_ = committed_;
+  return {};
+}
+
+SourceTableState& DuckSourceTables::state_of(std::string_view source, std::string_view table) {
+  touched_.emplace(source, table);
+  return pending_.states[std::string(source)][std::string(table)];
+}
+
+Status DuckSourceTables::apply(std::string_view source, Offset offset, const RowRecord& record) {
+  switch (record.kind) {
+    case RowRecordKind::kBegin:
+      return begin_table(source, record);
+    case RowRecordKind::kRows:
+      return add_rows(source, offset, record);
+    case RowRecordKind::kEnd:
+      return end_table(source, record);
+    case RowRecordKind::kPublish:
+      return publish(source, record);
+    case RowRecordKind::kChanges:
+      return add_changes(source, offset, record);
+  }
+  return {};
+}
+
+Status DuckSourceTables::begin_table(std::string_view source, const RowRecord& record) {
+  MILLRACE_TRY(close_sinks());
+  SourceTableState& state = state_of(source, record.table);
+  state.filling = SourceTableState::Filling{.run = std::string(record.run),
+                                            .schema_id = record.schema_id,
+                                            .schema = std::string(record.payload),
+                                            .resume = "",
+                                            .cursor = cursor_of(record.resume),
+                                            .position = std::string(record.position),
+                                            .rows = 0,
+                                            .complete = false,
+                                            .problem = ""};
+  const auto schema = TableSchema::from_json(record.payload);
+  if (!schema) {
+    state.filling->problem = schema.error().text();
+    return {};
+  }
+  const std::string name(record.table);
+  MILLRACE_TRY(connection_.execute(source_sql::make_schema(source)));
+  MILLRACE_TRY(connection_.execute(source_sql::make_staging(source, name, *schema)));
+  return connection_.execute(
+      source_sql::forget_rejected(source, name, state.published ? state.published->run : ""));
+}
+
+Result<DuckSourceTables::Sink*> DuckSourceTables::open_sink(std::map<TableName, Sink>& sinks,
+                                                            const TableName& name,
+                                                            const std::string& schema_text, bool changes) {
+  if (const auto found = sinks.find(name); found != sinks.end()) return &found->second;
+  Sink sink;
+  MILLRACE_ASSIGN(sink.schema, TableSchema::from_json(schema_text));
+  MILLRACE_ASSIGN(const TimeZone zone, TimeZone::load(warehouse_.env(), sink.schema.zone));
+  sink.key = sink.schema.key_places();
+  sink.row.resize(sink.schema.columns.size());
+  std::string schema_name = name.first;
+  std::string table = source_sql::staging_name(name.second);
+  if (changes) {
+    schema_name = "";
+    table = sink.changes = fmt::format("_changes_{}", sinks.size());
+    MILLRACE_TRY(connection_.execute(source_sql::make_changes(table, sink.schema)));
+  }
+  MILLRACE_ASSIGN(sink.rows, SourceRowAppender::open(connection_, schema_name, table, sink.schema, zone,
+                                                     changes ? source_sql::kChangeColumns : 0));
+  return &sinks.emplace(name, std::move(sink)).first->second;
+}
+
+Status DuckSourceTables::add_rows(std::string_view source, Offset offset, const RowRecord& record) {
+  auto& filling = state_of(source, record.table).filling;
+  if (!filling || filling->run != record.run || !filling->problem.empty()) return {};
+  const TableName name(source, record.table);
+  MILLRACE_ASSIGN(Sink* const sink, open_sink(staging_, name, filling->schema, false));
+  CellReader cells(record.payload);
+  std::uint64_t rows = 0;
+  for (; !cells.done(); ++rows) {
+    if (const auto read = cells.next_row(sink->row); !read) {
+      filling->problem = read.error().text();
+      return {};
+    }
+    const auto sequence = static_cast<std::int64_t>(offset.value() << kRowBits | rows);
+    MILLRACE_TRY(add_row(name, filling->run, *sink, sequence, std::nullopt));
+  }
+  if (rows != record.count)
+    filling->problem = fmt::format("a record says {} rows and has {}", record.count, rows);
+  filling->rows += rows;
+  filling->resume = record.resume;
+  return {};
+}
+
+Status DuckSourceTables::add_row(const TableName& name, const std::string& run, Sink& sink,
+                                 std::int64_t sequence, std::optional<RowOp> op) {
+  if (op) {
+    MILLRACE_TRY(sink.rows->append(sink.row,
+                                   {static_cast<std::int64_t>(*op), sequence, key_hash(sink.row, sink.key)}));
+  } else {
+    MILLRACE_TRY(sink.rows->append(sink.row));
+  }
+  if (sink.rows->rejected().empty() || op == RowOp::kDelete) return {};
+  return reject(name, run, sink, sequence);
+}
+
+Status DuckSourceTables::reject(const TableName& name, const std::string& run, const Sink& sink,
+                                std::int64_t sequence) {
+  auto& appender = rejected_[name.first];
+  if (!appender) {
+    MILLRACE_ASSIGN(appender,
+                    duck::TableAppender::open(connection_, std::string(kRejectedTable), name.first));
+  }
+  for (const RejectedCell& cell : sink.rows->rejected()) {
+    appender->text(name.second)
+        .text(key_text(sink.row, sink.key))
+        .text(sink.schema.columns[cell.column].name);
+    is_utf8(cell.value) ? appender->blob(cell.value) : appender->null();
+    is_utf8(cell.value) ? appender->null() : appender->blob(cell.value);
+    appender->text(cell.reason)
+        .text(run)
+        .int64(sequence)
+        .int64(key_hash(sink.row, sink.key))
+        .time(warehouse_.env().now());
+    MILLRACE_TRY(appender->end_row());
+  }
+  return {};
+}
+
+Status DuckSourceTables::end_table(std::string_view source, const RowRecord& record) {
+  auto& filling = state_of(source, record.table).filling;
+  if (!filling || filling->run != record.run) return {};
+  if (filling->rows != record.count && filling->problem.empty())
+    filling->problem = fmt::format("{} rows were read and {} came", record.count, filling->rows);
+  filling->complete = true;
+  return {};
+}
+
+Status DuckSourceTables::publish(std::string_view source, const RowRecord& record) {
+  MILLRACE_TRY(close_sinks());
+  const auto cells = read_cells(record.payload);
+  if (!cells) return {};  // nothing in it can be published; the snapshots stay as they are
+  for (std::size_t i = 0; i + 1 < cells->size(); i += 2) {
+    MILLRACE_TRY(publish_table(std::string(source), (*cells)[i].value_or(""), (*cells)[i + 1].value_or("")));
+  }
+  return {};
+}
+
+Status DuckSourceTables::publish_table(const std::string& source, const std::string& run,
+                                       const std::string& table) {
+  SourceTableState& state = state_of(source, table);
+  auto& filling = state.filling;
+  if (!filling || filling->run != run || !filling->complete || !filling->problem.empty()) {
+    log_warning("tables", "did not publish a snapshot",
+                {field("source", source), field("table", table),
+                 field("why", filling ? filling->problem : "there is none")});
+    return {};
+  }
+  MILLRACE_TRY(connection_.execute(source_sql::exchange(source, table)));
+  state.published = SourceTableState::Published{.run = run,
+                                                .schema_id = filling->schema_id,
+                                                .schema = std::move(filling->schema),
+                                                .cursor = std::move(filling->cursor),
+                                                .position = std::move(filling->position)};
+  filling.reset();
+  MILLRACE_TRY(connection_.execute(source_sql::forget_rejected(source, table, run)));
+  return count_published({source, table});
+}
+
+Status DuckSourceTables::add_changes(std::string_view source, Offset offset, const RowRecord& record) {
+  auto& published = state_of(source, record.table).published;
+  if (!published || published->schema_id != record.schema_id) {
+    log_warning("tables", "left out changes of a table that has other columns: extract it anew",
+                {field("source", source), field("table", record.table)});
+    return {};
+  }
+  const TableName name(source, record.table);
+  MILLRACE_ASSIGN(Sink* const sink, open_sink(changes_, name, published->schema, true));
+  MILLRACE_TRY(read_changes(name, published->run, offset, record, *sink));
+  if (const std::string cursor = cursor_of(record.resume); !cursor.empty()) published->cursor = cursor;
+  if (!record.position.empty()) published->position = record.position;
+  return {};
+}
+
+Status DuckSourceTables::read_changes(const TableName& name, const std::string& run, Offset offset,
+                                      const RowRecord& record, Sink& sink) {
+  CellReader cells(record.payload);
+  auto sequence = static_cast<std::int64_t>(offset.value() << kRowBits);
+  while (!cells.done()) {
+    MILLRACE_ASSIGN(const RowOp op, cells.next_op());
+    MILLRACE_TRY(cells.next_row(sink.row));
+    const bool update = op == RowOp::kUpdate;
+    MILLRACE_TRY(add_row(name, run, sink, sequence++, update ? RowOp::kDelete : op));
+    if (!update) continue;
+    MILLRACE_TRY(cells.next_row(sink.row));
+    MILLRACE_TRY(add_row(name, run, sink, sequence++, RowOp::kUpsert));
+  }
+  return {};
+}
+
+/// Hand what the appenders hold to the transaction and merge changes into their tables.
+Status DuckSourceTables::close_sinks() {
+  for (auto& [name, sink] : staging_) MILLRACE_TRY(sink.rows->flush());
+  staging_.clear();
+  for (auto& [source, appender] : rejected_) MILLRACE_TRY(appender->flush());
+  rejected_.clear();
+  for (auto& [name, sink] : changes_) {
+    MILLRACE_TRY(sink.rows->flush());
+    sink.rows.reset();
+    MILLRACE_TRY(merge(name, sink));
+  }
+  changes_.clear();
+  return {};
+}
+
+Status DuckSourceTables::merge(const TableName& name, const Sink& sink) {
+  const auto& [source, table] = name;
+  MILLRACE_TRY(connection_.execute(source_sql::merge(source, table, sink.changes, sink.schema)));
+  return count_published(name);
+}
+
+Result<std::uint64_t> DuckSourceTables::count(const std::string& sql) {
+  MILLRACE_ASSIGN(const auto number, connection_.scalar(sql));
+  return static_cast<std::uint64_t>(number.value_or(0));
+}
+
+Status DuckSourceTables::count_published(const TableName& name) {
+  auto& published = *state_of(name.first, name.second).published;
+  MILLRACE_ASSIGN(published.rows, count(source_sql::count_rows(name.first, name.second)));
+  MILLRACE_ASSIGN(published.rejected, count(source_sql::count_rejected(name.first, name.second)));
+  published.loaded_time = warehouse_.env().now();
+  return {};
+}
+
+Status DuckSourceTables::write_progress() {
+  for (const auto& [source, table] : touched_)
+    MILLRACE_TRY(source_sql::write_state(connection_, source, table, pending_.states[source][table]));
+  for (const auto& [source, next] : pending_.next) {
+    const auto before = committed_.next.find(source);
+    if (before != committed_.next.end() && before->second == next) continue;
+    MILLRACE_TRY(
+        connection_.query("DELETE FROM _sources.offsets WHERE source_name = ?", {std::string_view(source)}));
+    MILLRACE_TRY(connection_.query("INSERT INTO _sources.offsets VALUES (?, ?)",
+                                   {std::string_view(source), static_cast<std::int64_t>(next.value())}));
+  }
+  return {};
+}
+
+Status DuckSourceTables::commit() {
+  Status done = close_sinks();
+  if (done) done = write_progress();
+  if (done) {
+    done = transaction_->commit();
+    transaction_.reset();
+  }
+  if (done) committed_ = std::move(pending_);
+  rollback();
+  return done;
+}
+
+void DuckSourceTables::rollback() {
+  staging_.clear();  // before the transaction: what appenders still hold would go to the next one
+  changes_.clear();
+  rejected_.clear();
+  touched_.clear();
+  pending_ = {};
+  transaction_.reset();
+  if (std::exchange(is_writer_, false)) warehouse_.writer().release();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SourceTables>> SourceTables::open(Warehouse& warehouse) {
+  MILLRACE_ASSIGN(auto connection, warehouse.connect());
+  auto tables = std::make_unique<DuckSourceTables>(warehouse, std::move(connection));
+  MILLRACE_TRY(tables->restore());
+  return tables;
+}
+
+}  // namespace millrace

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "event/row_changes.h"
+#include "event/source_state.h"
+#include "warehouse/warehouse.h"
+
+namespace millrace {
+
+/// Makes the tables of sources from records of row changes: those of the source `shop` lie in the schema
+/// `shop`. How far it is, is written in the same transaction. A value that does not fit its column is NULL
+/// and stands, with the reason, in the schema's table `_rejected`. Threads: one at a time.
+class SourceTables {
+ public:
+  /// `warehouse` must outlive it.
+  static Result<std::unique_ptr<SourceTables>> open(Warehouse& warehouse);
+  virtual ~SourceTables() = default;
+
+  /// Return where to read on in the topic `source.NAME`; nothing when it never was.
+  virtual std::optional<Offset> next_offset(std::string_view source) const = 0;
+
+  /// Return what was committed, by source.
+  virtual const std::map<std::string, SourceStates, std::less<>>& states() const = 0;
+
+  /// Begin a transaction; it is the warehouse's only writer until commit or rollback. Errors: kNoSpace.
+  virtual Status begin() = 0;
+  /// Apply a record. A record that does not fit what came before spoils its snapshot, which is then never
+  /// published, and is no error. Errors: those of the warehouse.
+  virtual Status apply(std::string_view source, Offset offset, const RowRecord& record) = 0;
+  virtual void set_next(std::string_view source, Offset next) = 0;
+  virtual Status commit() = 0;
+  virtual void rollback() = 0;
+};
+
+}  // namespace millrace
