@@ -36,6 +36,7 @@ build libboost1.81-dev HTTP (Beast and Asio)
 build libsimdjson-dev reads events
 build nlohmann-json3-dev JSON where speed does not matter
 build libyaml-cpp-dev configuration files
+build libmariadb-dev reads MySQL and MariaDB databases
 build libcli11-dev the command line
 build libfmt-dev text formatting
 build libspdlog-dev logs
@@ -55,6 +56,8 @@ test chromium shows the dashboard to its tests
 test fonts-dejavu-core letters for the browser's pictures
 test curl the calls of README.md, which the tests make
 test zstd reads the files of the lake as a stranger would
+test mariadb-server-core a database to read, which the tests start themselves; without a service, unlike mariadb-server
+test mariadb-client sets it up, reads it independently, and its dump is the yardstick
 test jq the worker's commands of the how-to page, which the tests run
 test wrk load of the benchmarks, which the tests try for an instant
 test nginx-light their yardstick

@@ -34,6 +34,50 @@ TEST_F(ConfigTest, AnEmptyFileGivesTheDefaults) {
   EXPECT_FALSE(config->events_partitions);
 }
 
+TEST_F(ConfigTest, ReadsSourcesWithTheirSecretsTablesAndLimits) {
+  setenv("SOURCE_PASSWORD", "source-secret", 1);
+  const auto config = load(R"(
+sources:
+  shop:
+    kind: mysql
+    host: db.example
+    user: reader
+    password: ${env:SOURCE_PASSWORD}
+    database: shop_live
+    zone: Europe/Paris
+    tables: {orders: {cursor: updated_at, exclude: [note]}, lines: {whole: true}}
+    limits: {rows_per_second: 1000, bytes_per_second: 1MB, lag_max: 10s, threads_running_max: 20, wait: 5s}
+  here: {kind: mysql, user: u, database: d, tables: [a, b], allow_primary: true}
+)");
+  ASSERT_TRUE(config) << config.error().text();
+  ASSERT_EQ(config->sources.size(), 2u);
+  const MysqlSource& shop = config->sources[0];
+  EXPECT_EQ(shop.name, "shop");
+  EXPECT_EQ(shop.password, "source-secret");
+  EXPECT_EQ(shop.tls, MysqlSource::Tls::kVerify);
+  EXPECT_FALSE(shop.allow_primary);
+  ASSERT_EQ(shop.tables->size(), 2u);
+  EXPECT_EQ(shop.tables->at(0).cursor, "updated_at");
+  EXPECT_TRUE(shop.tables->at(1).whole);
+  EXPECT_EQ(shop.limits.bytes_per_second, 1'000'000u);
+  EXPECT_EQ(shop.limits.wait, 5 * kSecondUs);
+  EXPECT_EQ(config->sources[1].tls, MysqlSource::Tls::kOff);
+  EXPECT_EQ(config->sources[1].tables->at(1).name, "b");
+}
+
+TEST_F(ConfigTest, RefusesSourcesThatCannotBe) {
+  const auto config = load(R"(
+sources:
+  main: {kind: mysql, user: u, database: d}
+  shop: {user: u, database: d, zone: Mars/Phobos, tables: some}
+)");
+  ASSERT_FALSE(config);
+  EXPECT_THAT(config.error().text(), HasSubstr("a source cannot be called main"));
+  EXPECT_THAT(config.error().text(), HasSubstr("Mars/Phobos"));
+  EXPECT_THAT(config.error().text(), HasSubstr("takes all, a list of tables, or a map of them"));
+  EXPECT_THAT(config.error().text(), HasSubstr("kind"));
+}
+
 TEST_F(ConfigTest, ReadsEverySection) {
   const auto config = load(R"(
 data: my-data

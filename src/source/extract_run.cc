@@ -16,6 +16,7 @@ constexpr std::size_t kPayloadBytes = 256 << 10;
 constexpr std::size_t kRowBytesMax = 15 << 20;  // a record of the log holds 16 MiB
 constexpr std::uint64_t kFirstChunkRows = 1'000;
 constexpr DurationUs kShowEvery = kSecondUs / 5;
+constexpr DurationUs kSendEvery = kSecondUs / 2;  // what is read slowly becomes durable too
 constexpr DurationUs kNapMax = kSecondUs / 10;
 
 // Larger than others': the topic keeps its order by one append at a time.
@@ -293,7 +294,11 @@ Status ExtractRun::flush(Reading& reading) {
   metrics::counter("millrace_extract_bytes_total", "Bytes of values read from databases",
                    {{"source", source_.name}})
       .Increment(static_cast<double>(bytes));
-  show(reading.table.name, false);
+  show(reading.table.name);
+  if (const DurationUs now = env_.steady_now(); now - sent_ >= kSendEvery) {
+    sent_ = now;
+    MILLRACE_TRY(writer_.send());
+  }
   MILLRACE_TRY(pace_.spend(rows, bytes));
   if (stop_.stop_requested()) return fail(Code::kCancelled, "stopped; the same command goes on");
   return reading.one_piece ? guard_->check() : Status{};
@@ -323,9 +328,9 @@ Status ExtractRun::put(const RowRecord& record) {
                      0);
 }
 
-void ExtractRun::show(const std::string& table, bool now) {
+void ExtractRun::show(const std::string& table) {
   const DurationUs clock = env_.steady_now();
-  if (!on_progress_ || (!now && clock - shown_ < kShowEvery)) return;
+  if (!on_progress_ || clock - shown_ < kShowEvery) return;
   shown_ = clock;
   const double seconds = static_cast<double>(std::max<DurationUs>(1, clock - begun_)) / kSecondUs;
   on_progress_({.table = table,

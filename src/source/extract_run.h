@@ -72,7 +72,7 @@ class ExtractRun {
   Status flush(Reading& reading);
   Status publish();
   Status put(const RowRecord& record);
-  void show(const std::string& table, bool now);
+  void show(const std::string& table);
 
   EventLog& log_;
   Env& env_;
@@ -92,6 +92,7 @@ class ExtractRun {
   std::uint64_t rows_total_ = 0;
   DurationUs begun_ = 0;
   DurationUs shown_ = 0;
+  DurationUs sent_ = 0;
 
   // The record that is being filled.
   std::string payload_;

@@ -84,10 +84,15 @@ Status LogWriter::add(std::string_view topic, const NewRecord& record, std::uint
   return submit(std::move(batch));
 }
 
-Status LogWriter::flush() {
+Status LogWriter::send() {
   for (auto& [to, batch] : filling_) {
     if (batch) MILLRACE_TRY(submit(std::move(batch)));
   }
+  return {};
+}
+
+Status LogWriter::flush() {
+  MILLRACE_TRY(send());
   return wait_for_room(1);
 }
 

@@ -38,6 +38,9 @@ class LogWriter {
   /// that trying again does not mend.
   Status add(std::string_view topic, const NewRecord& record, std::uint64_t spread);
 
+  /// Append what is left, without waiting until it is durable. Errors: as `add`.
+  Status send();
+
   /// Append what is left and wait until everything is durable. Errors: as `add`.
   Status flush();
 

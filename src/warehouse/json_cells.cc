@@ -93,7 +93,7 @@ bool is_null(duckdb_vector vector, idx_t row) {
 
 template <class T>
 void write_integer(JsonWriter& json, T value) {
-  if (std::in_range<std::int64_t>(value) && std::abs(static_cast<std::int64_t>(value)) <= kExactIntegerMax) {
+  if (std::cmp_less_equal(value, kExactIntegerMax) && std::cmp_greater_equal(value, -kExactIntegerMax)) {
     json.integer(static_cast<std::int64_t>(value));
   } else {
     json.text(fmt::to_string(value));

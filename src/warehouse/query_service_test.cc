@@ -11,8 +11,8 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
 using testing::HasSubstr;
+using nlohmann::json;
 
 constexpr const char* kEndless = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b";
 
@@ -75,6 +75,30 @@ TEST_F(QueryServiceTest, AllowsWhatOnlyReads) {
     const auto answer = service_->run(query);
     EXPECT_TRUE(answer) << query << ": " << answer.error().text();
   }
+}
+
+TEST_F(QueryServiceTest, TheLeastIntegerIsAStringLikeOthersBeyondDoubles) {
+  EXPECT_THAT(*service_->run("SELECT (-9223372036854775808)::BIGINT"),
+              HasSubstr("[\"-9223372036854775808\"]"));
+}
+
+TEST_F(QueryServiceTest, TablesOfSourcesAreReadByTheirSchemaAndOnlyThose) {
+  execute(
+      "CREATE SCHEMA shop; CREATE TABLE shop.\"Orders\" (id INTEGER); CREATE TABLE shop._staging_orders (id "
+      "INTEGER);"
+      "CREATE TABLE shop._rejected (id INTEGER); CREATE SCHEMA _sources; CREATE TABLE _sources.tables (id "
+      "INTEGER)");
+  for (const char* query : {"FROM shop.orders", "SELECT * FROM Shop.ORDERS", "FROM shop._rejected",
+                            "FROM shop.orders JOIN events ON true"})
+    EXPECT_TRUE(service_->run(query)) << query;
+  for (const char* query :
+       {"FROM orders", "FROM shop._staging_orders", "FROM _sources.tables", "FROM shop.events",
+        "FROM main.orders", "FROM warehouse.shop.orders", "FROM shop.order"})
+    EXPECT_FALSE(service_->run(query)) << query;
+  EXPECT_THAT(service_->run("FROM shop.oders").error().message, HasSubstr("did you mean shop.orders"));
+  const auto only_events = [](std::string_view table) { return table == "events"; };
+  EXPECT_EQ(service_->run("FROM shop.orders", {}, only_events).error().code, Code::kDenied);
+  EXPECT_TRUE(service_->run("FROM shop.orders", {}, [](auto table) { return table == "shop.orders"; }));
 }
 
 TEST_F(QueryServiceTest, RefusesEverythingElse) {

@@ -75,14 +75,14 @@ test('all types keep their extremes, and what fits no type is kept aside', async
   const server = await serve(t, await db.project('types', { database: 'types', zone: 'Europe/Paris' }));
   const result = await extracted(server, 'types');
   assert.equal(result.tables[0].rejected, 2);
-  const [most] = await server.sql(`SELECT id, ti, b, mu, s, d, big, f::DOUBLE, g, bits, y, dt, at::VARCHAR, ts::VARCHAR, tm::VARCHAR, e, st, c, v, l, hex(bin), octet_length(bl), md5(bl),
+  const [most] = await server.sql(`SELECT id, ti, b, mu, s, d, big, f::DOUBLE, g, bits, y, dt, "at"::VARCHAR, ts::VARCHAR, tm::VARCHAR, e, st, c, v, l, hex(bin), octet_length(bl), md5(bl),
     j, u, octet_length(p), z FROM types.t WHERE id > 1`);
   const [[md5]] = await db.rows('SELECT MD5(bl) FROM t WHERE id > 1', 'types');
   assert.deepEqual(most, ['18446744073709551615', -128, 127, 16777215, '-9223372036854775808', '-9999999999999999999999999999.0123456789',
     '12345678901234567890123456789012345.123456789012345678901234567891', 3.4028234663852886e38, 1.7976931348623157e308, '18446744073709551615', 2155,
     '9999-12-31', '2024-07-01 10:00:00.123456', '2038-01-19 03:14:07.999999', '-838:59:59', 'ä', 'x,y', 'ab', '🐘 \\ \' " \t', 'Käse', '00FF27', 400000, md5,
     '{"a": [1, null]}', '123e4567-e89b-12d3-a456-426655440000', 25, 42]);
-  const [least] = await server.sql("SELECT f::DOUBLE = 0.1::FLOAT::DOUBLE, g, dt, at, ts, tm::VARCHAR, st, c, v, octet_length(bin) FROM types.t WHERE id = 0");
+  const [least] = await server.sql(`SELECT f::DOUBLE = 0.1::FLOAT::DOUBLE, g, dt, "at", ts, tm::VARCHAR, st, c, v, octet_length(bin) FROM types.t WHERE id = 0`);
   assert.deepEqual(least, [true, 4.9406564584124654e-324, null, null, null, '00:00:00.000001', '', '', '', 0]);
   const [nulls] = await server.sql('SELECT * FROM types.t WHERE id = 1');
   assert.deepEqual(nulls.slice(1), Array(25).fill(null));
@@ -122,6 +122,7 @@ test('a snapshot that was killed in the middle goes on behind the last row that 
   const project = await db.project('long_one', { database: 'long_one', chunk_rows: 500, limits: { rows_per_second: 4000 } });
   const data = await temporaryDir();
   const first = await Server.start({ data, args: ['--project', project], env: readerEnv });
+  t.after(() => first.kill());
   const broken = extract(first, 'long_one');
   const unfinished = await eventually('rows are there', async () => {
     const { sources } = await (await first.asAdmin('GET', '/v1/extracts')).json();
@@ -184,8 +185,12 @@ test('what is refused says why and what to do, and no password is anywhere', asy
   assert.match((await failing({ database: 'absent' })).said, /absent.*check database/);
   assert.match((await failing({ allow_primary: false })).said, /takes writes.*read-only replica.*allow_primary: true/);
   assert.match((await failing({ tls: 'verify' })).said, /tls\.ca_file|tls: off/);
-  const threads = await failing({ limits: { threads_running_max: 1, wait: '300ms' } }).catch((error) => error);
-  if (threads.said) assert.match(threads.said, /threads run on.*threads_running_max 1/);
+  const busy = db.sql('SELECT SLEEP(30)').catch(() => {});
+  const threads = await failing({ limits: { threads_running_max: 1, wait: '300ms' } });
+  assert.match(threads.said, /2 threads run on.*threads_running_max 1: extract later, or raise the limit/);
+  const [[sleeper]] = await db.rows("SELECT id FROM information_schema.processlist WHERE info = 'SELECT SLEEP(30)'");
+  await db.sql(`KILL ${sleeper}`);
+  await busy;
   const keyless = await failing({});
   assert.match(keyless.said, /bad\.keyless: not extracted: .*primary key or unique index.*whole: true/);
   assert.deepEqual(await keyless.server.sql('SELECT * FROM bad.good'), [[1]]);
