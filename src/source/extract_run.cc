@@ -239,7 +239,13 @@ Result<std::uint64_t> ExtractRun::read_chunk(Reading& reading, std::uint64_t lim
   for (;; ++count) {
     MILLRACE_ASSIGN(const bool more, rows.next());
     if (!more) break;
-    MILLRACE_TRY(add_row(reading, rows, key_places));
+    Status added = add_row(reading, rows, key_places);
+    if (added) continue;
+    // The connection serves the other tables too: leave it whole.
+    for (bool rest = blames_table(added.error()); rest;) {
+      MILLRACE_ASSIGN(rest, rows.next());
+    }
+    return fail(std::move(added).error());
   }
   MILLRACE_TRY(flush(reading));
   return count;
