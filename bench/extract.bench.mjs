@@ -10,7 +10,7 @@ import { Server } from '../tests/support/millrace.mjs';
 
 const tiny = process.argv.includes('--tiny');
 const rows = Number(process.env.BENCH_ROWS ?? (tiny ? 20_000 : 10_000_000));
-const rounds = tiny ? 1 : 3;
+const rounds = Number(process.env.BENCH_ROUNDS ?? (tiny ? 1 : 3));
 const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const print = (figure) => console.log(JSON.stringify(figure));
 

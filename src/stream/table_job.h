@@ -12,7 +12,7 @@
 namespace millrace {
 
 struct TableJobOptions {
-  std::size_t transaction_bytes_max = 32 << 20;  ///< about, of records; a transaction holds at least one
+  std::size_t transaction_bytes_max = 12 << 20;  ///< about, of records; a transaction holds at least one
   DurationUs transaction_interval = 250 * kMillisecondUs;
 };
 

@@ -57,6 +57,7 @@ export class MariaDb {
   async sql(statements, { database = '', args = [] } = {}) {
     const child = call('mariadb', ['--no-defaults', `--socket=${this.socket}`, '--user=root', '--batch', '--skip-column-names', '--default-character-set=utf8mb4',
       ...args, ...(database ? [database] : [])], { maxBuffer: 256 << 20, encoding: 'buffer' });
+    child.child.stdin.on('error', () => {});  // a client that found no server reads nothing; it says so itself
     child.child.stdin.end(statements);
     return (await child).stdout.toString('utf8');
   }
