@@ -1,4 +1,4 @@
-import { UnstyledButton } from '@mantine/core';
+import { Button, UnstyledButton } from '@mantine/core';
 import { useState } from 'react';
 import { Card } from '../components/card.tsx';
 import { Empty } from '../components/empty.tsx';
@@ -16,7 +16,11 @@ export function Quarantine({ rows, onRecord }: { rows: Rows; onRecord: (record: 
     <Card
       title="Quarantine"
       note="Of the last 24 hours, newest first. Nothing of it is lost."
-      actions={<Link href="/quarantine">Mend and replay</Link>}
+      actions={
+        <Button component={Link} href="/quarantine" variant="default" size="sm">
+          Mend and replay
+        </Button>
+      }
     >
       {refusals.length === 0 ? (
         <Empty>Nothing was refused.</Empty>
