@@ -52,6 +52,7 @@ constexpr int kTransformNiceness = 10;
 constexpr int kWindowNiceness = 10;
 constexpr int kTableNiceness = 10;
 constexpr DurationUs kTransformGrace = 2 * kSecondUs;
+constexpr DurationUs kWindowsBegin = 5 * kSecondUs;
 constexpr int kDuckDbNiceness = 10;  // they serve queries too
 constexpr std::uint64_t kSmallTopicSegmentBytes = 16 << 20;
 
@@ -302,9 +303,13 @@ Status Platform::start_windows() {
   options.dir = dir;
   options.state = config_.windows;
   windows_ = std::make_unique<JobRunner>(*log_, env_);
-  windows_->start(std::make_unique<WindowJob>(
-                      *log_, env_, std::move(rows), [this] { return loaded(); }, options),
-                  kWindowNiceness);
+  auto made = std::make_unique<WindowJob>(*log_, env_, std::move(rows), [this] { return loaded(); }, options);
+  const WindowJob& job = *made;
+  windows_->start(std::move(made), kWindowNiceness);
+  // What comes once we answer shall be published: the job begins with what is open when it first looks. One
+  // that cannot begin yet keeps nobody waiting for long.
+  const DurationUs until = env_.steady_now() + kWindowsBegin;
+  while (job.done().empty() && env_.steady_now() < until) env_.sleep_for(kMillisecondUs);
   return {};
 }
 
