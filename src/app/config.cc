@@ -138,6 +138,38 @@ void read_logging(const YamlMap& map, Config& config) {
   map.optional_bytes("keep", config.log_keep_bytes, 1 << 20, 16ull << 30);
 }
 
+/// Call `take` with the path and text of each YAML file of a folder, in the order of their names.
+template <class Take>
+Status each_yaml_file(Env& env, const Path& dir, Take take) {
+  if (!env.exists(dir)) return {};
+  MILLRACE_ASSIGN(auto names, env.list_dir(dir));
+  std::ranges::sort(names);
+  for (const auto& name : names) {
+    if (Path(name).extension() != ".yaml") continue;
+    MILLRACE_ASSIGN(const auto text, read_file(env, dir / name, kAggregationBytesMax));
+    MILLRACE_TRY(take(dir / name, text));
+  }
+  return {};
+}
+
+/// Read the feature views of a project: all mistakes of all files at once.
+Result<std::vector<FeatureView>> load_feature_views(Env& env, const Path& dir) {
+  std::vector<FeatureView> views;
+  std::optional<Error> mistakes;
+  MILLRACE_TRY(each_yaml_file(env, dir, [&](const Path& path, const std::string& text) -> Status {
+    auto view = parse_feature_view(text, path);
+    if (view)
+      views.push_back(*std::move(view));
+    else if (mistakes)
+      mistakes->message += '\n' + view.error().text();
+    else
+      mistakes = view.error();
+    return {};
+  }));
+  if (mistakes) return fail(*std::move(mistakes));
+  return views;
+}
+
 /// Read the files of the folder `aggregations`, in the order of their names.
 Result<std::vector<AggregationFile>> load_aggregations(Env& env, const Path& dir) {
   std::vector<AggregationFile> files;
@@ -174,27 +206,26 @@ Result<Config> load_config(Env& env, const Path& file) {
   read_lake(root.map("lake"), config);
   read_windows(root.map("windows"), config);
   read_recommend(root.map("recommend"), config);
+  root.map("features").optional_bytes("memory", config.features_memory_bytes, 1 << 20);
   config.push_targets = read_targets(root.map("subscriptions"), "push_targets");
   config.function_targets = read_targets(root.map("flow"), "http_targets");
   config.sources = read_sources(env, root.map("sources"));
   read_logging(root.map("logging"), config);
   MILLRACE_TRY(yaml.finish());
   MILLRACE_ASSIGN(config.aggregations, load_aggregations(env, file.parent_path() / "aggregations"));
+  MILLRACE_ASSIGN(config.features, load_feature_views(env, file.parent_path() / "features"));
   config.training_sets = std::filesystem::absolute(file.parent_path() / "training_sets").lexically_normal();
   config.sql_transforms = std::filesystem::absolute(file.parent_path() / "transforms").lexically_normal();
   return config;
 }
 
-Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir) {
+Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir,
+                                                    std::span<const FeatureView> views) {
   std::vector<TrainingSet> sets;
-  if (!env.exists(dir)) return sets;
-  MILLRACE_ASSIGN(auto names, env.list_dir(dir));
-  std::ranges::sort(names);
-  for (const auto& name : names) {
-    if (Path(name).extension() != ".yaml") continue;
-    MILLRACE_ASSIGN(const auto text, read_file(env, dir / name, kAggregationBytesMax));
-    MILLRACE_ASSIGN(sets.emplace_back(), parse_training_set(text, dir / name));
-  }
+  MILLRACE_TRY(each_yaml_file(env, dir, [&](const Path& path, const std::string& text) -> Status {
+    MILLRACE_ASSIGN(sets.emplace_back(), parse_training_set(text, path, views));
+    return {};
+  }));
   return sets;
 }
 

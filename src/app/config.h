@@ -11,6 +11,7 @@
 #include "base/logging.h"
 #include "event/codec.h"
 #include "log/event_log.h"
+#include "model/feature_view.h"
 #include "model/training_set.h"
 #include "recommend/settings.h"
 #include "server/push_client.h"
@@ -47,6 +48,8 @@ struct Config {
   /// Of the project's folder `aggregations`; none without a project, when those of before are kept.
   std::optional<std::vector<AggregationFile>> aggregations;
   std::optional<Path> training_sets;  ///< the project's folder, read when a set is made; none: no project
+  std::vector<FeatureView> features;  ///< of the project's folder `features`
+  std::uint64_t features_memory_bytes = 256 << 20;  ///< features.memory
   /// The project's folder `transforms`, which each run reads anew; none without a project.
   std::optional<Path> sql_transforms;
   std::uint64_t duplicate_ids_max = 50'000'000;
@@ -80,9 +83,10 @@ struct Config {
 /// at once, each with file and line.
 Result<Config> load_config(Env& env, const Path& file);
 
-/// Read the training sets of a project's folder; none when there is no such folder. Errors: kInvalid, the
-/// mistakes of the first file that has some.
-Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir);
+/// Read the training sets of a project's folder, which may name its `views`; none when there is no such
+/// folder. Errors: kInvalid, the mistakes of the first file that has some.
+Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir,
+                                                    std::span<const FeatureView> views);
 /// Read the files of a project's folder `transforms`, in the order of their names; none when there is no such
 /// folder. Errors: those of reading.
 Result<std::vector<TransformFile>> load_sql_transforms(Env& env, const Path& dir);

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   millrace::add_logs_command(app, common, exit_code);
   millrace::add_topic_command(app, common, exit_code);
   millrace::add_subscription_command(app, common, exit_code);
+  millrace::add_features_command(app, common, exit_code);
   millrace::add_training_set_command(app, common, exit_code);
   millrace::add_work_command(app, common, exit_code);
   try {

@@ -18,6 +18,7 @@
 #include "server/collect_routes.h"
 #include "server/dashboard_routes.h"
 #include "server/extract_routes.h"
+#include "server/feature_routes.h"
 #include "server/flow_routes.h"
 #include "server/ingest_routes.h"
 #include "server/log_routes.h"
@@ -51,6 +52,7 @@ constexpr int kArchiveNiceness = 19;
 constexpr int kTransformNiceness = 10;
 constexpr int kWindowNiceness = 10;
 constexpr int kTableNiceness = 10;
+constexpr int kFeatureNiceness = 10;
 constexpr DurationUs kTransformGrace = 2 * kSecondUs;
 constexpr DurationUs kWindowsBegin = 5 * kSecondUs;
 constexpr int kDuckDbNiceness = 10;  // they serve queries too
@@ -152,6 +154,7 @@ Status Platform::open_all(Listen listen) {
   MILLRACE_TRY(start_transforms());
   MILLRACE_TRY(start_windows());
   start_tables();
+  start_features();
   MILLRACE_TRY(open_server(listen));
   return write_server_file();
 }
@@ -334,6 +337,19 @@ void Platform::start_tables() {
                       }});
 }
 
+void Platform::start_features() {
+  features_ = std::make_unique<FeatureStore>(config_.features, config_.features_memory_bytes);
+  feature_jobs_ = std::make_unique<JobRunner>(*log_, env_);
+  const auto is_flow = [](const FeatureView& view) { return view.flow.has_value(); };
+  if (std::ranges::any_of(config_.features, is_flow)) {
+    auto job = FlowFeatureJob::make({*log_, *feed_, *warehouse_, *features_, [this] { return loaded(); }});
+    flow_features_ = job.get();
+    feature_jobs_->start(std::move(job), kFeatureNiceness);
+  }
+  if (!std::ranges::all_of(config_.features, is_flow))
+    feature_jobs_->start(make_table_feature_job(*warehouse_, *features_), kFeatureNiceness);
+}
+
 std::optional<JobPosition> Platform::loaded() const {
   LoadPosition position = load_job_->position();
   if (!position.known) return std::nullopt;
@@ -360,9 +376,10 @@ Status Platform::open_server(Listen listen) {
   add_quarantine_routes(*router_, *quarantine_, env_, *workers_);
   const auto training_sets = [this]() -> Result<std::vector<TrainingSet>> {
     if (!config_.training_sets) return std::vector<TrainingSet>{};
-    return load_training_sets(env_, *config_.training_sets);
+    return load_training_sets(env_, *config_.training_sets, config_.features);
   };
   add_training_set_routes(*router_, {*training_sets_, *lake_, training_sets}, *ingest_workers_, *workers_);
+  add_feature_routes(*router_, {env_, *warehouse_, *features_, flow_features_}, *ingest_workers_);
   add_extract_routes(*router_, *extracts_, *ingest_workers_, *workers_);
   add_replay_routes(*router_, *replays_, *ingest_workers_, *workers_);
   add_transform_routes(*router_, *sql_transforms_, *ingest_workers_, *workers_);
@@ -407,6 +424,7 @@ Status Platform::write_server_file() {
 Status Platform::ready() const {
   if (!recommend_job_->ready())
     return fail(Code::kOverloaded, "the recommender is being rebuilt from the warehouse");
+  if (!features_->filled()) return fail(Code::kOverloaded, "features are being read from the warehouse");
   return warehouse_->check();
 }
 
@@ -457,6 +475,7 @@ void Platform::stop(DurationUs grace) {
   // What is not through goes on at the next start.
   if (transforms_) static_cast<void>(transforms_->drain(std::min(grace, kTransformGrace)));
   if (windows_) static_cast<void>(windows_->drain(std::min(grace, kTransformGrace)));
+  feature_jobs_->stop();
   static_cast<void>(tables_->drain(std::min(grace, kTransformGrace)));
   if (Status drained = jobs_->drain(grace); !drained)
     log_warning("app", "stopped before all was loaded; the rest follows at the next start",

@@ -12,6 +12,8 @@
 #include "lake/manifest.h"
 #include "lake/object_store.h"
 #include "log/segment_log.h"
+#include "model/feature_job.h"
+#include "model/feature_store.h"
 #include "model/training_set_build.h"
 #include "net/http_server.h"
 #include "recommend/recommend_job.h"
@@ -108,6 +110,7 @@ class Platform {
   Status start_transforms();
   Status start_windows();
   void start_tables();
+  void start_features();
   std::optional<JobPosition> loaded() const;
   Status open_server(Listen listen);
   Status write_server_file();
@@ -149,10 +152,13 @@ class Platform {
       transforms_;                      ///< apart, since one that waits for its endpoint turns no events away
   std::unique_ptr<JobRunner> windows_;  ///< apart likewise; asks the load job how far it is, so ends before
   std::unique_ptr<JobRunner> tables_;   ///< apart likewise
+  std::unique_ptr<FeatureStore> features_;
+  std::unique_ptr<JobRunner> feature_jobs_;  ///< apart likewise
   std::unique_ptr<Extracts> extracts_;
-  TableJob* table_job_ = nullptr;          ///< owned by tables_
-  LoadJob* load_job_ = nullptr;            ///< owned by jobs_
-  RecommendJob* recommend_job_ = nullptr;  ///< owned by jobs_
+  TableJob* table_job_ = nullptr;            ///< owned by tables_
+  FlowFeatureJob* flow_features_ = nullptr;  ///< owned by feature_jobs_; none: no views of the flow
+  LoadJob* load_job_ = nullptr;              ///< owned by jobs_
+  RecommendJob* recommend_job_ = nullptr;    ///< owned by jobs_
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> ingest_workers_;
   std::unique_ptr<Dashboard> dashboard_;

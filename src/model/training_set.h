@@ -1,13 +1,16 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/env.h"
 #include "base/result.h"
+#include "model/feature_view.h"
 
 namespace millrace {
 
@@ -18,8 +21,19 @@ struct TrainingFeature {
   std::vector<std::pair<std::string, std::string>> on;  ///< column of the labels = column of `from`
   std::string time;   ///< since when a row holds; empty: a row holds always, and there is one for each key
   std::string known;  ///< when it became known to us; empty: at `time`
-  std::vector<std::pair<std::string, std::string>> columns;  ///< name in the set, expression over `from`
+  /// Name in the set, expression over `from`; with `flow` the feature's name.
+  std::vector<std::pair<std::string, std::string>> columns;
+  std::shared_ptr<const FeatureView>
+      flow;                ///< of the flow of events: its view, in the place of `from` … `known`
+  DurationUs max_age = 0;  ///< older rows do not count; 0: any age will do
+
+  bool has_time() const { return flow != nullptr || !time.empty(); }
 };
+
+/// Make of a feature view what a training set takes of it: `on` says for each of its entities the column of
+/// the labels, `columns` the features by their names in the set.
+TrainingFeature feature_of_view(const FeatureView& view, const std::vector<std::string>& on,
+                                const std::vector<std::pair<std::string, std::string>>& columns);
 
 /// A file `training_sets/NAME.yaml` of a project: docs/how-to/training-sets.md.
 struct TrainingSet {
@@ -35,9 +49,12 @@ struct TrainingSet {
   std::vector<std::string> partitions;  ///< columns whose values become folders
   std::string path;                     ///< of the files in the lake; empty: training_sets/NAME/v=VERSION
   std::string text;                     ///< the file's
+  std::map<std::string, std::string> views;  ///< the feature views it names, with their files' text
 };
 
-/// Read a file. Errors: kInvalid, all mistakes at once, each with file and line.
-Result<TrainingSet> parse_training_set(std::string_view text, const Path& path);
+/// Read a file; `views` are those of the project, which it may name. Errors: kInvalid, all mistakes at once,
+/// each with file and line.
+Result<TrainingSet> parse_training_set(std::string_view text, const Path& path,
+                                       std::span<const FeatureView> views = {});
 
 }  // namespace millrace

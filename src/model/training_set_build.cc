@@ -108,7 +108,7 @@ class Build {
     const std::string what = "feature " + feature.name;
     on_step_(what);
     MILLRACE_TRY(execute(sql_.feature_rows(i), what));
-    if (feature.time.empty()) {
+    if (!feature.has_time()) {
       MILLRACE_ASSIGN(const auto several, number(sql_.ambiguous_keys(i)));
       if (several > 0)
         return fail(Code::kInvalid,
@@ -139,7 +139,9 @@ class Build {
             "SELECT coalesce(sum(md5_number_lower(concat_ws(chr(31), {})))::VARCHAR, '') FROM ts_out",
             cells)),
         [&](const duck::Rows& rows, std::size_t row) { contents = rows.text(0, row); }));
-    result_.version = to_hex(hash128(set_.text + '\n' + columns_.dump() + '\n' + contents)).substr(0, 16);
+    std::string definition = set_.text + '\n';
+    for (const auto& [name, text] : set_.views) definition += text + '\n';
+    result_.version = to_hex(hash128(definition + columns_.dump() + '\n' + contents)).substr(0, 16);
     result_.path = set_.path.empty() ? folder_of(set_) + "/v=" + result_.version : set_.path;
     if (set_.test > 0) {
       MILLRACE_ASSIGN(result_.test_rows, number("SELECT count(*) FROM ts_out WHERE split = 'test'"));
@@ -235,6 +237,7 @@ class Build {
                             {"files", files},
                             {"offsets", offsets},
                             {"definition", set_.text},
+                            {"views", set_.views},
                             {"made", format_time(warehouse_.env().now())}}
                            .dump(1, ' ', false, Json::error_handler_t::replace);
     MILLRACE_TRY(lake_.put(result_.path + "/" + std::string(kManifest), result_.manifest));

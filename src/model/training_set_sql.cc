@@ -1,6 +1,7 @@
 #include "model/training_set_sql.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/text.h"
 #include "warehouse/transform.h"
@@ -30,6 +31,11 @@ std::string columns_of(const TrainingFeature& feature, std::string_view table) {
 
 }  // namespace
 
+std::string from_sql(const std::string& from) {
+  const bool is_query = from.find_first_of(" \n") != std::string::npos;
+  return is_query ? fmt::format("(\n{}\n)", from) : from;
+}
+
 std::string TrainingSetSql::all_labels() const {
   return fmt::format("CREATE TEMP TABLE ts_all AS SELECT * FROM (\n{}\n)", set_.labels);
 }
@@ -57,9 +63,8 @@ std::string TrainingSetSql::labels() const {
 
 std::string TrainingSetSql::feature_rows(std::size_t i) const {
   const TrainingFeature& feature = set_.features[i];
-  const bool is_query =
-      feature.from.find(' ') != std::string::npos || feature.from.find('\n') != std::string::npos;
-  const std::string from = is_query ? fmt::format("(\n{}\n)", feature.from) : feature.from;
+  if (feature.flow) return "CREATE TEMP VIEW ts_rows AS " + flow_rows_sql(*feature.flow, "true");
+  const std::string from = from_sql(feature.from);
   std::string keys, complete;
   for (std::size_t k = 0; k < feature.on.size(); ++k) {
     keys += fmt::format("{}{} AS _k{}", k == 0 ? "" : ", ", feature.on[k].second, k);
@@ -101,8 +106,24 @@ std::string TrainingSetSql::on_keys(const TrainingFeature& feature, std::string_
   return out;
 }
 
+std::string TrainingSetSql::flow_matches(std::size_t i) const {
+  const TrainingFeature& feature = set_.features[i];
+  std::vector<std::string> keys;
+  for (const auto& on : feature.on) keys.push_back(sql_identifier(on.first));
+  const std::string moments =
+      fmt::format("(SELECT _row, {} AS _k, epoch_us(CAST({} AS TIMESTAMP)) AS _at FROM ts_labels WHERE {})",
+                  entity_key_sql(keys), sql_identifier(set_.time),
+                  fmt::format("{} IS NOT NULL", fmt::join(keys, " IS NOT NULL AND ")));
+  const std::string columns = list_of(feature.columns, [](const auto& column) {
+    return fmt::format("{} AS {}", sql_identifier(column.second), sql_identifier(column.first));
+  });
+  return fmt::format("CREATE TEMP TABLE ts_f{} AS SELECT _row, make_timestamp(_t) AS _t, {} FROM ({})", i,
+                     columns, flow_values_sql(*feature.flow, moments, "ts_rows", at_));
+}
+
 std::string TrainingSetSql::matches(std::size_t i) const {
   const TrainingFeature& feature = set_.features[i];
+  if (feature.flow) return flow_matches(i);
   const std::string columns = columns_of(feature, "r");
   if (feature.time.empty())
     return fmt::format("CREATE TEMP TABLE ts_f{} AS SELECT l._row, {} FROM ts_labels l JOIN ts_rows r ON {}",
@@ -113,7 +134,7 @@ std::string TrainingSetSql::matches(std::size_t i) const {
     return fmt::format("r.{} DESC NULLS LAST", sql_identifier(column.first));
   });
   return fmt::format(
-      "CREATE TEMP TABLE ts_f{} AS SELECT DISTINCT ON (m._row) m._row, {} FROM ("
+      "CREATE TEMP TABLE ts_f{} AS SELECT DISTINCT ON (m._row) m._row, r._t AS _t, {} FROM ("
       "SELECT l._row, r.* FROM ts_labels l ASOF JOIN (SELECT {}, _a FROM ts_rows) r "
       "ON {} AND CAST(l.{} AS TIMESTAMP) >= r._a) m "
       "JOIN ts_rows r ON {}r._a = m._a ORDER BY m._row, r._t DESC, {}",
@@ -138,6 +159,9 @@ std::string TrainingSetSql::joined() const {
   for (std::size_t i = 0; i < set_.features.size(); ++i) {
     columns += ", " + columns_of(set_.features[i], fmt::format("f{}", i));
     joins += fmt::format(" LEFT JOIN ts_f{0} f{0} ON l._row = f{0}._row", i);
+    if (set_.features[i].max_age > 0)
+      joins += fmt::format(" AND f{}._t >= CAST(l.{} AS TIMESTAMP) - to_microseconds({})", i,
+                           sql_identifier(set_.time), set_.features[i].max_age);
   }
   return fmt::format("CREATE TEMP TABLE ts_out AS SELECT l.*{}{} FROM ts_labels l{}", columns, split(),
                      joins);

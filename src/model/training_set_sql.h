@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "model/feature_sql.h"
 #include "model/training_set.h"
 
 namespace millrace {
@@ -11,7 +12,10 @@ namespace millrace {
 ///   ts_all      what the labels' SELECT gives
 ///   ts_labels   one row for each key and time, numbered in their order (_row)
 ///   ts_rows     the rows of a feature: _k0 … its key, _t since when a row holds, _a from when on it may be
-///   used ts_f0 …     for each label the row of a feature that held ts_out      all of it, with the split
+///   used ts_f0 …     for each label the row of a feature that held, with its _t ts_out      all of it, with
+///   the split
+///
+/// Of a view of the flow ts_rows are its rows, and ts_f0 … what they add up to (model/feature_sql.h).
 ///
 /// A row may be used from the first microsecond after it began to hold, and not before it was known. Of two
 /// rows of which the later known holds since earlier, that one never matters; without those, the row to use
@@ -19,7 +23,7 @@ namespace millrace {
 /// several rows of that _a counts is settled afterwards, for the rows found only.
 class TrainingSetSql {
  public:
-  explicit TrainingSetSql(const TrainingSet& set) : set_(set) {}
+  explicit TrainingSetSql(const TrainingSet& set, FlowAt at = FlowAt::kBefore) : set_(set), at_(at) {}
 
   std::string all_labels() const;
   std::string labels() const;
@@ -33,9 +37,14 @@ class TrainingSetSql {
  private:
   std::string is_complete() const;
   std::string on_keys(const TrainingFeature& feature, std::string_view labels, std::string_view rows) const;
+  std::string flow_matches(std::size_t feature) const;
   std::string split() const;
 
   const TrainingSet& set_;
+  const FlowAt at_;
 };
+
+/// Return what a FROM takes of a table's name or a SELECT.
+std::string from_sql(const std::string& from);
 
 }  // namespace millrace

@@ -21,6 +21,9 @@ class HyperLogLog {
   /// Return how many distinct values were added, about.
   std::uint64_t estimate() const;
 
+  /// Return what it takes up beyond its own size.
+  std::size_t memory() const { return hashes_.capacity() * sizeof(std::uint64_t) + registers_.capacity(); }
+
   std::string bytes() const;
   /// Return nothing when `bytes` are not such a sketch.
   static std::optional<HyperLogLog> parse(std::string_view bytes);

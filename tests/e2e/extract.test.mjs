@@ -41,7 +41,8 @@ test('classicmodels: every table is row for row what another client reads', { sk
   await db.sql(`CREATE TABLE ratings (customerNumber INT, productCode VARCHAR(15), productRating INT, PRIMARY KEY (customerNumber, productCode));
     INSERT IGNORE INTO ratings VALUES ${values.join(',')}`, { database: 'classicmodels' });
   const project = await db.project('classicmodels', { database: 'classicmodels', chunk_rows: 700 });
-  cpSync(path.join(root, 'examples/shop/training_sets'), path.join(project, 'training_sets'), { recursive: true });
+  for (const folder of ['features', 'training_sets'])
+    cpSync(path.join(root, 'examples/shop', folder), path.join(project, folder), { recursive: true });
   const server = await serve(t, project);
   const result = await extracted(server, 'classicmodels');
   assert.equal(result.failed_tables, 0);
