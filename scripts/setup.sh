@@ -58,6 +58,9 @@ test curl the calls of README.md, which the tests make
 test zstd reads the files of the lake as a stranger would
 test mariadb-server-core a database to read, which the tests start themselves; without a service, unlike mariadb-server
 test mariadb-client sets it up, reads it independently, and its dump is the yardstick
+test python3-pandas the notebooks of examples/notebooks, which the tests run
+test python3-nbclient runs them without a browser
+test python3-ipykernel what runs their cells
 test jq the worker's commands of the how-to page, which the tests run
 test wrk load of the benchmarks, which the tests try for an instant
 test nginx-light their yardstick

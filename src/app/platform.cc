@@ -378,7 +378,9 @@ Status Platform::open_server(Listen listen) {
     if (!config_.training_sets) return std::vector<TrainingSet>{};
     return load_training_sets(env_, *config_.training_sets, config_.features);
   };
-  add_training_set_routes(*router_, {*training_sets_, *lake_, training_sets}, *ingest_workers_, *workers_);
+  add_training_set_routes(*router_,
+                          {*training_sets_, *lake_, *warehouse_, config_.data / "lake", training_sets},
+                          *ingest_workers_, *workers_);
   add_feature_routes(*router_, {env_, *warehouse_, *features_, flow_features_}, *ingest_workers_);
   add_extract_routes(*router_, *extracts_, *ingest_workers_, *workers_);
   add_replay_routes(*router_, *replays_, *ingest_workers_, *workers_);

@@ -7,11 +7,14 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "model/training_set_rows.h"
 
 namespace millrace {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr std::size_t kBufferedMax = 1 << 20;
 
 std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -55,6 +58,19 @@ class TrainingSetRoutes {
     return fail(Code::kNotFound, fmt::format("{0} was not made yet: millrace training-set build {0}", name));
   }
 
+  /// Send the rows of its newest version, a line of JSON each, as fast as the client takes them.
+  void rows(const std::string& manifest, ResponseStream& stream) const {
+    Env& env = sources_.warehouse.env();
+    const Status done =
+        read_training_rows(sources_.warehouse, sources_.lake_dir, manifest, [&](std::string_view row) {
+          while (stream.open() && stream.buffered_bytes() > kBufferedMax) env.sleep_for(kMillisecondUs);
+          return stream.write(std::string(row) + "\n");
+        });
+    // What has begun as 200 cannot end as an error: a line that is no row says it.
+    if (!done) stream.write(dump({{"error", {{"message", done.error().text()}}}}) + "\n");
+    stream.end();
+  }
+
   void build(const TrainingSet& set, ResponseStream& stream) {
     const std::lock_guard lock(mutex_);
     const auto write = [&](const Json& line) { stream.write(dump(line) + "\n"); };
@@ -92,6 +108,15 @@ void add_training_set_routes(Router& router, TrainingSetSources sources, WorkerP
   router.add("GET", "/v1/training-sets/{name}", rule, [=](const std::shared_ptr<Exchange>& exchange) {
     answer(exchange, [routes](const Exchange& asked) { return routes->manifest(asked.path_values.front()); });
   });
+  router.add("GET", "/v1/training-sets/{name}/rows", rule,
+             [=, &long_workers](const std::shared_ptr<Exchange>& exchange) {
+               const Status queued = long_workers.submit([routes, exchange] {
+                 const auto manifest = routes->manifest(exchange->path_values.front());
+                 if (!manifest) return exchange->send_error(manifest.error());
+                 routes->rows(*manifest, *exchange->start_stream("application/x-ndjson"));
+               });
+               if (!queued) exchange->send_error(queued.error());
+             });
   router.add(
       "POST", "/v1/training-sets/{name}", rule,
       [=, &long_workers](const std::shared_ptr<Exchange>& exchange) {

@@ -14,10 +14,13 @@ namespace millrace {
 struct TrainingSetSources {
   TrainingSetBuilder& builder;
   const ObjectStore& lake;
+  Warehouse& warehouse;
+  Path lake_dir;                                           ///< where the objects of `lake` are
   std::function<Result<std::vector<TrainingSet>>()> load;  ///< the project's, as its files are now
 };
 
-/// Serve GET /v1/training-sets, GET /v1/training-sets/{name} (the manifest) and POST
+/// Serve GET /v1/training-sets, GET /v1/training-sets/{name} (the manifest), GET
+/// /v1/training-sets/{name}/rows (JSON lines) and POST
 /// /v1/training-sets/{name}, which makes it and answers JSON lines, the last one with the result. One is made
 /// at a time.
 void add_training_set_routes(Router& router, TrainingSetSources sources, WorkerPool& long_workers,

@@ -87,6 +87,9 @@ features: ['activity:views_1h', 'activity:last_item']
   const [manifest] = JSON.parse(made.stdout).training_sets;
   assert.deepEqual(Object.keys(manifest.views), ['activity']);
   assert.deepEqual(manifest.columns.map(({ name }) => name), ['visitor', 'item_id', 'event_time', 'views_1h', 'last_item']);
+  const rows = (await (await server.fetch('/v1/training-sets/carts/rows')).text()).trimEnd().split('\n').map(JSON.parse);
+  assert.deepEqual(rows.map(({ event_time: time, ...row }) => row), [{ visitor: 'anna', item_id: 'pot', views_1h: 2, last_item: 'pot' }]);
+  assert.equal((await server.fetch('/v1/training-sets/card/rows')).status, 404);
 
   const got = await run(['features', 'get', 'activity:views_1h', '--entity', 'visitor=anna', '-e', 'visitor=bert', '--data', server.data]);
   assert.equal(got.stdout, 'visitor="anna"  views_1h=2\nvisitor="bert"  views_1h=NOT_FOUND\n', got.stderr);
