@@ -25,7 +25,7 @@ constexpr std::size_t kEventsEach = 5;
 struct Plan {
   DurationUs duration = 8 * kSecondUs;
   int rounds = 3;
-  std::size_t people = 100'000;
+  std::size_t people = 50'000;
   double rate_one = 1'000;
   double rate_hundred = 200;
 };

@@ -124,17 +124,19 @@ class FeatureRoutes {
     if (!asked.is_object())
       return fail(Code::kInvalid, R"(send {"view":"NAME","entities":1000}, or "all":true)");
     ParityRequest request;
+    bool all = false;
     for (const auto& [name, value] : asked.items()) {
       if (name == "view" && value.is_string()) {
         MILLRACE_ASSIGN(request.shelves.emplace_back(), sources_.store.find(value.get<std::string>()));
       } else if (name == "entities" && value.is_number_unsigned()) {
         request.entities_max = value.get<std::size_t>();
       } else if (name == "all" && value.is_boolean()) {
-        if (value.get<bool>()) request.entities_max = std::numeric_limits<std::int64_t>::max();
+        all = value.get<bool>();
       } else {
         return fail(Code::kInvalid, "takes view (a name), entities (how many) and all (true or false)", name);
       }
     }
+    if (all) request.entities_max = std::numeric_limits<std::int64_t>::max();
     if (request.shelves.empty())
       for (const auto& shelf : sources_.store.shelves()) request.shelves.push_back(shelf.get());
     return request;

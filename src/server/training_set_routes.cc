@@ -14,7 +14,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kBufferedMax = 1 << 20;
+// A stream's client is cut off at 256 KiB that it has not taken.
+constexpr std::size_t kBlockBytes = 64 << 10;
+constexpr DurationUs kClientWaitMax = 30 * kSecondUs;
 
 std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -60,14 +62,19 @@ class TrainingSetRoutes {
 
   /// Send the rows of its newest version, a line of JSON each, as fast as the client takes them.
   void rows(const std::string& manifest, ResponseStream& stream) const {
-    Env& env = sources_.warehouse.env();
-    const Status done =
-        read_training_rows(sources_.warehouse, sources_.lake_dir, manifest, [&](std::string_view row) {
-          while (stream.open() && stream.buffered_bytes() > kBufferedMax) env.sleep_for(kMillisecondUs);
-          return stream.write(std::string(row) + "\n");
-        });
+    std::string block;
+    const auto flush = [&] {
+      const bool sent = wait_for_room(stream) && stream.write(block);
+      block.clear();
+      return sent;
+    };
+    const Status done = read_training_rows(sources_.warehouse, sources_.lake_dir, manifest, [&](auto row) {
+      block.append(row).append("\n");
+      return block.size() < kBlockBytes || flush();
+    });
     // What has begun as 200 cannot end as an error: a line that is no row says it.
-    if (!done) stream.write(dump({{"error", {{"message", done.error().text()}}}}) + "\n");
+    if (!done) block += dump({{"error", {{"message", done.error().text()}}}}) + "\n";
+    flush();
     stream.end();
   }
 
@@ -84,6 +91,16 @@ class TrainingSetRoutes {
   }
 
  private:
+  /// Wait until the client has taken most of what was sent; false when it has gone, or takes nothing for
+  /// long.
+  bool wait_for_room(const ResponseStream& stream) const {
+    Env& env = sources_.warehouse.env();
+    const DurationUs end = env.steady_now() + kClientWaitMax;
+    while (stream.open() && stream.buffered_bytes() > kBlockBytes && env.steady_now() < end)
+      env.sleep_for(kMillisecondUs);
+    return stream.open() && stream.buffered_bytes() <= kBlockBytes;
+  }
+
   const TrainingSetSources sources_;
   std::mutex mutex_;  ///< held while a set is made
 };

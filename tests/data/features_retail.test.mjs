@@ -106,5 +106,6 @@ test('retail: recency, frequency and spend before each invoice', { skip: file ? 
   });
   const parity = await run(['features', 'parity', '--all', '--json', '--data', server.data], { timeoutMs: 120_000 });
   assert.equal(parity.code, 0, parity.stdout.slice(0, 2000) + parity.stderr);
+  assert.equal(JSON.parse(parity.stdout).views[0].entities, customers.size);
   t.diagnostic(`${compared} invoices of ${some.length}+ customers compared, ${returning} with orders before; parity of ${JSON.parse(parity.stdout).views[0].entities} entities`);
 });
