@@ -27,6 +27,8 @@ constexpr DurationUs kTablesRest = kSecondUs / 5;
 /// How many offsets of a partition may be pending, and how many are read from the tables at a time.
 constexpr std::uint64_t kPendingMax = 20'000;
 constexpr std::size_t kFetchMax = 500;
+/// Between two fillings pass so many times what the first took, while rows of the tables are being replaced.
+constexpr DurationUs kRebuildPause = 10;
 
 /// As DuckDB casts a DOUBLE to DECIMAL(18,4); nothing beyond its range.
 std::optional<std::int64_t> decimal_units(double value) {
@@ -74,8 +76,9 @@ class Following final : public FlowFeatureJob {
   Status rebuild();
   Result<std::int64_t> changes();
   Result<LoadedOffsets> offsets_in_tables();
-  Result<bool> take_loaded();
-  Result<bool> read_loaded(const LoadedOffsets& loaded, std::vector<std::vector<FlowEntry>>& rows);
+  Result<bool> take_loaded(bool must);
+  Result<bool> read_loaded(const LoadedOffsets& loaded, bool heed_changes,
+                           std::vector<std::vector<FlowEntry>>& rows);
   Status fetch(FeatureStore::Shelf& shelf, const std::set<std::string>& keys);
   Status follow(std::uint32_t partition, StepResult& result);
   void take_pending(const Event& event);
@@ -91,6 +94,8 @@ class Following final : public FlowFeatureJob {
   LoadedOffsets cursors_;  ///< and what is logged from there to here
   std::int64_t changes_ = 0;
   DurationUs loaded_at_ = 0;
+  DurationUs rebuilt_at_ = 0;
+  DurationUs rebuild_took_ = 0;
   DurationUs swept_at_ = 0;
   mutable std::mutex reached_mutex_;
   JobPosition reached_;  ///< guarded by reached_mutex_
@@ -146,8 +151,10 @@ Status Following::rebuild() {
   base_ = cursors_ = base;
   return_freed_memory();
   note_position();
+  rebuilt_at_ = env().steady_now();
+  rebuild_took_ = rebuilt_at_ - begin;
   log_info("features", "memory filled from the tables",
-           {field("views", shelves_.size()), field("ms", (env().steady_now() - begin) / kMillisecondUs)});
+           {field("views", shelves_.size()), field("ms", rebuild_took_ / kMillisecondUs)});
   return {};
 }
 
@@ -161,8 +168,11 @@ std::optional<LoadedOffsets> Following::loaded_now() const {
   return loaded;
 }
 
-/// Take what was loaded since; return whether there may be more.
-Result<bool> Following::take_loaded() {
+/// Take what was loaded since; return whether there may be more. Where rows were taken out of the tables
+/// memory is filled anew: at once when it `must` be right, else not so often that it takes more than a part
+/// of the time.
+Result<bool> Following::take_loaded(bool must) {
+  const bool may_rebuild = must || env().steady_now() - rebuilt_at_ >= kRebuildPause * rebuild_took_;
   auto loaded = loaded_now();
   if (!loaded) return false;
   bool more = false;
@@ -172,7 +182,7 @@ Result<bool> Following::take_loaded() {
     (*loaded)[i] = std::min((*loaded)[i], limit);
   }
   std::vector<std::vector<FlowEntry>> rows(shelves_.size());
-  MILLRACE_ASSIGN(const bool changed, read_loaded(*loaded, rows));
+  MILLRACE_ASSIGN(const bool changed, read_loaded(*loaded, may_rebuild, rows));
   if (changed) {
     MILLRACE_TRY(rebuild());
     return true;
@@ -186,12 +196,13 @@ Result<bool> Following::take_loaded() {
   return more;
 }
 
-/// Read the rows of all views up to `loaded`, of one state of the tables; return whether rows were taken out
-/// of them meanwhile, which offsets do not tell.
-Result<bool> Following::read_loaded(const LoadedOffsets& loaded, std::vector<std::vector<FlowEntry>>& rows) {
+/// Read the rows of all views up to `loaded`, of one state of the tables. With `heed_changes` return at once,
+/// with true, when rows were taken out of the tables meanwhile, which offsets do not tell.
+Result<bool> Following::read_loaded(const LoadedOffsets& loaded, bool heed_changes,
+                                    std::vector<std::vector<FlowEntry>>& rows) {
   MILLRACE_ASSIGN(auto snapshot, duck::Transaction::begin(*connection_));
   MILLRACE_ASSIGN(const std::int64_t number, changes());
-  if (number != changes_) return true;
+  if (heed_changes && number != changes_) return true;
   if (loaded == base_) return false;
   for (std::size_t i = 0; i < shelves_.size(); ++i) {
     const auto keep = [&](std::vector<FlowEntry> some) {
@@ -263,7 +274,7 @@ Result<StepResult> Following::step() {
   for (std::uint32_t i = 0; i < cursors_.size(); ++i) MILLRACE_TRY(follow(i, result));
   const DurationUs now = env().steady_now();
   if (now - loaded_at_ >= kLoadInterval) {
-    MILLRACE_ASSIGN(const bool more, take_loaded());
+    MILLRACE_ASSIGN(const bool more, take_loaded(false));
     if (!more) loaded_at_ = now;
     result.more = result.more || more;
   }
@@ -291,7 +302,7 @@ Status Following::at_rest(const std::function<Status(const LoadedOffsets&)>& wor
   const std::lock_guard lock(mutex_);
   if (!connection_) return fail(Code::kOverloaded, "features are being filled from the tables; try again");
   for (bool more = true; more;) {
-    MILLRACE_ASSIGN(more, take_loaded());
+    MILLRACE_ASSIGN(more, take_loaded(true));
   }
   return work(base_);
 }

@@ -131,6 +131,46 @@ test('views of tables: as they were read last; what changed since is a differenc
   assert.match(parity.stdout, /homes: 2 values of 2 entities as of .*: 1 differ\n {2}page of \["7"\]: online "\/a", offline "\/late"/);
 });
 
+test('what is served stays what training gets: over a kill, and when a file is loaded again with other rows', async (t) => {
+  const project = await projectWith({ 'features/activity.yaml': activity.replace('value: sum(price), where: {type: add_to_cart}', 'value: sum(price), window: 7d') });
+  const data = await temporaryDir();
+  let server = await Server.start({ data, args: ['--project', project] });
+  t.after(() => server.stop());
+  const parity = async () => {
+    const done = await run(['features', 'parity', '--all', '--json', '--data', data]);
+    assert.equal(done.code, 0, done.stdout + done.stderr);
+    return JSON.parse(done.stdout).views[0].entities;
+  };
+  for (let round = 0; round < 3; round++) {
+    const batch = [];
+    for (let i = 0; i < 200; i++) batch.push(track(i % 3 ? 'Product Viewed' : 'Product Added', `v${i % 17}`, { product_id: `p${i % 7}`, price: i / 4 }, new Date(Date.now() - i * 60_000).toISOString()));
+    assert.equal((await server.post('/v1/batch', { batch: [...batch, ...batch.slice(0, 20)] })).status, 200);
+    await server.kill();
+    server = await Server.start({ data, args: ['--project', project] });
+    await server.drained();
+    assert.equal(await parity(), 17);
+  }
+  const file = path.join(project, 'orders.csv');
+  const hourAgo = new Date(Date.now() - 3_600_000).toISOString().slice(0, 19);
+  writeFileSync(file, ['no,who,instead,code,price,at', ...Array.from({ length: 50 }, (_, i) => `${i},first${i % 5},second${i % 5},c${i % 3},1.25,${hourAgo}`)].join('\n'));
+  const ingest = async (who, ...more) => {
+    const map = path.join(project, `${who}.yaml`);
+    writeFileSync(map, `source: shop\ntype: purchase\ntime: at\ngroup_by: [no]\nfields: {user_id: ${who}}\norder: {order_id: no}\nitem: {item_id: code, price: price}\n`);
+    const done = await run(['ingest', 'csv', '--map', map, file, '--data', data, ...more]);
+    assert.equal(done.code, 0, done.stderr);
+    await server.drained();
+  };
+  await ingest('who');
+  assert.equal(await parity(), 22);
+  await ingest('instead', '--again');
+  await eventually('those of before are forgotten', async () => {
+    const { body } = await online(server, ['activity:spent'], { visitor: ['first1', 'second1'] });
+    assert.deepEqual(body.results[1].values, [null, 12.5]);
+  });
+  assert.equal(await parity(), 22);
+  server.ownsData = true;
+});
+
 test('mistakes teach', async (t) => {
   const project = await projectWith({ 'features/activity.yaml': activity, 'features/homes.yaml': homes });
   const server = await Server.start({ args: ['--project', project] });
