@@ -59,6 +59,7 @@ TrainingSet labels_of(const FeatureView& view) {
   set.key = on;
   if (!view.time.empty()) set.time = "_at";
   set.features.push_back(feature_of_view(view, on, columns));
+  set.features.back().with_time = true;
   return set;
 }
 

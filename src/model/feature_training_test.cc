@@ -2,6 +2,7 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <set>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -71,10 +72,17 @@ TEST_F(FeatureTrainingTest, WindowsOfTheFlowAtEachLabelAreThoseOfItsMoment) {
        "d}\n"
        "  pages_1h: {value: distinct(page_path), window: 1h, description: d}\n"
        "  last_1h: {value: last(page_path), window: 1h, description: d}\n");
+  view("ever",
+       "entity: visitor\nflow: events\nfeatures:\n  n: {value: count, description: d}\n"
+       "  n_1d: {value: count, window: 1d, description: d}\n  first: {value: min(event_time), description: "
+       "d}\n"
+       "  pages: {value: distinct(page_path), where: {page_path: [/p1, /p2]}, description: d}\n");
   std::mt19937_64 random(3);
   const auto draw = [&](int below) { return static_cast<int>(random() % static_cast<unsigned>(below)); };
   std::vector<std::pair<std::string, int>> seen;
   for (int i = 0; i < 400; ++i) seen.emplace_back(fmt::format("v{}", draw(5)), 100'000 + draw(12'000));
+  for (int i = 0; i < 60; ++i)
+    seen.emplace_back(fmt::format("v{}", draw(5)), draw(100'000));  // the day before
   write_views(seen);
   std::string labels;
   std::vector<std::string> expected;
@@ -86,23 +94,34 @@ TEST_F(FeatureTrainingTest, WindowsOfTheFlowAtEachLabelAreThoseOfItsMoment) {
     // The minute and the hour are the 60 slices that end with the moment's: of a second, of a minute.
     const int minute_from = at + 1 - 60;
     const int hour_from = at / 60 * 60 + 60 - 3600;
-    int n_1m = 0, n_1h = 0;
+    const int day_from = at / 3600 * 3600 + 3600 - 86'400;
+    int n_1m = 0, n_1h = 0, n_1d = 0, n = 0, first = at;
     std::map<int, int> pages;
+    std::set<int> one_or_two;
     std::pair<int, int> last{-1, -1};
     for (const auto& [other, when] : seen) {
-      if (other != who || when >= at || when < hour_from) continue;
+      if (other != who || when >= at) continue;
+      ++n;
+      n_1d += when >= day_from ? 1 : 0;
+      first = std::min(first, when);
+      if (when % 7 == 1 || when % 7 == 2) one_or_two.insert(when % 7);
+      if (when < hour_from) continue;
       ++n_1h;
       n_1m += when >= minute_from ? 1 : 0;
       ++pages[when % 7];
       last = std::max(last, {when, when % 7});
     }
-    expected.push_back(n_1h == 0 ? fmt::format("{}|NULL|NULL|NULL|NULL", i)
-                                 : fmt::format("{}|{}|{}|{}|/p{}", i, n_1m, n_1h, pages.size(), last.second));
+    const std::string hour = n_1h == 0 ? "NULL|NULL|NULL|NULL"
+                                       : fmt::format("{}|{}|{}|/p{}", n_1m, n_1h, pages.size(), last.second);
+    const std::string ever =
+        n == 0 ? "NULL|NULL|NULL|NULL" : fmt::format("{}|{}|{}|{}", n, n_1d, first, one_or_two.size());
+    expected.push_back(fmt::format("{}|{}|{}", i, hour, ever));
   }
   execute("CREATE TABLE labels AS SELECT * FROM (VALUES " + labels + ") t(id, visitor, moment)");
-  EXPECT_EQ(rows("SELECT id, n_1m, n_1h, pages_1h, last_1h FROM " +
-                 files(std::string(kLabels) + "features: [pages]\n") + " ORDER BY id"),
-            expected);
+  EXPECT_EQ(
+      rows("SELECT id, n_1m, n_1h, pages_1h, last_1h, n, n_1d, epoch_us(first) // 1000000, pages FROM " +
+           files(std::string(kLabels) + "features: [pages, ever]\n") + " ORDER BY id"),
+      expected);
 }
 
 TEST_F(FeatureTrainingTest, ASetNamesViewsTheirFeaturesAndItsOwnColumns) {

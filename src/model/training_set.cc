@@ -225,7 +225,8 @@ TrainingFeature feature_of_view(const FeatureView& view, const std::vector<std::
                           .known = view.known,
                           .columns = columns,
                           .flow = view.flow ? std::make_shared<const FeatureView>(view) : nullptr,
-                          .max_age = view.max_age};
+                          .max_age = view.max_age,
+                          .with_time = view.max_age > 0};
   for (std::size_t i = 0; i < on.size(); ++i) feature.on.emplace_back(on[i], view.entities[i].column);
   if (view.flow) return feature;
   for (auto& [name, expression] : feature.columns) {

@@ -26,6 +26,7 @@ struct TrainingFeature {
   std::shared_ptr<const FeatureView>
       flow;                ///< of the flow of events: its view, in the place of `from` … `known`
   DurationUs max_age = 0;  ///< older rows do not count; 0: any age will do
+  bool with_time = false;  ///< keep since when its row holds, as `_t`
 
   bool has_time() const { return flow != nullptr || !time.empty(); }
 };

@@ -134,11 +134,12 @@ std::string TrainingSetSql::matches(std::size_t i) const {
     return fmt::format("r.{} DESC NULLS LAST", sql_identifier(column.first));
   });
   return fmt::format(
-      "CREATE TEMP TABLE ts_f{} AS SELECT DISTINCT ON (m._row) m._row, r._t AS _t, {} FROM ("
+      "CREATE TEMP TABLE ts_f{} AS SELECT DISTINCT ON (m._row) m._row{}, {} FROM ("
       "SELECT l._row, r.* FROM ts_labels l ASOF JOIN (SELECT {}, _a FROM ts_rows) r "
       "ON {} AND CAST(l.{} AS TIMESTAMP) >= r._a) m "
       "JOIN ts_rows r ON {}r._a = m._a ORDER BY m._row, r._t DESC, {}",
-      i, columns, keys_of(feature), on_keys(feature, "l", "r"), sql_identifier(set_.time), equal, ties);
+      i, feature.with_time ? ", r._t AS _t" : "", columns, keys_of(feature), on_keys(feature, "l", "r"),
+      sql_identifier(set_.time), equal, ties);
 }
 
 /// The last part by time, whole instants; or all rows of a column's value on the side its hash says.
