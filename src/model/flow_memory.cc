@@ -220,7 +220,10 @@ bool FlowMemory::expire(Entity& entity, TimeUs now) const {
 }
 
 void FlowMemory::sweep(TimeUs now) {
-  Shard& shard = shards_[next_sweep_++ % kShards];
+  for (std::size_t i = 0; i < kShards / kSweepsForAll; ++i) sweep(shards_[next_sweep_++ % kShards], now);
+}
+
+void FlowMemory::sweep(Shard& shard, TimeUs now) const {
   const std::lock_guard lock(shard.mutex);
   for (auto at = shard.entities.begin(); at != shard.entities.end();) {
     shard.bytes -= at->bytes();

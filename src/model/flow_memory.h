@@ -55,7 +55,8 @@ class FlowMemory {
   std::optional<TimeUs> read(const std::string& key, TimeUs now, std::span<const std::size_t> features,
                              std::vector<FeatureValue>& out, bool pending = true);
 
-  /// Let go of what has left its window in one part of the memory; the next call takes the next part.
+  static constexpr std::size_t kSweepsForAll = 64;
+  /// Let go of what has left its window in a 64th of the memory; the next call takes the next part.
   void sweep(TimeUs now);
 
   /// Return the entities there are, at most `max` of them.
@@ -98,7 +99,7 @@ class FlowMemory {
     bool holds(TimeUs at, TimeUs now) const;
     TimeUs first_slice(TimeUs now) const;
   };
-  static constexpr std::size_t kShards = 64;
+  static constexpr std::size_t kShards = 256;  ///< so many that none is held for long, also by who yields
 
   Shard& shard_of(std::string_view key);
   Entity& entity_of(Shard& shard, const std::string& key);
@@ -109,6 +110,7 @@ class FlowMemory {
   static void forget_pending(Shard& shard, const LoadedOffsets& loaded);
   void evict(Shard& shard) const;
   bool expire(Entity& entity, TimeUs now) const;
+  void sweep(Shard& shard, TimeUs now) const;
 
   std::vector<Slot> slots_;
   const std::size_t shard_bytes_max_;
