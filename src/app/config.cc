@@ -180,6 +180,7 @@ Result<Config> load_config(Env& env, const Path& file) {
   read_logging(root.map("logging"), config);
   MILLRACE_TRY(yaml.finish());
   MILLRACE_ASSIGN(config.aggregations, load_aggregations(env, file.parent_path() / "aggregations"));
+  MILLRACE_ASSIGN(config.contracts, load_contracts(env, file.parent_path() / "contracts"));
   config.training_sets = std::filesystem::absolute(file.parent_path() / "training_sets").lexically_normal();
   config.sql_transforms = std::filesystem::absolute(file.parent_path() / "transforms").lexically_normal();
   return config;

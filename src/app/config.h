@@ -10,6 +10,7 @@
 #include "base/env.h"
 #include "base/logging.h"
 #include "event/codec.h"
+#include "event/contract.h"
 #include "log/event_log.h"
 #include "model/training_set.h"
 #include "recommend/settings.h"
@@ -46,6 +47,7 @@ struct Config {
   DurationUs load_interval = 250 * kMillisecondUs;
   /// Of the project's folder `aggregations`; none without a project, when those of before are kept.
   std::optional<std::vector<AggregationFile>> aggregations;
+  std::vector<Contract> contracts;    ///< of the project's folder `contracts`
   std::optional<Path> training_sets;  ///< the project's folder, read when a set is made; none: no project
   /// The project's folder `transforms`, which each run reads anew; none without a project.
   std::optional<Path> sql_transforms;

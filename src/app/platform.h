@@ -9,6 +9,7 @@
 #include "base/env.h"
 #include "base/log_files.h"
 #include "base/result.h"
+#include "event/contracts.h"
 #include "lake/manifest.h"
 #include "lake/object_store.h"
 #include "log/segment_log.h"
@@ -103,6 +104,7 @@ class Platform {
   Status make_topics();
   void keep_logs();
   Status open_lake();
+  BodyLimits collect_limits() const;
   void make_sql_transforms();
   void start_jobs();
   Status start_transforms();
@@ -126,6 +128,7 @@ class Platform {
     ~SinkGuard();
   };
   std::unique_ptr<SinkGuard> sink_guard_;  ///< takes the sink away, after all that log are gone
+  std::unique_ptr<Contracts> contracts_;
   std::unique_ptr<EventLog> log_;
   std::unique_ptr<Warehouse> warehouse_;
   std::unique_ptr<QueryService> queries_;    ///< people's SQL, two at once
