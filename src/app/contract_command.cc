@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "event/contract_diff.h"
 #include "event/contract_report.h"
+#include "event/contract_types.h"
 #include "source/file_reader.h"
 #include "source/json_elements.h"
 
@@ -161,6 +162,31 @@ class Checker {
   bool sound_ = true;
 };
 
+/// Have the server judge tables by the contracts; return whether nothing stops them.
+Result<bool> check_tables(const CommonOptions& common, const std::string& table) {
+  MILLRACE_ASSIGN(const auto server, ServerConnection::open(common, ServerConnection::Need::kNeedsData));
+  const std::string body = table.empty() ? "{}" : json{{"table", table}}.dump();
+  MILLRACE_ASSIGN(const HttpResponse answer, server->client().request("POST", "/v1/contracts/check", body));
+  MILLRACE_TRY(check_answer(answer));
+  const json checked = json::parse(answer.body);
+  if (common.json) {
+    fmt::print("{}\n", checked.dump());
+    return checked.value("valid", false);
+  }
+  for (const json& one : checked["results"]) {
+    const bool stops = one.value("severity", "") == "stop";
+    fmt::print("{:<7} {}: {}\n",
+               one.value("passed", false) ? "passed"
+               : stops                    ? "BROKEN"
+                                          : "warning",
+               one.value("table", ""), one.value("text", ""));
+    for (const json& sample : one["samples"]) fmt::print("          {}\n", sample.dump());
+  }
+  fmt::print("{} counted, {} broken\n", counted(checked.value("rules", 0ull), "rule"),
+             checked.value("broken", 0ull));
+  return checked.value("valid", false);
+}
+
 /// Return whether nothing breaks.
 Result<bool> diff(Env& env, const std::string& before, const std::string& after, bool as_json) {
   MILLRACE_ASSIGN(const Contract old, read_contract(env, before));
@@ -213,9 +239,74 @@ Result<bool> list(Env& env, const CommonOptions& common) {
   return true;
 }
 
+/// Print what a producer's own tools check or compile against.
+Result<bool> print_types(Env& env, const std::string& file, const std::string& format) {
+  MILLRACE_ASSIGN(const Contract contract, read_contract(env, file));
+  const bool is_schema = format == "json-schema";
+  if (!is_schema && format != "typescript")
+    return fail(Code::kInvalid, "is json-schema or typescript", "--format");
+  fmt::print("{}",
+             is_schema ? json::parse(json_schema_of(contract)).dump(2) + "\n" : typescript_of(contract));
+  return true;
+}
+
 int exit_code_of(const Result<bool>& outcome) {
   if (!outcome) return report_failure(outcome.error());
   return *outcome ? kExitDone : kExitFailed;
+}
+
+void add_project_options(CLI::App& command, CommonOptions& common) {
+  command.add_option("--project", common.project, "the folder whose contracts/ is meant; here, unless said");
+  command.add_flag("--json", common.json, "print JSON");
+}
+
+void add_check(CLI::App& contract, CommonOptions& common, int& exit_code) {
+  auto call = std::make_shared<CheckCall>();
+  CLI::App* check =
+      contract.add_subcommand("check", "Say what is wrong with contracts, or with events held against them");
+  check->add_option("FILE", call->files,
+                    "contracts (.yaml), and files of events (JSON) to hold against them, or else against the "
+                    "project's; none: the project's contracts");
+  check->add_option("--codec", call->codec,
+                    "what the events are: native, segment, cloudevents, visit, activity, ga4");
+  check->add_option("--source", call->source, "who would send them; web, unless said");
+  add_project_options(*check, common);
+  check->callback(
+      [&common, &exit_code, call] { exit_code = exit_code_of(Checker(Env::system(), *call, common).run()); });
+}
+
+void add_check_tables(CLI::App& contract, CommonOptions& common, int& exit_code) {
+  auto table = std::make_shared<std::string>();
+  CLI::App* judge = contract.add_subcommand(
+      "check-tables",
+      "Count the rules of contracts over tables, keep the results; fails when one stops data");
+  add_data_options(*judge, common);
+  judge->add_option("TABLE", *table, "such as analytics.purchases; none: all that contracts speak of");
+  judge->add_flag("--json", common.json, "print JSON");
+  judge->callback([&common, &exit_code, table] { exit_code = exit_code_of(check_tables(common, *table)); });
+}
+
+void add_diff(CLI::App& contract, CommonOptions& common, int& exit_code) {
+  auto versions = std::make_shared<std::pair<std::string, std::string>>();
+  CLI::App* compare =
+      contract.add_subcommand("diff", "Say what is different, and whom it breaks; fails when it does");
+  compare->add_option("OLD", versions->first, "a contract")->required();
+  compare->add_option("NEW", versions->second, "another version of it")->required();
+  compare->add_flag("--json", common.json, "print JSON");
+  compare->callback([&common, &exit_code, versions] {
+    exit_code = exit_code_of(diff(Env::system(), versions->first, versions->second, common.json));
+  });
+}
+
+void add_types(CLI::App& contract, int& exit_code) {
+  auto asked = std::make_shared<std::pair<std::string, std::string>>("", "json-schema");
+  CLI::App* types =
+      contract.add_subcommand("types", "Print a contract as a JSON Schema, or as types of TypeScript");
+  types->add_option("FILE", asked->first, "a contract")->required();
+  types->add_option("--format", asked->second, "json-schema (unless said), or typescript");
+  types->callback([&exit_code, asked] {
+    exit_code = exit_code_of(print_types(Env::system(), asked->first, asked->second));
+  });
 }
 
 }  // namespace
@@ -224,44 +315,21 @@ void add_contract_command(CLI::App& app, CommonOptions& common, int& exit_code) 
   CLI::App* contract =
       app.add_subcommand("contract", "Check data contracts, what changes between two, and data against them");
   contract->require_subcommand(1);
-  const auto project = [&common](CLI::App& command) {
-    command.add_option("--project", common.project,
-                       "the folder whose contracts/ is meant; here, unless said");
-    command.add_flag("--json", common.json, "print JSON");
-  };
-  auto call = std::make_shared<CheckCall>();
-  CLI::App* check_one =
-      contract->add_subcommand("check", "Say what is wrong with contracts, or with events held against them");
-  check_one->add_option(
-      "FILE", call->files,
-      "contracts (.yaml), and files of events (JSON) to hold against them, or else against the "
-      "project's; none: the project's contracts");
-  check_one->add_option("--codec", call->codec,
-                        "what the events are: native, segment, cloudevents, visit, activity, ga4");
-  check_one->add_option("--source", call->source, "who would send them; web, unless said");
-  project(*check_one);
-  check_one->callback(
-      [&common, &exit_code, call] { exit_code = exit_code_of(Checker(Env::system(), *call, common).run()); });
-
-  auto versions = std::make_shared<std::pair<std::string, std::string>>();
-  CLI::App* compare =
-      contract->add_subcommand("diff", "Say what is different, and whom it breaks; fails when it does");
-  compare->add_option("OLD", versions->first, "a contract")->required();
-  compare->add_option("NEW", versions->second, "another version of it")->required();
-  compare->add_flag("--json", common.json, "print JSON");
-  compare->callback([&common, &exit_code, versions] {
-    exit_code = exit_code_of(diff(Env::system(), versions->first, versions->second, common.json));
-  });
-
+  add_check(*contract, common, exit_code);
+  add_check_tables(*contract, common, exit_code);
+  add_diff(*contract, common, exit_code);
+  add_types(*contract, exit_code);
   CLI::App* show =
       contract->add_subcommand("list", "Show the project's contracts, and which version holds now");
-  project(*show);
+  add_project_options(*show, common);
   show->callback([&common, &exit_code] { exit_code = exit_code_of(list(Env::system(), common)); });
   contract->footer(
       "Examples:\n"
       "  millrace contract check contracts/shop.yaml\n"
       "  millrace contract check events.jsonl --project my-shop --codec segment\n"
+      "  millrace contract check-tables analytics.purchases\n"
       "  millrace contract diff contracts/shop.yaml contracts/shop-2.yaml\n"
+      "  millrace contract types contracts/shop.yaml --format typescript > events.ts\n"
       "docs/how-to/contracts.md says how one is written.");
 }
 

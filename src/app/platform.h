@@ -35,6 +35,7 @@
 #include "stream/load_job.h"
 #include "stream/quarantine_desk.h"
 #include "stream/replay.h"
+#include "stream/source_notices.h"
 #include "stream/subscription_engine.h"
 #include "stream/table_job.h"
 #include "warehouse/query_service.h"
@@ -127,8 +128,9 @@ class Platform {
   struct SinkGuard {
     ~SinkGuard();
   };
-  std::unique_ptr<SinkGuard> sink_guard_;  ///< takes the sink away, after all that log are gone
-  std::unique_ptr<Contracts> contracts_;
+  std::unique_ptr<SinkGuard> sink_guard_;       ///< takes the sink away, after all that log are gone
+  std::unique_ptr<Contracts> contracts_;        ///< that what comes in is held to
+  std::unique_ptr<Contracts> quiet_contracts_;  ///< the same, which counts nothing and stops nobody
   std::unique_ptr<EventLog> log_;
   std::unique_ptr<Warehouse> warehouse_;
   std::unique_ptr<QueryService> queries_;    ///< people's SQL, two at once
@@ -137,6 +139,7 @@ class Platform {
   std::unique_ptr<Manifest> manifest_;
   std::unique_ptr<ArchivedLog> archived_log_;  ///< the log, and below its start the lake
   std::unique_ptr<EventFeed> feed_;
+  std::unique_ptr<SourceNotices> notices_;
   std::unique_ptr<Collector> collector_;
   std::unique_ptr<Recommender> recommender_;
   std::unique_ptr<RecommendationLog> answers_;

@@ -104,6 +104,8 @@ class ContractReader {
       if (property == "sources") value->read(contract_.sources);
       if (property == "consumers") value->read(contract_.consumers);
       if (property == "effectiveDate") read_effective(*value);
+      if (property == "stopAfter")
+        value->read(contract_.stop_after, std::uint64_t{0}, std::uint64_t{1'000'000});
     }
   }
 

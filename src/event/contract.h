@@ -167,6 +167,7 @@ struct Contract {
   std::vector<std::string> sources;    ///< customProperties `sources`; none: events of all
   std::vector<std::string> consumers;  ///< customProperties `consumers`: who is told of changes
   std::vector<ContractPerson> team;
+  std::uint64_t stop_after = 0;     ///< customProperties `stopAfter`; 0: a source is never stopped
   std::optional<TimeUs> effective;  ///< customProperties `effectiveDate`; none: it always held
   std::vector<ContractObject> objects;
 

@@ -87,6 +87,14 @@ Status Contracts::check(const Event& event, ContractNotes& notes) const {
         std::ranges::find(contract.sources, event.source) == contract.sources.end())
       continue;
     auto breach = version->rules->check(event, notes);
+    if (is_live_) {
+      gate_.note(event.source, *version->rules, breach ? &*breach : nullptr, event.received_time);
+      Status open = breach ? Status() : gate_.admit(event.source, *version->rules);
+      if (!open) {
+        ++notes.of(*version->rules).refused;
+        return open;
+      }
+    }
     if (!breach) continue;
     ++notes.of(*version->rules).refused;
     return fail(Code::kInvalid, fmt::format("contract {}: {}", contract.title(), breach->message),

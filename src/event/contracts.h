@@ -16,6 +16,7 @@
 #include "event/contract.h"
 #include "event/contract_check.h"
 #include "event/event.h"
+#include "event/source_gate.h"
 
 namespace millrace {
 
@@ -51,6 +52,9 @@ class Contracts {
 
   /// Add up what was seen in one body that is being taken in.
   void count(const ContractNotes& notes, TimeUs now) const;
+
+  /// Watches sources; only of the live contracts.
+  SourceGate& gate() const { return gate_; }
 
   const std::vector<Contract>& all() const { return contracts_; }
   bool empty() const { return by_name_.empty(); }
@@ -96,6 +100,8 @@ class Contracts {
   std::array<const std::vector<Timeline>*, 16> by_type_{};             ///< the same of our types
 
   std::unordered_map<const EventRules*, Totals*> by_rules_;  ///< into `totals_`
+
+  mutable SourceGate gate_;
 
   mutable std::mutex mutex_;              ///< guards the rest
   mutable std::map<Key, Totals> totals_;  ///< its keys are fixed

@@ -75,8 +75,8 @@ class QuarantineDesk {
     Env& env;
     QueryService& queries;
     std::function<std::optional<JobPosition>()> loaded;  ///< how far the loader is; nothing: not known yet
-    const Contracts* contracts = nullptr;                ///< that what comes back must fit; none: any
     DurationUs wait_max = 10 * kSecondUs;                ///< for the loader to take in what was decided
+    const Contracts* contracts = nullptr;                ///< that what comes back must fit; none: any
   };
 
   /// All that `tools` refers to must outlive it.

@@ -123,6 +123,10 @@ test('the command checks, compares and lists', async () => {
   const back = await run(['contract', 'diff', file('b.yaml'), file('a.yaml'), '--json']);
   assert.equal(back.code, 0);
   assert.equal(JSON.parse(back.stdout).breaking, false);
+  const types = await run(['contract', 'types', file('a.yaml'), '--format', 'typescript']);
+  assert.match(types.stdout, /export interface Purchase \{\n {2}type: "purchase";/);
+  const schema = JSON.parse((await run(['contract', 'types', file('a.yaml')])).stdout);
+  assert.deepEqual(Object.keys(schema.$defs), ['item_view', 'purchase']);
   const data = path.join(project, 'out.jsonl');
   writeFileSync(data, `${JSON.stringify(purchase('a', 'EUR'))}\n${JSON.stringify(purchase('b', 'ZZZ'))}\nnonsense\n`);
   const events = await run(['contract', 'check', data, '--project', project]);
@@ -130,4 +134,80 @@ test('the command checks, compares and lists', async () => {
   assert.match(events.stdout, /out\.jsonl:2: order\.currency: contract shop-events 1\.0\.0: must be one of/);
   assert.match(events.stdout, /out\.jsonl:3: /);
   assert.match(events.stdout, /1 event would be taken in/);
+});
+
+test('rules of tables are counted, kept, and keep back what a transform made', async (t) => {
+  const project = await projectWith({
+    'tables.yaml': `apiVersion: v3.1.0
+kind: DataContract
+id: tables
+version: 1.0.0
+status: active
+schema:
+  - name: sales
+    physicalType: table
+    physicalName: analytics.sales
+    properties:
+      - {name: order_id, logicalType: string, required: true, unique: true}
+      - {name: revenue, logicalType: number, logicalTypeOptions: {maximum: 100}}
+    quality:
+      - {id: any, metric: rowCount, mustBeGreaterThan: 0, severity: warn}
+`,
+  });
+  mkdirSync(path.join(project, 'transforms'));
+  writeFileSync(path.join(project, 'transforms', 'sales.sql'), "SELECT order_id, sum(amount) AS revenue FROM source('order_lines') GROUP BY order_id\n");
+  const server = await Server.start({ args: ['--project', project] });
+  t.after(() => server.stop());
+  const run1 = (...args) => run([...args, '--data', server.data]);
+  await server.post('/v1/events', [purchase('a', 'EUR')]);
+  await server.drained();
+  const made = await run1('run', 'transforms');
+  assert.equal(made.code, 0, made.stderr + made.stdout);
+  await server.post('/v1/events', [{ ...purchase('b', 'EUR'), items: [{ item_id: 'rake', price: 500, quantity: 1 }] }]);
+  await server.drained();
+  const stopped = await run1('run', 'transforms', '--full');
+  assert.notEqual(stopped.code, 0);
+  assert.match(stopped.stdout + stopped.stderr, /breaks a contract: range:revenue of tables 1\.0\.0: 1 of 2 rows; must be 0: nothing was changed/);
+  assert.deepEqual(await server.sql('SELECT order_id FROM analytics.sales'), [['a']], 'unpublished');
+  const kept = await server.sql("SELECT trigger, passed, samples->0->>'order_id' FROM contract_results WHERE rule = 'range:revenue' ORDER BY check_time");
+  assert.deepEqual(kept, [['transform', true, null], ['transform', false, 'b']]);
+  const now = await run1('contract', 'check-tables');
+  assert.equal(now.code, 0, now.stderr);
+  assert.match(now.stdout, /passed +analytics\.sales: any of tables 1\.0\.0: 1; must be greater than 0/);
+  assert.deepEqual(await server.sql("SELECT trigger, passed FROM contract_results_latest WHERE rule = 'range:revenue'"), [['check', true]]);
+  const unknown = await run1('contract', 'check-tables', 'nothing');
+  assert.match(unknown.stderr, /no contract that holds now speaks of a table 'nothing'/);
+});
+
+test('owners downstream hear of what is announced, and a source that breaks is stopped alone', async (t) => {
+  const strict = example.replace('customProperties:\n', 'customProperties:\n  - {property: stopAfter, value: 2}\n');
+  const project = await projectWith({ 'shop-events.yaml': strict, 'shop-events-2.yaml': second('2030-01-01') });
+  writeFileSync(path.join(project, 'millrace.yaml'), 'collect: {write_keys: {app: key-a, site: key-s}}\n');
+  const data = await temporaryDir();
+  let server = await Server.start({ data, args: ['--project', project] });
+  t.after(() => server.stop());
+  const as = (key) => ({ authorization: `Basic ${Buffer.from(`${key}:`).toString('base64')}` });
+  const text = { kind: 'outage', text: 'the site is down', until: new Date(Date.now() + 3_600_000).toISOString() };
+  const made = await (await server.post('/v1/sources/site/notices', text)).json();
+  assert.deepEqual(made.owners.map(({ name }) => name), ['analytics@example.com', 'recommendations@example.com', 'web-team@example.com']);
+  assert.equal((await server.post('/v1/sources/site/notices', { kind: 'party', text: 'x' })).status, 400);
+  assert.equal((await server.post('/v1/topics/source_notices/messages', 'forged', as('key-s'))).status, 403);
+  const listed = (await server.json('/v1/sources/site/notices')).notices;
+  assert.deepEqual(listed.map(({ kind, phase }) => [kind, phase]).sort(), [['change', 'announced'], ['outage', 'effective']]);
+  assert.match(JSON.stringify(listed.find(({ kind }) => kind === 'change').breaks), /the value 'GBP' is removed/);
+
+  const send = async (key, event) => (await server.post('/v1/events', event, as(key))).json();
+  for (const id of ['a', 'b']) await send('key-a', { ...purchase(id, 'EUR'), order: { order_id: '', revenue: 5 } });
+  assert.match((await send('key-a', purchase('c', 'EUR'))).first_error.message, /the source 'app' is stopped: 2 events in a row lack order\.order_id/);
+  assert.equal((await send('key-s', purchase('d', 'EUR'))).accepted, 1, 'others go on');
+  await server.stop();
+  server = await Server.start({ data, args: ['--project', project] });
+  assert.equal((await send('key-a', purchase('e', 'EUR'))).quarantined, 1, 'a stop outlasts a restart');
+  const faults = (await server.json('/v1/sources/app/notices')).notices.filter(({ kind }) => kind === 'fault');
+  assert.deepEqual(faults.map(({ stopped, property }) => [stopped, property]), [[true, 'order.order_id']]);
+  assert.deepEqual(await (await server.post('/v1/sources/app/resume', '')).json(), { resumed: 1 });
+  assert.equal((await send('key-a', purchase('f', 'EUR'))).accepted, 1);
+  await server.drained();
+  const replayed = await run(['quarantine', 'replay', '--all', '--source', 'app', '--data', data]);
+  assert.match(replayed.stdout, /2 records taken in, 2 stay/);
 });
