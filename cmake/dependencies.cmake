@@ -18,6 +18,7 @@ find_package(benchmark REQUIRED)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(MARIADB REQUIRED IMPORTED_TARGET libmariadb)
+pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 
 # Under a sanitizer memory is the sanitizer's business.
 if(NOT MILLRACE_SANITIZER)

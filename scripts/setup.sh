@@ -37,6 +37,7 @@ build libsimdjson-dev reads events
 build nlohmann-json3-dev JSON where speed does not matter
 build libyaml-cpp-dev configuration files
 build libmariadb-dev reads MySQL and MariaDB databases
+build libre2-dev patterns of contracts, in linear time
 build libcli11-dev the command line
 build libfmt-dev text formatting
 build libspdlog-dev logs

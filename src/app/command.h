@@ -86,6 +86,7 @@ bool on_terminal();
 
 // Each adds one command to the program; `exit_code` is what main returns.
 void add_features_command(CLI::App& app, CommonOptions& common, int& exit_code);
+void add_contract_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_training_set_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_up_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_demo_command(CLI::App& app, CommonOptions& common, int& exit_code);

@@ -214,6 +214,7 @@ Result<Config> load_config(Env& env, const Path& file) {
   MILLRACE_TRY(yaml.finish());
   MILLRACE_ASSIGN(config.aggregations, load_aggregations(env, file.parent_path() / "aggregations"));
   MILLRACE_ASSIGN(config.features, load_feature_views(env, file.parent_path() / "features"));
+  MILLRACE_ASSIGN(config.contracts, load_contracts(env, file.parent_path() / "contracts"));
   config.training_sets = std::filesystem::absolute(file.parent_path() / "training_sets").lexically_normal();
   config.sql_transforms = std::filesystem::absolute(file.parent_path() / "transforms").lexically_normal();
   return config;

@@ -10,6 +10,7 @@
 #include "base/env.h"
 #include "base/logging.h"
 #include "event/codec.h"
+#include "event/contract.h"
 #include "log/event_log.h"
 #include "model/feature_view.h"
 #include "model/training_set.h"
@@ -47,6 +48,7 @@ struct Config {
   DurationUs load_interval = 250 * kMillisecondUs;
   /// Of the project's folder `aggregations`; none without a project, when those of before are kept.
   std::optional<std::vector<AggregationFile>> aggregations;
+  std::vector<Contract> contracts;    ///< of the project's folder `contracts`
   std::optional<Path> training_sets;  ///< the project's folder, read when a set is made; none: no project
   std::vector<FeatureView> features;  ///< of the project's folder `features`
   std::uint64_t features_memory_bytes = 256 << 20;  ///< features.memory

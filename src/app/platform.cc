@@ -16,12 +16,14 @@
 #include "net/file_limit.h"
 #include "server/catalogue_routes.h"
 #include "server/collect_routes.h"
+#include "server/contract_routes.h"
 #include "server/dashboard_routes.h"
 #include "server/extract_routes.h"
 #include "server/feature_routes.h"
 #include "server/flow_routes.h"
 #include "server/ingest_routes.h"
 #include "server/log_routes.h"
+#include "server/notice_routes.h"
 #include "server/ops_routes.h"
 #include "server/quarantine_routes.h"
 #include "server/query_routes.h"
@@ -129,7 +131,9 @@ Platform::Platform(Env& env, const Config& config)
       config_(config),
       pressure_(config.lag_records_max),
       admin_token_(random_token(env)),
-      unix_socket_((config.data / "socket").string()) {}
+      unix_socket_((config.data / "socket").string()),
+      contracts_(std::make_unique<Contracts>(config.contracts, true)),
+      quiet_contracts_(std::make_unique<Contracts>(config.contracts)) {}
 
 Result<std::unique_ptr<Platform>> Platform::open(Env& env, const Config& config, Listen listen) {
   MILLRACE_TRY(check_config(config));
@@ -229,21 +233,33 @@ Status Platform::open_stores() {
       .message_ids_max = config_.duplicate_ids_max,
       .aggregator = {},
       .run_alone = [this](const auto& work, const auto& stop) { return load_job_->run_alone(work, stop); }});
-  quarantine_ = std::make_unique<QuarantineDesk>(
-      QuarantineDesk::Tools{*log_, env_, *catalogue_, [this] { return loaded(); }});
+  quarantine_ = std::make_unique<QuarantineDesk>(QuarantineDesk::Tools{.log = *log_,
+                                                                       .env = env_,
+                                                                       .queries = *catalogue_,
+                                                                       .loaded = [this] { return loaded(); },
+                                                                       .contracts = quiet_contracts_.get()});
   training_sets_ =
       std::make_unique<TrainingSetBuilder>(*warehouse_, *lake_, config_.data / "lake" / ".tmp" / "training");
   make_sql_transforms();
-  collector_ = std::make_unique<Collector>(*log_, env_, config_.collect_limits, &pressure_);
+  MILLRACE_ASSIGN(notices_, SourceNotices::open({*log_, env_, *contracts_}));
+  contracts_->gate().set_on_fault([this](const SourceFault& fault) { notices_->report(fault); });
+  collector_ = std::make_unique<Collector>(*log_, env_, collect_limits(), &pressure_);
   push_targets_ = std::make_unique<HttpPushTargets>(config_.push_targets, env_);
   MILLRACE_ASSIGN(subscriptions_, SubscriptionEngine::open(*log_, env_, *push_targets_,
                                                            config_.data / "subscriptions.sqlite"));
-  MILLRACE_ASSIGN(ingest_, Ingest::open(*log_, env_, config_.data / "ingested.sqlite"));
+  MILLRACE_ASSIGN(ingest_, Ingest::open(*log_, env_, config_.data / "ingested.sqlite",
+                                        IngestLimits{.contracts = contracts_.get()}));
   recommender_ =
       std::make_unique<Recommender>(env_, RecommenderOptions{config_.model, config_.recommender, {}});
   answers_ = std::make_unique<RecommendationLog>(
       *log_, RecommendationLogOptions{.queue_max = config_.answers_queue_max});
   return {};
+}
+
+BodyLimits Platform::collect_limits() const {
+  BodyLimits limits = config_.collect_limits;
+  limits.contracts = contracts_.get();
+  return limits;
 }
 
 void Platform::make_sql_transforms() {
@@ -252,7 +268,8 @@ void Platform::make_sql_transforms() {
     MILLRACE_ASSIGN(auto files, load_sql_transforms(env_, *config_.sql_transforms));
     return files;
   };
-  sql_transforms_ = std::make_unique<Transforms>(*warehouse_, load, Transforms::Options{});
+  sql_transforms_ =
+      std::make_unique<Transforms>(*warehouse_, load, Transforms::Options{.contracts = contracts_.get()});
 }
 
 Status Platform::open_lake() {
@@ -367,6 +384,9 @@ Status Platform::open_server(Listen listen) {
   router_ = std::make_unique<Router>(
       AccessPolicy({config_.token, admin_token_, config_.write_keys, config_.hosts}));
   add_collect_routes(*router_, *collector_, env_);
+  BodyLimits validated = config_.collect_limits;
+  validated.contracts = quiet_contracts_.get();
+  add_contract_routes(*router_, {*contracts_, *warehouse_, validated, env_}, *ingest_workers_);
   add_catalogue_routes(*router_, *log_, *catalogue_, *workers_, env_);
   add_recommend_routes(*router_, *recommender_, *answers_, serving_);
   add_query_routes(*router_, *queries_, *workers_);
@@ -389,6 +409,7 @@ Status Platform::open_server(Listen listen) {
   add_flow_routes(*router_, *flow_, {*log_, *catalogue_, [this] { return load_job_->position(); }},
                   *workers_);
   add_log_routes(*router_, env_, *log_files_, *log_streams_, *workers_);
+  add_notice_routes(*router_, *notices_, *workers_);
   add_ops_routes(*router_, [this] { return ready(); });
 
   HttpServerOptions options;

@@ -9,6 +9,7 @@
 #include "base/env.h"
 #include "base/log_files.h"
 #include "base/result.h"
+#include "event/contracts.h"
 #include "lake/manifest.h"
 #include "lake/object_store.h"
 #include "log/segment_log.h"
@@ -36,6 +37,7 @@
 #include "stream/load_job.h"
 #include "stream/quarantine_desk.h"
 #include "stream/replay.h"
+#include "stream/source_notices.h"
 #include "stream/subscription_engine.h"
 #include "stream/table_job.h"
 #include "warehouse/query_service.h"
@@ -105,6 +107,7 @@ class Platform {
   Status make_topics();
   void keep_logs();
   Status open_lake();
+  BodyLimits collect_limits() const;
   void make_sql_transforms();
   void start_jobs();
   Status start_transforms();
@@ -128,7 +131,9 @@ class Platform {
   struct SinkGuard {
     ~SinkGuard();
   };
-  std::unique_ptr<SinkGuard> sink_guard_;  ///< takes the sink away, after all that log are gone
+  std::unique_ptr<SinkGuard> sink_guard_;       ///< takes the sink away, after all that log are gone
+  std::unique_ptr<Contracts> contracts_;        ///< that what comes in is held to
+  std::unique_ptr<Contracts> quiet_contracts_;  ///< the same, which counts nothing and stops nobody
   std::unique_ptr<EventLog> log_;
   std::unique_ptr<Warehouse> warehouse_;
   std::unique_ptr<QueryService> queries_;    ///< people's SQL, two at once
@@ -137,6 +142,7 @@ class Platform {
   std::unique_ptr<Manifest> manifest_;
   std::unique_ptr<ArchivedLog> archived_log_;  ///< the log, and below its start the lake
   std::unique_ptr<EventFeed> feed_;
+  std::unique_ptr<SourceNotices> notices_;
   std::unique_ptr<Collector> collector_;
   std::unique_ptr<Recommender> recommender_;
   std::unique_ptr<RecommendationLog> answers_;

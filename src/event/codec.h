@@ -12,9 +12,12 @@
 #include "base/env.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "event/contract_notes.h"
 #include "event/event.h"
 
 namespace millrace {
+
+class Contracts;
 
 /// The shapes in which events reach us. The number is stored in every record: never reuse one.
 enum class CodecId : std::uint8_t {
@@ -70,7 +73,8 @@ struct BodyFacts {
 struct BodyLimits {
   std::size_t event_bytes_max = 32'000;
   std::size_t batch_bytes_max = 500'000;
-  std::size_t events_max = 10'000;  ///< in one body
+  std::size_t events_max = 10'000;       ///< in one body
+  const Contracts* contracts = nullptr;  ///< that events must fit; none: any
 };
 
 /// One accepted piece of a body: it has been decoded once, so a later decode will succeed.
@@ -95,16 +99,17 @@ struct BodySplit {
   std::vector<std::unique_ptr<std::string>>
       storage;                                       ///< owns values and keys that are not slices of the body
   std::vector<std::unique_ptr<EventBatch>> decoded;  ///< keeps what keys may point into
+  ContractNotes notes;                               ///< what contracts say beside what they refused
 };
 
 /// Cut a body into records and check each by decoding it. `body` must have 64 readable bytes after
 /// its end (simdjson reads that far). Accepts one JSON value, an array, JSON lines, or the family's
 /// own batch form, by looking at the bytes and never at Content-Type.
-/// A piece that is not right is refused alone; a body of one piece that is not JSON fails whole. Pieces
-/// without an id of their own get `facts.message_id`, or a new UUID from `env`, with `:<index>` when
-/// there are several. `body` and `facts` must outlive the result. Threads: any.
-/// Errors (the whole body): kInvalid when it cannot be parsed at all; kOutOfRange when it holds more
-/// than `events_max` events or is larger than `batch_bytes_max`.
+/// A piece that is not right, or breaks a contract of `limits`, is refused alone; a body of one piece that is
+/// not JSON fails whole. Pieces without an id of their own get `facts.message_id`, or a new UUID from `env`,
+/// with `:<index>` when there are several. `body` and `facts` must outlive the result. Threads: any. Errors
+/// (the whole body): kInvalid when it cannot be parsed at all; kOutOfRange when it holds more than
+/// `events_max` events or is larger than `batch_bytes_max`.
 Result<BodySplit> split_body(CodecId codec, std::string_view body, const BodyFacts& facts,
                              const BodyLimits& limits, Env& env = Env::system());
 

@@ -1,12 +1,16 @@
 #include "event/codec.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include "event/contracts.h"
 #include "event/json_writer.h"
 
 namespace millrace {
@@ -174,6 +178,100 @@ void BM_WriteNative(benchmark::State& state) {
   count(state, events, bytes);
 }
 
+/// A contract that speaks of most of what the events here hold, as a shop would write it.
+const Contracts& contract() {
+  static const Contracts kContracts = [] {
+    std::string text = R"(apiVersion: v3.1.0
+kind: DataContract
+id: bench
+version: 1.0.0
+status: active
+schema:
+)";
+    for (const std::string_view type : {"item_view", "add_to_cart"})
+      text += fmt::format(R"(  - name: {}
+    physicalType: event
+    properties:
+      - {{name: user_id, logicalType: string, required: true, logicalTypeOptions: {{pattern: "^[A-Za-z0-9-]+$"}}}}
+      - {{name: event_time, logicalType: timestamp, logicalTypeOptions: {{minimum: 2020-01-01}}}}
+      - name: device_type
+        logicalType: string
+        quality: [{{metric: invalidValues, arguments: {{validValues: [desktop, mobile, tablet]}}, mustBe: 0}}]
+      - {{name: page_url, logicalType: string, logicalTypeOptions: {{maxLength: 2000}}}}
+      - {{name: colour, logicalType: string, logicalTypeOptions: {{minLength: 1, maxLength: 40}}}}
+      - name: items
+        logicalType: array
+        required: true
+        items:
+          logicalType: object
+          properties:
+            - {{name: item_id, logicalType: string, required: true}}
+            - {{name: category, logicalType: string}}
+            - {{name: price, logicalType: number, required: true, logicalTypeOptions: {{minimum: 0, maximum: 10000}}}}
+            - {{name: quantity, logicalType: integer, logicalTypeOptions: {{minimum: 1}}}}
+            - name: currency
+              logicalType: string
+              quality: [{{metric: invalidValues, arguments: {{validValues: [EUR, USD, GBP]}}, mustBe: 0}}]
+)",
+                          type);
+    auto contract = parse_contract(text, "bench.yaml");
+    if (!contract) std::abort();
+    return Contracts({*std::move(contract)});
+  }();
+  return kContracts;
+}
+
+/// Split a body once and return how long that took, with all that belongs to it.
+std::chrono::steady_clock::duration timed_split(CodecId codec, std::string_view text,
+                                                const BodyLimits& limits, std::size_t& events) {
+  const auto begun = std::chrono::steady_clock::now();
+  {
+    const auto split = split_body(codec, text, facts(), limits);
+    if (!split || !split->refused.empty()) std::abort();
+    if (limits.contracts != nullptr) {
+      const auto& checked = split->notes.checked;
+      if (checked.size() != 1 || checked.front().checked != split->decoded.front()->events.size())
+        std::abort();
+      limits.contracts->count(split->notes, 0);
+    }
+    events += split->decoded.front()->events.size();
+  }
+  return std::chrono::steady_clock::now() - begun;
+}
+
+/// Split a body with and without the contract, in turns, and say what the contract adds: `cost_%`.
+void contract_cost(benchmark::State& state, CodecId codec, std::string body) {
+  const std::size_t size = body.size();
+  body.append(64, ' ');
+  const std::string_view text = std::string_view(body).substr(0, size);
+  BodyLimits limits = wide();
+  limits.contracts = &contract();
+  std::vector<double> ratios;
+  std::size_t events = 0;
+  for (auto _ : state) {
+    const auto first = timed_split(codec, text, wide(), events);
+    const auto held = timed_split(codec, text, limits, events) + timed_split(codec, text, limits, events);
+    const auto plain = first + timed_split(codec, text, wide(), events);
+    ratios.push_back(static_cast<double>(held.count()) / static_cast<double>(plain.count()));
+  }
+  std::ranges::nth_element(ratios, ratios.begin() + static_cast<std::ptrdiff_t>(ratios.size() / 2));
+  count(state, events, size * 4 * state.iterations());
+  state.counters["cost_%"] = 100.0 * (ratios[ratios.size() / 2] - 1);
+}
+
+void BM_ContractSegmentBatch(benchmark::State& state) {
+  contract_cost(state, CodecId::kSegment, segment_batch());
+}
+void BM_ContractSegmentOne(benchmark::State& state) {
+  contract_cost(state, CodecId::kSegment, segment_message(7));
+}
+void BM_ContractNative(benchmark::State& state) {
+  contract_cost(state, CodecId::kNative, batch_of(native_event, "[", "]"));
+}
+void BM_ContractVisit(benchmark::State& state) {
+  contract_cost(state, CodecId::kVisit, batch_of(visit, "[", "]"));
+}
+
 BENCHMARK(BM_DecodeSegment);
 BENCHMARK(BM_YardstickDomParse);
 BENCHMARK(BM_DecodeNative);
@@ -183,6 +281,10 @@ BENCHMARK(BM_SplitSegmentOne);
 BENCHMARK(BM_SplitNative);
 BENCHMARK(BM_SplitVisit);
 BENCHMARK(BM_WriteNative);
+BENCHMARK(BM_ContractSegmentBatch);
+BENCHMARK(BM_ContractSegmentOne);
+BENCHMARK(BM_ContractNative);
+BENCHMARK(BM_ContractVisit);
 
 }  // namespace
 }  // namespace millrace

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "event/codecs.h"
+#include "event/contracts.h"
 #include "event/json_text.h"
 #include "event/partition_key.h"
 
@@ -233,6 +234,21 @@ class Splitter {
                 fmt::format("too large: {} bytes; at most {}", piece.text.size(), limits_.event_bytes_max));
   }
 
+  /// Hold the events from `first` on against the contracts. One that breaks one has its whole piece refused.
+  Status check_contracts(std::size_t first) {
+    if (limits_.contracts == nullptr) return {};
+    const auto& events = split_.decoded.front()->events;
+    for (std::size_t i = first; i < events.size(); ++i) {
+      auto status = limits_.contracts->check(events[i], split_.notes);
+      if (status) continue;
+      Error error = std::move(status).error();
+      return fail(events.size() == first + 1
+                      ? std::move(error)
+                      : json::under("events", json::under(i - first, std::move(error))));
+    }
+    return {};
+  }
+
   Status add(const Pieces& cut, const Piece& piece) {
     auto& events = split_.decoded.front()->events;
     const std::size_t first = events.size();
@@ -242,6 +258,10 @@ class Splitter {
     envelope.message_id = {};
     envelope.context = context_of(cut, piece);
     if (auto status = decode(piece); !status) return refuse(cut, piece, std::move(status).error());
+    if (auto status = check_contracts(first); !status) {
+      events.resize(first);
+      return refuse(cut, piece, std::move(status).error());
+    }
     std::string id;
     if (events[first].message_id.empty()) {
       id = id_of(cut, index);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/logging.h"
+#include "event/contracts.h"
 #include "event/quarantine.h"
 #include "log/topics.h"
 
@@ -102,6 +103,7 @@ void Collector::collect(CodecId codec, std::string_view body, const BodyFacts& f
   Result<BodySplit> split = split_body(codec, body, facts, limits_);
   if (!split) return refuse(done, std::move(split).error());
 
+  if (limits_.contracts != nullptr) limits_.contracts->count(split->notes, facts.received_time);
   auto request = std::make_shared<Request>();
   request->done = std::move(done);
   request->counts.quarantined = split->refused.size();

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "event/contracts.h"
 #include "event/quarantine.h"
 #include "log/topics.h"
 
@@ -121,6 +122,7 @@ Status FileIngest::quarantine(std::uint64_t line, std::string_view raw, std::str
 
 Status FileIngest::add_split(const BodySplit& split) {
   const auto time = context_.env.now();
+  if (context_.limits.contracts != nullptr) context_.limits.contracts->count(split.notes, time);
   for (const auto& record : split.accepted) {
     counts_.events += record.count;
     MILLRACE_TRY(add_record(kEventsTopic, {record.key, record.attributes, record.value, time, record.count}));
@@ -155,7 +157,8 @@ Status FileIngest::add_element(const Row& row, CodecId codec) {
   const auto message_id = fmt::format("{}:{}", content_hex_, row.line);
   auto about = facts();
   about.message_id = message_id;
-  const BodyLimits limits{context_.limits.event_bytes_max, context_.limits.event_bytes_max, kEventsMax};
+  const BodyLimits limits{context_.limits.event_bytes_max, context_.limits.event_bytes_max, kEventsMax,
+                          context_.limits.contracts};
   const auto split = split_body(codec, row.raw, about, limits, context_.env);
   if (!split) return quarantine(row.line, row.raw, codec_name(codec), split.error());
   for (const auto& refused : split->refused) {
@@ -253,7 +256,7 @@ Status FileIngest::add_mapped(Produce produce, MappedRecords& mapped) {
 /// Check mapped events as the collector checks what comes over HTTP.
 Status FileIngest::add_mapped_events(MappedRecords& mapped) {
   mapped.text.reserve(mapped.text.size() + kReadableBytesAfter);
-  const BodyLimits limits{context_.limits.event_bytes_max, SIZE_MAX, kEventsMax};
+  const BodyLimits limits{context_.limits.event_bytes_max, SIZE_MAX, kEventsMax, context_.limits.contracts};
   MILLRACE_ASSIGN(const auto split, split_body(CodecId::kNative, mapped.text, facts(), limits, context_.env));
   for (const auto& refused : split.refused) {
     const auto begin = static_cast<std::size_t>(refused.value.data() - mapped.text.data());

@@ -33,6 +33,7 @@ struct IngestLimits {
   std::size_t group_bytes_max = 512 << 20;  ///< what `group_by` may hold in memory
   std::size_t batch_bytes = 256 << 10;      ///< appended to the log at once
   std::size_t appends_in_flight = 8;        ///< not yet durable
+  const Contracts* contracts = nullptr;     ///< that events must fit; none: any
 };
 
 struct IngestCounts {

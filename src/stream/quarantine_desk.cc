@@ -12,6 +12,7 @@
 #include "base/logging.h"
 #include "base/text.h"
 #include "event/codec.h"
+#include "event/contracts.h"
 #include "event/json_read.h"
 #include "event/partition_key.h"
 #include "log/topics.h"
@@ -188,6 +189,14 @@ bool is_event(const RefusedEntry& row) {
   return came_as_event && codec_of(row.codec).has_value();
 }
 
+/// A record comes back only as it would be let in now.
+Status check_contracts(const Contracts* contracts, const std::vector<Event>& events) {
+  ContractNotes notes;
+  if (contracts == nullptr) return {};
+  for (const Event& event : events) MILLRACE_TRY(contracts->check(event, notes));
+  return {};
+}
+
 }  // namespace
 
 /// Decode each as it would come now, and find where it goes.
@@ -216,6 +225,10 @@ Status QuarantineDesk::make_ready(std::vector<Entry>& entries) const {
     }
     if (batch.events.empty()) {
       entry.refuse({Code::kInvalid, "holds no event", ""});
+      continue;
+    }
+    if (const Status fits = check_contracts(tools_.contracts, batch.events); !fits) {
+      entry.refuse(fits.error());
       continue;
     }
     encode_envelope(envelope, entry.attributes);

@@ -18,6 +18,8 @@
 
 namespace millrace {
 
+class Contracts;
+
 /// Which refused records are meant: those that meet all that is said.
 struct QuarantineFilter {
   std::string state = "waiting";  ///< or `replayed`, `dropped`; empty: all
@@ -74,6 +76,7 @@ class QuarantineDesk {
     QueryService& queries;
     std::function<std::optional<JobPosition>()> loaded;  ///< how far the loader is; nothing: not known yet
     DurationUs wait_max = 10 * kSecondUs;                ///< for the loader to take in what was decided
+    const Contracts* contracts = nullptr;                ///< that what comes back must fit; none: any
   };
 
   /// All that `tools` refers to must outlive it.

@@ -1,10 +1,12 @@
 #include "warehouse/transform_run.h"
 
+#include <algorithm>
 #include <mutex>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/logging.h"
 #include "base/text.h"
 
 namespace millrace {
@@ -136,6 +138,29 @@ Status drop_transform(duck::Connection& connection, const std::string& name) {
   return TransformLedger(connection).forget(name);
 }
 
+/// Judge the table by the contracts that hold now, as it would be. Errors: kInvalid when a rule stops it.
+Status TransformTask::check_contracts() {
+  if (context_.contracts == nullptr) return {};
+  const TimeUs now = context_.warehouse.env().now();
+  const std::string table = fmt::format("{}.{}", kTransformSchema, one_.transform.name);
+  MILLRACE_ASSIGN(contract_results_, judge_by(connection_, *context_.contracts, table, now));
+  const auto broken = std::ranges::find_if(contract_results_, &RuleResult::stops);
+  if (broken == contract_results_.end()) return {};
+  return fail(Code::kInvalid, fmt::format("breaks a contract: {}: nothing was changed", broken->text()),
+              one_.transform.path.string());
+}
+
+/// Whether what was made is published or not, what the contracts say of it is kept.
+void TransformTask::keep_contract_results() {
+  if (contract_results_.empty()) return;
+  const WriterBeside beside(context_.warehouse);
+  const Status kept = keep_results(connection_, contract_results_, std::to_string(context_.run), "transform",
+                                   context_.warehouse.env().now());
+  if (!kept)
+    log_warning("contract", "could not keep what came of the rules of a table",
+                {field("table", one_.transform.name), field("error", kept.error().text())});
+}
+
 Status TransformTask::check_room() const {
   MILLRACE_ASSIGN(const auto free, context_.warehouse.free_bytes());
   if (free >= kFreeBytesMin) return {};
@@ -189,6 +214,7 @@ Result<TransformDone> TransformTask::run(const Progress& progress) {
   MILLRACE_TRY(check_room());
   if (Status begun = begin(); !begun) return fail(failed(one_.transform, begun.error()));
   Result<TransformDone> done = one_.transform.is_incremental() ? run_intervals(progress) : run_whole();
+  keep_contract_results();
   if (!done) return fail(failed(one_.transform, done.error()));
   if (one_.transform.version == 0) return done;
   const WriterBeside beside(context_.warehouse);
@@ -206,6 +232,7 @@ Result<std::uint64_t> TransformTask::try_whole() {
   MILLRACE_TRY(connection_.execute(fmt::format("CREATE OR REPLACE TABLE {} AS {}", transform.table(),
                                                expand_transform(transform.text, {}))));
   MILLRACE_TRY(check_rows(connection_, transform, nullptr));
+  MILLRACE_TRY(check_contracts());
   MILLRACE_TRY(ledger_.note_run(one_, made_since(begun)));
   MILLRACE_ASSIGN(const auto rows, connection_.scalar("SELECT count(*) FROM " + transform.table()));
   MILLRACE_TRY(transaction.commit());
@@ -230,6 +257,7 @@ Result<std::uint64_t> TransformTask::try_span(const TransformSpan& span) {
       "INSERT INTO {0} SELECT * FROM (\n{1}\n) AS made WHERE ({2}) OR {3} IS NULL", transform.table(),
       expand_transform(transform.text, {span.start, span.end}), within, sql_identifier(transform.time))));
   MILLRACE_TRY(check_rows(connection_, transform, &span));
+  MILLRACE_TRY(check_contracts());
   MILLRACE_ASSIGN(const auto rows, ledger_.note_filled(one_, span, made_since(begun)));
   MILLRACE_TRY(transaction.commit());
   return rows;

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "base/result.h"
+#include "event/contracts.h"
+#include "warehouse/contract_rules.h"
 #include "warehouse/duck.h"
 #include "warehouse/transform_ledger.h"
 #include "warehouse/transform_set.h"
@@ -21,7 +23,8 @@ struct TransformRunContext {
   std::int64_t run = 0;
   bool full = false;
   TransformRange range;
-  std::shared_mutex memory;  ///< held alone by one that ran out of memory beside others
+  const Contracts* contracts = nullptr;  ///< that tables must fit before they are published
+  std::shared_mutex memory;              ///< held alone by one that ran out of memory beside others
 };
 
 struct TransformDone {
@@ -52,6 +55,8 @@ class TransformTask {
   Result<std::uint64_t> try_whole();
   template <class Work>
   auto with_memory(const Work& work) -> decltype(work());
+  Status check_contracts();
+  void keep_contract_results();
   Status check_room() const;
   TransformLedger::Made made_since(DurationUs begun) const;
 
@@ -59,6 +64,7 @@ class TransformTask {
   duck::Connection& connection_;
   const SoundTransform& one_;
   TransformLedger ledger_;
+  std::vector<RuleResult> contract_results_;  ///< of the last look
 };
 
 /// Check what a transform promises of its rows, those from `start` to `end` when it has intervals. Errors:

@@ -226,7 +226,8 @@ Result<TransformRunResult> Transforms::run_set(duck::Connection& connection, con
     const WriterBeside beside(warehouse_);
     MILLRACE_TRY(drop_undeclared(connection, set, records));
   }
-  TransformRunContext context{warehouse_, set, records, number, request.full, request.range, {}};
+  TransformRunContext context{warehouse_,         set, records, number, request.full, request.range,
+                              options_.contracts, {}};
   Schedule schedule(context, selected, progress, stop);
   std::vector<duck::Connection> connections;
   for (unsigned i = 0; i < options_.at_once_max; ++i) {

@@ -18,6 +18,8 @@
 
 namespace millrace {
 
+class Contracts;
+
 struct TransformRunRequest {
   std::vector<std::string> select;  ///< NAME, +NAME, NAME+; empty: all
   bool full = false;                ///< make all anew, whatever is filled
@@ -67,7 +69,8 @@ class Transforms {
   using OnProgress = std::function<void(const TransformProgress&)>;
 
   struct Options {
-    unsigned at_once_max = 2;  ///< transforms that run beside each other
+    unsigned at_once_max = 2;              ///< transforms that run beside each other
+    const Contracts* contracts = nullptr;  ///< that their tables must fit; none: any
   };
 
   Transforms(Warehouse& warehouse, Load load, const Options& options)
