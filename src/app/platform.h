@@ -25,6 +25,7 @@
 #include "server/router.h"
 #include "server/serving_stats.h"
 #include "server/worker_pool.h"
+#include "source/change_stream.h"
 #include "source/extract.h"
 #include "source/ingest.h"
 #include "stream/archived_log.h"
@@ -149,7 +150,9 @@ class Platform {
       transforms_;                      ///< apart, since one that waits for its endpoint turns no events away
   std::unique_ptr<JobRunner> windows_;  ///< apart likewise; asks the load job how far it is, so ends before
   std::unique_ptr<JobRunner> tables_;   ///< apart likewise
+  SourceTurns source_turns_;
   std::unique_ptr<Extracts> extracts_;
+  std::unique_ptr<ChangeStreams> change_streams_;
   TableJob* table_job_ = nullptr;          ///< owned by tables_
   LoadJob* load_job_ = nullptr;            ///< owned by jobs_
   RecommendJob* recommend_job_ = nullptr;  ///< owned by jobs_

@@ -41,6 +41,14 @@ struct SourceTableState {
   std::optional<Filling> filling;
 };
 
+/// How far the warehouse has followed a source's changes.
+struct SourceStreamState {
+  std::string position;    ///< GtidPosition (source/gtid.h) as text
+  TimeUs commit_time = 0;  ///< of the last transaction, by the source's clock
+
+  bool operator==(const SourceStreamState&) const = default;
+};
+
 /// By the table's name.
 using SourceStates = std::map<std::string, SourceTableState, std::less<>>;
 

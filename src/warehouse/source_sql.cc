@@ -62,7 +62,11 @@ const char* const kMakeProgress =
     " row_count BIGINT, rejected BIGINT, loaded_time TIMESTAMP,"
     " next_run VARCHAR, next_schema_id BIGINT, next_schema_json VARCHAR, next_resume BLOB,"
     " next_cursor VARCHAR, next_position VARCHAR, next_rows BIGINT, next_complete BOOLEAN,"
-    " next_problem VARCHAR)";
+    " next_problem VARCHAR);"
+    "CREATE TABLE IF NOT EXISTS _sources.streams (source_name VARCHAR NOT NULL, position VARCHAR NOT NULL,"
+    " commit_time TIMESTAMP)";
+
+const char* const kReadStreams = "SELECT source_name, position, commit_time FROM _sources.streams";
 
 const char* const kReadStates =
     "SELECT source_name, table_name, run, schema_id, schema_json, cursor_value, position, row_count,"
@@ -144,6 +148,15 @@ std::string make_staging(std::string_view source, std::string_view table, const 
 std::string exchange(std::string_view source, std::string_view table) {
   return fmt::format("DROP TABLE IF EXISTS {}; ALTER TABLE {} RENAME TO {}", full(source, table),
                      full(source, staging_name(table)), quote_name(table));
+}
+
+std::string alter(std::string_view source, std::string_view table, const TableSchema& before,
+                  const TableSchema& after) {
+  std::string sql;
+  for (std::size_t i = before.columns.size(); i < after.columns.size(); ++i)
+    sql += fmt::format("ALTER TABLE {} ADD COLUMN {} {};", full(source, table), quote_name(after.columns[i].name),
+                       SourceColumn::of(after.columns[i]).sql_type());
+  return sql;
 }
 
 std::string make_changes(std::string_view name, const TableSchema& schema) {

@@ -18,6 +18,7 @@ inline constexpr std::size_t kChangeColumns = 3;
 
 extern const char* const kMakeProgress;
 extern const char* const kReadStates;
+extern const char* const kReadStreams;
 
 /// Read a row of kReadStates.
 SourceTableState read_state(const duck::Rows& rows, std::size_t row);
@@ -29,6 +30,10 @@ std::string make_schema(std::string_view source);
 std::string make_staging(std::string_view source, std::string_view table, const TableSchema& schema);
 /// Put the staging table in the place of the table.
 std::string exchange(std::string_view source, std::string_view table);
+
+/// Give the table the columns of `after` behind those of `before`. "" when there is nothing to do.
+std::string alter(std::string_view source, std::string_view table, const TableSchema& before,
+                  const TableSchema& after);
 
 std::string make_changes(std::string_view name, const TableSchema& schema);
 /// Bring the changes of the temporary table `changes`, of each key the last, into the table, and drop it.

@@ -1,5 +1,6 @@
 #include "warehouse/source_tables.h"
 
+#include <cstdlib>
 #include <set>
 
 #include <fmt/format.h>
@@ -55,6 +56,10 @@ class DuckSourceTables final : public SourceTables {
   const std::map<std::string, SourceStates, std::less<>>& states() const override {
     return committed_.states;
   }
+  const std::map<std::string, SourceStreamState, std::less<>>& streams() const override {
+    return committed_.streams;
+  }
+  bool in_changes(std::string_view source) const override { return in_changes_.contains(source); }
   Status begin() override;
   Status apply(std::string_view source, Offset offset, const RowRecord& record) override;
   void set_next(std::string_view source, Offset next) override { pending_.next[std::string(source)] = next; }
@@ -65,6 +70,7 @@ class DuckSourceTables final : public SourceTables {
   struct Progress {
     std::map<std::string, Offset, std::less<>> next;
     std::map<std::string, SourceStates, std::less<>> states;
+    std::map<std::string, SourceStreamState, std::less<>> streams;
   };
   using TableName = std::pair<std::string, std::string>;  ///< source, table
 
@@ -83,6 +89,8 @@ class DuckSourceTables final : public SourceTables {
   Status end_table(std::string_view source, const RowRecord& record);
   Status publish(std::string_view source, const RowRecord& record);
   Status publish_table(const std::string& source, const std::string& run, const std::string& table);
+  Status alter_table(std::string_view source, const RowRecord& record);
+  void note_commit(std::string_view source, const RowRecord& record);
   Status add_changes(std::string_view source, Offset offset, const RowRecord& record);
   Status read_changes(const TableName& name, const std::string& run, Offset offset, const RowRecord& record,
                       Sink& sink);
@@ -104,6 +112,7 @@ class DuckSourceTables final : public SourceTables {
   Progress committed_;
   Progress pending_;
   std::set<TableName> touched_;  ///< whose state is to be written
+  std::set<std::string, std::less<>> in_changes_;  ///< sources whose changes wait for their commit
   std::map<TableName, Sink> staging_;
   std::map<TableName, Sink> changes_;
   std::map<std::string, std::unique_ptr<duck::TableAppender>> rejected_;  ///< by source
@@ -119,6 +128,14 @@ Status DuckSourceTables::restore() {
     for (std::size_t i = 0; i < offsets.size(); ++i)
       committed_.next[std::string(offsets.text(0, i))] =
           Offset(static_cast<std::uint64_t>(offsets.int64(1, i)));
+  }
+  MILLRACE_ASSIGN(auto streams, connection_.query(source_sql::kReadStreams));
+  for (;;) {
+    MILLRACE_ASSIGN(const bool more, streams.next_chunk());
+    if (!more) break;
+    for (std::size_t i = 0; i < streams.size(); ++i)
+      committed_.streams[std::string(streams.text(0, i))] = {.position = std::string(streams.text(1, i)),
+                                                             .commit_time = streams.int64(2, i)};
   }
   MILLRACE_ASSIGN(auto rows, connection_.query(source_sql::kReadStates));
   for (;;) {
@@ -166,7 +183,36 @@ Status DuckSourceTables::apply(std::string_view source, Offset offset, const Row
       return publish(source, record);
     case RowRecordKind::kChanges:
       return add_changes(source, offset, record);
+    case RowRecordKind::kCommit:
+      note_commit(source, record);
+      return {};
+    case RowRecordKind::kAlter:
+      return alter_table(source, record);
   }
+  return {};
+}
+
+void DuckSourceTables::note_commit(std::string_view source, const RowRecord& record) {
+  in_changes_.erase(std::string(source));
+  pending_.streams[std::string(source)] = {
+      .position = std::string(record.position),
+      .commit_time = std::strtoll(cursor_of(record.resume).c_str(), nullptr, 10)};
+}
+
+Status DuckSourceTables::alter_table(std::string_view source, const RowRecord& record) {
+  MILLRACE_TRY(close_sinks());
+  in_changes_.emplace(source);
+  auto& published = state_of(source, record.table).published;
+  const auto after = TableSchema::from_json(record.payload);
+  const auto before = TableSchema::from_json(published ? published->schema : "");
+  if (!before || !after) {
+    log_error("tables", "could not alter a table: extract it anew",
+              {field("source", source), field("table", record.table)});
+    return {};
+  }
+  MILLRACE_TRY(connection_.execute(source_sql::alter(source, record.table, *before, *after)));
+  published->schema = record.payload;
+  published->schema_id = record.schema_id;
   return {};
 }
 
@@ -323,8 +369,7 @@ Status DuckSourceTables::add_changes(std::string_view source, Offset offset, con
   MILLRACE_ASSIGN(Sink* const sink, open_sink(changes_, name, published->schema, true));
   MILLRACE_TRY(read_changes(name, published->run, offset, record, *sink));
   if (const std::string cursor = cursor_of(record.resume); !cursor.empty()) published->cursor = cursor;
-  if (!record.position.empty()) published->position = record.position;
-  return {};
+  return {};  // the position stays the snapshot's: what was deleted since is not in these rows
 }
 
 Status DuckSourceTables::read_changes(const TableName& name, const std::string& run, Offset offset,
@@ -333,6 +378,10 @@ Status DuckSourceTables::read_changes(const TableName& name, const std::string& 
   auto sequence = static_cast<std::int64_t>(offset.value() << kRowBits);
   while (!cells.done()) {
     MILLRACE_ASSIGN(const RowOp op, cells.next_op());
+    if (op == RowOp::kMoment) {
+      MILLRACE_TRY(cells.next());
+      continue;
+    }
     MILLRACE_TRY(cells.next_row(sink.row));
     const bool update = op == RowOp::kUpdate;
     MILLRACE_TRY(add_row(name, run, sink, sequence++, update ? RowOp::kDelete : op));
@@ -388,6 +437,15 @@ Status DuckSourceTables::write_progress() {
     MILLRACE_TRY(connection_.query("INSERT INTO _sources.offsets VALUES (?, ?)",
                                    {std::string_view(source), static_cast<std::int64_t>(next.value())}));
   }
+  for (const auto& [source, stream] : pending_.streams) {
+    const auto before = committed_.streams.find(source);
+    if (before != committed_.streams.end() && before->second == stream) continue;
+    MILLRACE_TRY(
+        connection_.query("DELETE FROM _sources.streams WHERE source_name = ?", {std::string_view(source)}));
+    MILLRACE_TRY(connection_.query("INSERT INTO _sources.streams VALUES (?, ?, make_timestamp(?))",
+                                   {std::string_view(source), std::string_view(stream.position),
+                                    static_cast<std::int64_t>(stream.commit_time)}));
+  }
   return {};
 }
 
@@ -408,6 +466,7 @@ void DuckSourceTables::rollback() {
   changes_.clear();
   rejected_.clear();
   touched_.clear();
+  in_changes_.clear();
   pending_ = {};
   transaction_.reset();
   if (std::exchange(is_writer_, false)) warehouse_.writer().release();
