@@ -173,8 +173,11 @@ test('a position that the server has purged is said, and a new snapshot goes on 
   // A log that is still read is not purged.
   await eventually('nobody reads the log', async () => assert.deepEqual(await db.rows("SELECT id FROM information_schema.processlist WHERE command = 'Binlog Dump'"), []));
   const [[log]] = await db.rows('SHOW MASTER STATUS');
-  await db.sql(`PURGE BINARY LOGS TO '${log}'`);
-  assert.equal((await db.rows('SHOW BINARY LOGS')).length, 1);
+  await db.sql("SET GLOBAL slave_connections_needed_for_purge = 0").catch(() => {});  // newer servers keep logs without replicas
+  await eventually('the logs are gone', async () => {
+    await db.sql(`PURGE BINARY LOGS TO '${log}'`);
+    assert.equal((await db.rows('SHOW BINARY LOGS')).length, 1);
+  }, 10_000);
   const second = await serve(t, project, { data });
   await failing(second, /no longer has what follows gtid:.*millrace extract purged reads its tables anew/);
   assert.deepEqual(await second.sql('SELECT id FROM purged.a ORDER BY id'), [[1], [2]]);  // nothing is lost meanwhile
