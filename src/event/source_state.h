@@ -61,6 +61,9 @@ Status check_source_table_name(std::string_view name);
 /// The table of a source's schema where values stand that did not fit.
 inline constexpr std::string_view kRejectedTable = "_rejected";
 
+/// What the rows of a source's tables were before lies in the schema of the source's name and this.
+inline constexpr std::string_view kHistorySuffix = "_history";
+
 /// Snapshots grow in tables called so and the table's name.
 inline constexpr std::string_view kStagingPrefix = "_staging_";
 

@@ -128,57 +128,71 @@ Result<BinlogRowReader::Column> BinlogRowReader::describe(const BinlogTableMap::
                                            column.name, is.schema.data_type));
   if (stored.type != named->stored && (named->or_stored == 0 || stored.type != named->or_stored))
     return unlike(column.name, fmt::format("of type {}, not {}", stored.type, is.schema.data_type));
+  MILLRACE_TRY(describe_number(stored, is, column));
+  MILLRACE_TRY(describe_time(stored, is, column));
+  MILLRACE_TRY(describe_bytes(stored, is, column));
+  return column;
+}
+
+Status BinlogRowReader::describe_number(const BinlogTableMap::Column& stored, const MysqlColumn& is,
+                                        Column& column) {
   const auto low = static_cast<std::uint8_t>(stored.meta & 0xFF);
   const auto high = static_cast<std::uint8_t>(stored.meta >> 8);
-  const auto as = [&](Form form, std::uint8_t size = 0) {
-    column.form = form;
-    column.size = size;
-  };
-  const auto timed = [&](Form form) {
-    as(form);
-    column.precision = low;
-  };
-  const std::string_view type = is.schema.data_type;
+  constexpr std::array<std::uint8_t, 10> kIntegerBytes = {0, 1, 2, 4, 0, 0, 0, 0, 8, 3};
   switch (stored.type) {
     case 1:
-      as(Form::kInteger, 1);
-      break;
     case 2:
-      as(Form::kInteger, 2);
-      break;
-    case 9:
-      as(Form::kInteger, 3);
-      break;
     case 3:
-      as(Form::kInteger, 4);
-      break;
     case 8:
-      as(Form::kInteger, 8);
-      break;
+    case 9:
+      column.form = Form::kInteger;
+      column.size = kIntegerBytes[stored.type];
+      return {};
     case 4:
-      as(Form::kFloat);
-      break;
+      column.form = Form::kFloat;
+      return {};
     case 5:
-      as(Form::kDouble);
-      break;
+      column.form = Form::kDouble;
+      return {};
     case 246:
-      as(Form::kDecimal);
+      column.form = Form::kDecimal;
       column.precision = low;
       column.scale = high;
       if (low != is.schema.precision || high != is.schema.scale || high > low)
         return unlike(column.name, fmt::format("a DECIMAL({},{})", low, high));
-      break;
-    case 13:
-      as(Form::kYear);
-      break;
+      return {};
     case 16:
-      as(Form::kBit, static_cast<std::uint8_t>(high + (low > 0 ? 1 : 0)));
-      if (column.size > 8) return unlike(column.name, "a BIT too long");
-      break;
+      column.form = Form::kBit;
+      column.size = static_cast<std::uint8_t>(high + (low > 0 ? 1 : 0));
+      if (high > 8 || column.size > 8) return unlike(column.name, "a BIT too long");
+      return {};
+    default:
+      return {};
+  }
+}
+
+Status BinlogRowReader::describe_time(const BinlogTableMap::Column& stored, const MysqlColumn& is,
+                                      Column& column) {
+  const auto fine = [&](Form form) -> Status {
+    column.form = form;
+    column.precision = static_cast<std::uint8_t>(stored.meta & 0xFF);
+    if (column.precision > 6) return unlike(column.name, "a time too fine");
+    return {};
+  };
+  switch (stored.type) {
+    case 13:
+      column.form = Form::kYear;
+      return {};
     case 10:
     case 14:
-      as(Form::kDate);
-      break;
+      column.form = Form::kDate;
+      return {};
+    case 17:
+      return fine(Form::kTimestamp);
+    case 18:
+      return fine(Form::kDatetime);
+    case 19:
+      return fine(Form::kTime);
     case 7:
     case 11:
     case 12:
@@ -187,41 +201,49 @@ Result<BinlogRowReader::Column> BinlogRowReader::describe(const BinlogTableMap::
                     fmt::format("its column {} has the form of times of before mysql56_temporal_format: "
                                 "ALTER TABLE … FORCE renews it",
                                 column.name));
-      as(stored.type == 7 ? Form::kOldTimestamp : stored.type == 11 ? Form::kOldTime : Form::kOldDatetime);
-      break;
-    case 17:
-      timed(Form::kTimestamp);
-      break;
-    case 18:
-      timed(Form::kDatetime);
-      break;
-    case 19:
-      timed(Form::kTime);
-      break;
+      column.form = stored.type == 7    ? Form::kOldTimestamp
+                    : stored.type == 11 ? Form::kOldTime
+                                        : Form::kOldDatetime;
+      return {};
+    default:
+      return {};
+  }
+}
+
+Status BinlogRowReader::describe_bytes(const BinlogTableMap::Column& stored, const MysqlColumn& is,
+                                       Column& column) {
+  const auto low = static_cast<std::uint8_t>(stored.meta & 0xFF);
+  const std::string_view type = is.schema.data_type;
+  switch (stored.type) {
     case 247:
     case 248:
-      as(stored.type == 247 ? Form::kEnum : Form::kSet, low);
+      column.form = stored.type == 247 ? Form::kEnum : Form::kSet;
+      column.size = low;
       if (low == 0 || low > 8) return unlike(column.name, "an ENUM or SET too long");
       column.names = read_enum_names(is.schema.column_type);
-      break;
+      return {};
     case 252:
     case 255:
-      as(is.charset.empty() ? Form::kBytes : Form::kText, low);
+      column.form = is.charset.empty() ? Form::kBytes : Form::kText;
+      column.size = low;
       if (low == 0 || low > 4) return unlike(column.name, "a BLOB too long");
       break;
-    default:  // 15, 253, 254
-      as(type == "uuid"                         ? Form::kUuid
-         : type == "inet4" || type == "inet6"   ? Form::kInet
-         : type == "binary" || type == "varbinary" ? Form::kBytes
-                                                : Form::kText,
-         length_bytes(stored.meta));
+    case 15:
+    case 253:
+    case 254:
+      column.form = type == "uuid"                             ? Form::kUuid
+                    : type == "inet4" || type == "inet6"       ? Form::kInet
+                    : type == "binary" || type == "varbinary" ? Form::kBytes
+                                                               : Form::kText;
+      column.size = length_bytes(stored.meta);
       if (type == "binary" || column.form == Form::kUuid || column.form == Form::kInet)
         column.width = stored.meta;
       break;
+    default:
+      return {};
   }
-  if (column.precision > 6 && column.form != Form::kDecimal) return unlike(column.name, "a time too fine");
   if (column.form == Form::kText) column.charset = CharsetReader(is.charset);
-  return column;
+  return {};
 }
 
 Result<std::uint64_t> BinlogRowReader::read(const BinlogRows& rows, std::string& out) {

@@ -63,6 +63,9 @@ class BinlogRowReader {
   };
 
   static Result<Column> describe(const BinlogTableMap::Column& stored, const MysqlColumn& column);
+  static Status describe_number(const BinlogTableMap::Column& stored, const MysqlColumn& is, Column& column);
+  static Status describe_time(const BinlogTableMap::Column& stored, const MysqlColumn& is, Column& column);
+  static Status describe_bytes(const BinlogTableMap::Column& stored, const MysqlColumn& is, Column& column);
   Status read_image(BinlogBytes& in, std::string_view present, std::string& out);
   std::string_view value(Column& column, BinlogBytes& in);
   std::string_view set_names(const Column& column, std::uint64_t bits);

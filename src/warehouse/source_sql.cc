@@ -8,23 +8,8 @@
 namespace millrace::source_sql {
 namespace {
 
-std::string quote_name(std::string_view name) {
-  std::string out = "\"";
-  for (const char c : name) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
-}
-
 std::string full(std::string_view source, std::string_view table) {
   return quote_name(source) + "." + quote_name(table);
-}
-
-std::string columns_with_types(const TableSchema& schema) {
-  std::string out;
-  for (const ColumnSchema& column : schema.columns) {
-    if (!out.empty()) out += ", ";
-    out += quote_name(column.name) + " " + SourceColumn::of(column).sql_type();
-  }
-  return out;
 }
 
 std::string names(const TableSchema& schema) {
@@ -127,6 +112,21 @@ Status write_state(duck::Connection& connection, const std::string& source, cons
   return row->flush();
 }
 
+std::string quote_name(std::string_view name) {
+  std::string out = "\"";
+  for (const char c : name) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + "\"";
+}
+
+std::string columns_with_types(const TableSchema& schema) {
+  std::string out;
+  for (const ColumnSchema& column : schema.columns) {
+    if (!out.empty()) out += ", ";
+    out += quote_name(column.name) + " " + SourceColumn::of(column).sql_type();
+  }
+  return out;
+}
+
 std::string staging_name(std::string_view table) {
   return std::string(kStagingPrefix) + std::string(table);
 }
@@ -161,7 +161,8 @@ std::string alter(std::string_view source, std::string_view table, const TableSc
 
 std::string make_changes(std::string_view name, const TableSchema& schema) {
   return fmt::format(
-      "CREATE TEMP TABLE {} ({}, _millrace_op BIGINT, _millrace_seq BIGINT, _millrace_key BIGINT)",
+      "CREATE TEMP TABLE {} ({}, _millrace_op BIGINT, _millrace_seq BIGINT, _millrace_key BIGINT, "
+      "_millrace_time BIGINT)",
       quote_name(name), columns_with_types(schema));
 }
 

@@ -11,6 +11,7 @@
 #include "event/json_writer.h"
 #include "warehouse/duck.h"
 #include "warehouse/source_columns.h"
+#include "warehouse/source_history.h"
 #include "warehouse/source_sql.h"
 
 namespace millrace {
@@ -44,7 +45,7 @@ std::string cursor_of(std::string_view resume) {
 class DuckSourceTables final : public SourceTables {
  public:
   DuckSourceTables(Warehouse& warehouse, duck::Connection connection)
-      : warehouse_(warehouse), connection_(std::move(connection)) {}
+      : warehouse_(warehouse), connection_(std::move(connection)), history_(connection_) {}
   ~DuckSourceTables() override { rollback(); }
 
   Status restore();
@@ -80,6 +81,8 @@ class DuckSourceTables final : public SourceTables {
     std::vector<std::size_t> key;
     std::unique_ptr<SourceRowAppender> rows;
     std::string changes;  ///< the temporary table; empty: rows go to the staging table itself
+    TimeUs moment = 0;    ///< when the changes being added were committed; 0: not known
+    bool has_moments = false;
     std::vector<RowCell> row;
   };
 
@@ -87,8 +90,12 @@ class DuckSourceTables final : public SourceTables {
   Status begin_table(std::string_view source, const RowRecord& record);
   Status add_rows(std::string_view source, Offset offset, const RowRecord& record);
   Status end_table(std::string_view source, const RowRecord& record);
-  Status publish(std::string_view source, const RowRecord& record);
-  Status publish_table(const std::string& source, const std::string& run, const std::string& table);
+  Status publish(std::string_view source, Offset offset, const RowRecord& record);
+  Status publish_table(const std::string& source, const std::string& run, const std::string& table,
+                       Offset offset);
+  Status keep_history(const std::string& source, const std::string& table,
+                      const SourceTableState::Published& published, const SourceTableState::Filling& filling,
+                      Offset offset);
   Status alter_table(std::string_view source, const RowRecord& record);
   void note_commit(std::string_view source, const RowRecord& record);
   Status add_changes(std::string_view source, Offset offset, const RowRecord& record);
@@ -107,6 +114,7 @@ class DuckSourceTables final : public SourceTables {
 
   Warehouse& warehouse_;
   duck::Connection connection_;
+  SourceHistory history_;
   std::optional<duck::Transaction> transaction_;
   bool is_writer_ = false;
   Progress committed_;
@@ -180,7 +188,7 @@ Status DuckSourceTables::apply(std::string_view source, Offset offset, const Row
     case RowRecordKind::kEnd:
       return end_table(source, record);
     case RowRecordKind::kPublish:
-      return publish(source, record);
+      return publish(source, offset, record);
     case RowRecordKind::kChanges:
       return add_changes(source, offset, record);
     case RowRecordKind::kCommit:
@@ -286,8 +294,8 @@ Status DuckSourceTables::add_rows(std::string_view source, Offset offset, const 
 Status DuckSourceTables::add_row(const TableName& name, const std::string& run, Sink& sink,
                                  std::int64_t sequence, std::optional<RowOp> op) {
   if (op) {
-    MILLRACE_TRY(sink.rows->append(sink.row,
-                                   {static_cast<std::int64_t>(*op), sequence, key_hash(sink.row, sink.key)}));
+    MILLRACE_TRY(sink.rows->append(sink.row, {static_cast<std::int64_t>(*op), sequence,
+                                              key_hash(sink.row, sink.key), sink.moment}));
   } else {
     MILLRACE_TRY(sink.rows->append(sink.row));
   }
@@ -327,18 +335,28 @@ Status DuckSourceTables::end_table(std::string_view source, const RowRecord& rec
   return {};
 }
 
-Status DuckSourceTables::publish(std::string_view source, const RowRecord& record) {
+Status DuckSourceTables::publish(std::string_view source, Offset offset, const RowRecord& record) {
   MILLRACE_TRY(close_sinks());
   const auto cells = read_cells(record.payload);
   if (!cells) return {};  // nothing in it can be published; the snapshots stay as they are
   for (std::size_t i = 0; i + 1 < cells->size(); i += 2) {
-    MILLRACE_TRY(publish_table(std::string(source), (*cells)[i].value_or(""), (*cells)[i + 1].value_or("")));
+    MILLRACE_TRY(publish_table(std::string(source), (*cells)[i].value_or(""), (*cells)[i + 1].value_or(""), offset));
   }
   return {};
 }
 
+/// What a followed table's rows were is kept, also where a snapshot takes their place.
+Status DuckSourceTables::keep_history(const std::string& source, const std::string& table,
+                                      const SourceTableState::Published& published,
+                                      const SourceTableState::Filling& filling, Offset offset) {
+  MILLRACE_ASSIGN(const auto before, TableSchema::from_json(published.schema));
+  MILLRACE_ASSIGN(const auto after, TableSchema::from_json(filling.schema));
+  return history_.add_snapshot(source, table, before, after, warehouse_.env().now(),
+                               static_cast<std::int64_t>(offset.value() << kRowBits));
+}
+
 Status DuckSourceTables::publish_table(const std::string& source, const std::string& run,
-                                       const std::string& table) {
+                                       const std::string& table, Offset offset) {
   SourceTableState& state = state_of(source, table);
   auto& filling = state.filling;
   if (!filling || filling->run != run || !filling->complete || !filling->problem.empty()) {
@@ -347,6 +365,7 @@ Status DuckSourceTables::publish_table(const std::string& source, const std::str
                  field("why", filling ? filling->problem : "there is none")});
     return {};
   }
+  if (state.published) MILLRACE_TRY(keep_history(source, table, *state.published, *filling, offset));
   MILLRACE_TRY(connection_.execute(source_sql::exchange(source, table)));
   state.published = SourceTableState::Published{.run = run,
                                                 .schema_id = filling->schema_id,
@@ -359,6 +378,7 @@ Status DuckSourceTables::publish_table(const std::string& source, const std::str
 }
 
 Status DuckSourceTables::add_changes(std::string_view source, Offset offset, const RowRecord& record) {
+  if (record.run.empty()) in_changes_.emplace(source);
   auto& published = state_of(source, record.table).published;
   if (!published || published->schema_id != record.schema_id) {
     log_warning("tables", "left out changes of a table that has other columns: extract it anew",
@@ -376,18 +396,23 @@ Status DuckSourceTables::read_changes(const TableName& name, const std::string& 
                                       const RowRecord& record, Sink& sink) {
   CellReader cells(record.payload);
   auto sequence = static_cast<std::int64_t>(offset.value() << kRowBits);
+  sink.moment = 0;
   while (!cells.done()) {
     MILLRACE_ASSIGN(const RowOp op, cells.next_op());
     if (op == RowOp::kMoment) {
-      MILLRACE_TRY(cells.next());
+      MILLRACE_ASSIGN(const RowCell moment, cells.next());
+      sink.moment = std::strtoll(std::string(moment.value_or("0")).c_str(), nullptr, 10);
+      sink.has_moments = true;
       continue;
     }
     MILLRACE_TRY(cells.next_row(sink.row));
     const bool update = op == RowOp::kUpdate;
     MILLRACE_TRY(add_row(name, run, sink, sequence++, update ? RowOp::kDelete : op));
     if (!update) continue;
+    const std::int64_t key = key_hash(sink.row, sink.key);
     MILLRACE_TRY(cells.next_row(sink.row));
-    MILLRACE_TRY(add_row(name, run, sink, sequence++, RowOp::kUpsert));
+    const bool moved = key_hash(sink.row, sink.key) != key;
+    MILLRACE_TRY(add_row(name, run, sink, sequence++, moved ? RowOp::kInsert : RowOp::kUpsert));
   }
   return {};
 }
@@ -409,6 +434,7 @@ Status DuckSourceTables::close_sinks() {
 
 Status DuckSourceTables::merge(const TableName& name, const Sink& sink) {
   const auto& [source, table] = name;
+  if (sink.has_moments) MILLRACE_TRY(history_.add_changes(source, table, sink.schema, sink.changes));
   MILLRACE_TRY(connection_.execute(source_sql::merge(source, table, sink.changes, sink.schema)));
   return count_published(name);
 }
@@ -467,6 +493,7 @@ void DuckSourceTables::rollback() {
   rejected_.clear();
   touched_.clear();
   in_changes_.clear();
+  history_.rollback();
   pending_ = {};
   transaction_.reset();
   if (std::exchange(is_writer_, false)) warehouse_.writer().release();

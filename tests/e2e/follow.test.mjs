@@ -186,3 +186,69 @@ test('a position that the server has purged is said, and a new snapshot goes on 
   await db.sql('INSERT INTO a VALUES (5)', { database: 'purged' });
   await eventually('it follows again', async () => assert.deepEqual(await second.sql('SELECT id FROM purged.a ORDER BY id'), [[2], [3], [4], [5]]));
 });
+
+const told = async (server) => (await server.records('source_events')).map((record) => JSON.parse(record.value));
+
+test('tables are altered, renamed, emptied, made and dropped while they are followed', async (t) => {
+  await db.sql(`CREATE DATABASE drills; USE drills; ${shopTables} INSERT INTO customers VALUES (1, 'a', 1, 'new', ''), (2, 'b', 2, 'good', 'a')`);
+  const server = await serve(t, await db.project('drills', { database: 'drills', follow: true }));
+  await streaming(server);
+  const writer = new ShopWriter(db, 'drills', 3);
+  const drill = async (statements, tables = ['customers', 'orders', 'lines_']) => {
+    await writer.write(150);
+    await db.sql(statements, { database: 'drills' });
+    await equalTables(server, 'drills', tables, 30_000);
+  };
+  await drill("ALTER TABLE customers ADD COLUMN phone VARCHAR(20); INSERT INTO customers (id, name, phone) VALUES (1001, 'with', '+49'); UPDATE customers SET phone = '1' WHERE id = 1");
+  const { columns } = await (await server.post('/v1/sql', { query: "SELECT name, phone, valid_from, valid_to FROM drills_history.customers WHERE id = 1" })).json();
+  assert.equal(columns.length, 4);
+  await writer.write(50);
+  // The writer names no columns of customers: it must go on with as many as it knows.
+  await db.sql('ALTER TABLE customers DROP COLUMN phone', { database: 'drills' });
+  await drill("ALTER TABLE customers MODIFY level ENUM('new','good','best','royal') NOT NULL DEFAULT 'new'; UPDATE customers SET level = 'royal' WHERE id = 1001");
+  await drill('ALTER TABLE lines_ MODIFY quantity BIGINT; UPDATE lines_ SET quantity = 5000000000 WHERE line = 1');
+  await drill("ALTER TABLE orders RENAME COLUMN note TO remark; UPDATE orders SET remark = 'renamed'");
+  await drill("ALTER TABLE orders DROP COLUMN remark, ADD COLUMN remark TEXT NOT NULL DEFAULT 'filled'");
+  await drill('CREATE TABLE fresh (id INT PRIMARY KEY, v DOUBLE); INSERT INTO fresh VALUES (1, 0.5), (2, 1.5)', ['customers', 'orders', 'lines_', 'fresh']);
+  await drill('TRUNCATE fresh; INSERT INTO fresh VALUES (3, 2.5)', ['fresh', 'orders']);
+  await drill('CREATE OR REPLACE TABLE fresh (id INT PRIMARY KEY, v DOUBLE); INSERT INTO fresh VALUES (4, 3.5)', ['fresh', 'orders']);
+  await drill("SET SESSION binlog_format = STATEMENT; UPDATE customers SET name = CONCAT(name, '!'); DELETE FROM lines_ WHERE line = 2");
+  await drill('RENAME TABLE fresh TO renamed; INSERT INTO renamed VALUES (5, 4.5)', ['renamed', 'customers', 'lines_', 'orders']);
+  await db.sql('DROP TABLE renamed', { database: 'drills' });
+  const events = await eventually('it is told', async () => {
+    const all = await told(server);
+    assert.ok(all.some((event) => event.type === 'table_gone' && event.table === 'renamed'), JSON.stringify(all));
+    return all;
+  });
+  const types = events.filter((event) => event.source === 'drills').map((event) => `${event.type} ${event.table}`);
+  for (const one of ['schema_changed customers', 'schema_changed lines_', 'schema_changed orders', 'table_added fresh', 'table_added renamed', 'table_gone fresh'])
+    assert.ok(types.includes(one), `${one} in ${types}`);
+  const added = events.find((event) => event.type === 'schema_changed' && event.table === 'customers');
+  assert.equal(added.before.columns.length + 1, added.after.columns.length);
+  assert.deepEqual(await server.sql('SELECT id FROM drills.renamed ORDER BY id'), [[4], [5]]);  // what is gone there stays here
+});
+
+test('an outage is told when it begins and when it is over', async (t) => {
+  await db.sql('CREATE DATABASE outage; USE outage; CREATE TABLE a (id INT PRIMARY KEY)');
+  const proxy = await TcpProxy.start(db.port);
+  t.after(() => proxy.stop());
+  const server = await serve(t, await db.project('outage', { database: 'outage', follow: true, port: proxy.port, outage_after: '1s' }));
+  await streaming(server);
+  assert.deepEqual(await told(server), []);
+  proxy.cut();
+  const [begun] = await eventually('the outage is told', async () => {
+    const all = await told(server);
+    assert.equal(all.length, 1);
+    return all;
+  });
+  assert.deepEqual([begun.type, begun.source], ['outage_begun', 'outage']);
+  assert.match(begun.message, /its tables are as they were then: .*127\.0\.0\.1/);
+  assert.equal((await follow(server)).failing_since, begun.since);
+  await db.sql('INSERT INTO a VALUES (1)', { database: 'outage' });
+  proxy.mend();
+  await eventually('the outage is over', async () => {
+    const over = (await told(server))[1];
+    assert.deepEqual([over?.type, over?.since], ['outage_over', begun.since]);
+  });
+  await eventually('it has come', async () => assert.deepEqual(await server.sql('SELECT id FROM outage.a'), [[1]]));
+});
