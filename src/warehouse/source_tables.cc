@@ -218,7 +218,8 @@ Status DuckSourceTables::alter_table(std::string_view source, const RowRecord& r
               {field("source", source), field("table", record.table)});
     return {};
   }
-  MILLRACE_TRY(connection_.execute(source_sql::alter(source, record.table, *before, *after)));
+  if (const std::string sql = source_sql::alter(source, record.table, *before, *after); !sql.empty())
+    MILLRACE_TRY(connection_.execute(sql));
   published->schema = record.payload;
   published->schema_id = record.schema_id;
   return {};

@@ -47,7 +47,10 @@ async function equalTables(server, database, tables, limitMs = 60_000) {
       assert.equal(here.length, there.length, table);
       assert.deepEqual(here, there, table);
     }
-  }, limitMs);
+  }, limitMs).catch(async (error) => {
+    error.message += `\n${JSON.stringify(await follow(server))}\n${server.stderr.slice(-2000)}`;
+    throw error;
+  });
 }
 
 test('a snapshot, then inserts, updates, deletes and other keys as they happen', async (t) => {
@@ -187,7 +190,11 @@ test('a position that the server has purged is said, and a new snapshot goes on 
   await eventually('it follows again', async () => assert.deepEqual(await second.sql('SELECT id FROM purged.a ORDER BY id'), [[2], [3], [4], [5]]));
 });
 
-const told = async (server) => (await server.records('source_events')).map((record) => JSON.parse(record.value));
+/** What was told to those who use the source. */
+async function told(server) {
+  const { messages } = await (await server.asAdmin('GET', '/v1/topics/source_events/messages?n=1000')).json();
+  return messages.map((message) => JSON.parse(Buffer.from(message.value_base64, 'base64').toString()));
+}
 
 test('tables are altered, renamed, emptied, made and dropped while they are followed', async (t) => {
   await db.sql(`CREATE DATABASE drills; USE drills; ${shopTables} INSERT INTO customers VALUES (1, 'a', 1, 'new', ''), (2, 'b', 2, 'good', 'a')`);
