@@ -322,17 +322,17 @@ void Platform::start_tables() {
   TopicConfig topic = config_.events_topic;
   topic.partitions = 1;
   topic.content_type = "application/octet-stream";
-  const Extracts::Tools tools{
-      .log = *log_,
-      .env = env_,
-      .sources = config_.sources,
-      .topic = topic,
-      .loaded = [this](const std::string& source) -> std::optional<SourceLoad> {
-        auto loaded = table_job_->loaded(source);
-        if (!loaded) return std::nullopt;
-        return SourceLoad{loaded->next, std::move(loaded->states), std::move(loaded->stream)};
-      },
-      .turns = source_turns_};
+  const Extracts::Tools tools{.log = *log_,
+                              .env = env_,
+                              .sources = config_.sources,
+                              .topic = topic,
+                              .loaded = [this](const std::string& source) -> std::optional<SourceLoad> {
+                                auto loaded = table_job_->loaded(source);
+                                if (!loaded) return std::nullopt;
+                                return SourceLoad{loaded->next, std::move(loaded->states),
+                                                  std::move(loaded->stream)};
+                              },
+                              .turns = source_turns_};
   extracts_ = std::make_unique<Extracts>(tools);
   change_streams_ = std::make_unique<ChangeStreams>(tools, std::filesystem::absolute(config_.data).string());
 }

@@ -52,7 +52,8 @@ enum class RowRecordKind : std::uint8_t {
                  ///< table for each
   kChanges = 5,  ///< rows that came, changed or went; those of no run are followed by a commit
   kCommit = 6,   ///< the changes since the last one are whole transactions, up to `position`
-  kAlter = 7,    ///< a table has the columns of the payload from now on: those it had, and more of NULLs at the end
+  kAlter =
+      7,  ///< a table has the columns of the payload from now on: those it had, and more of NULLs at the end
 };
 
 enum class RowOp : std::uint8_t {

@@ -154,7 +154,8 @@ void add_extract_routes(Router& router, Extracts& extracts, const ChangeStreams&
            ""});
   });
   router.add("GET", "/v1/extracts", rule, [&](const std::shared_ptr<Exchange>& exchange) {
-    const Status queued = workers.submit([&extracts, &streams, exchange] { send_list(extracts, streams, *exchange); });
+    const Status queued =
+        workers.submit([&extracts, &streams, exchange] { send_list(extracts, streams, *exchange); });
     if (!queued) exchange->send_error(queued.error());
   });
 }

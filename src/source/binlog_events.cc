@@ -194,7 +194,8 @@ Result<BinlogRows> parse_rows_event(BinlogEventType type, std::string_view body)
                                                            : RowOp::kDelete;
   rows.table_id = in.little(6);
   in.take(2);
-  if (type >= kWriteRows) {  // the second version: two bytes of length, themselves included, and what they say
+  if (type >=
+      kWriteRows) {  // the second version: two bytes of length, themselves included, and what they say
     const auto extra = static_cast<std::size_t>(in.little(2));
     if (extra < 2) return cut_short();
     in.take(extra - 2);

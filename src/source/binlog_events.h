@@ -11,8 +11,9 @@
 
 namespace millrace {
 
-// The events of MariaDB's and MySQL's binary log that matter to who follows rows. Layouts: the pages "Replication
-// Protocol" of MariaDB's documentation. All bytes come from another machine: nothing is taken on trust.
+// The events of MariaDB's and MySQL's binary log that matter to who follows rows. Layouts: the pages
+// "Replication Protocol" of MariaDB's documentation. All bytes come from another machine: nothing is taken on
+// trust.
 
 /// Takes numbers and bytes off the front of what is left. After something was not there `ok` is false and
 /// everything is zero or empty.

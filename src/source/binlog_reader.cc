@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <mysql.h>
 #include <mariadb_rpl.h>
+#include <mysql.h>
 #include <mysqld_error.h>
 
 namespace millrace {
@@ -19,7 +19,8 @@ constexpr unsigned long kPacketError = 0xFFFFFFFF;  // or larger: the library's 
 Result<std::unique_ptr<BinlogReader>> BinlogReader::open(const MysqlSource& source, const GtidPosition& from,
                                                          std::uint32_t server_id) {
   MILLRACE_ASSIGN(auto connection, MysqlConnection::connect(source, kReadTimeoutS));
-  // Checksums may come and are left out: TCP and TLS have theirs. Capability 4: transactions with their GTIDs.
+  // Checksums may come and are left out: TCP and TLS have theirs. Capability 4: transactions with their
+  // GTIDs.
   MILLRACE_TRY(connection->execute(
       fmt::format("SET @master_binlog_checksum = @@global.binlog_checksum, @mariadb_slave_capability = 4, "
                   "@slave_gtid_strict_mode = 0, @slave_gtid_ignore_duplicates = 0, "
@@ -42,7 +43,8 @@ Result<BinlogEvent> BinlogReader::next() {
   if (size >= kPacketError) {
     Error error = connection_->last_error();
     if (error.code == Code::kDenied)
-      error.message += ": it must be allowed to read the binary log, GRANT REPLICATION SLAVE ON *.* TO the user";
+      error.message +=
+          ": it must be allowed to read the binary log, GRANT REPLICATION SLAVE ON *.* TO the user";
     return fail(std::move(error));
   }
   const std::string_view packet(reinterpret_cast<const char*>(mysql->net.read_pos), size);
@@ -53,8 +55,8 @@ Result<BinlogEvent> BinlogReader::next() {
   MILLRACE_ASSIGN(BinlogEvent event, parse_binlog_event(packet.substr(1)));
   if (event.type == BinlogEventType::kFormat) {
     // What events end with from here on stands before its own checksum.
-    has_checksums_ = event.body.size() > kChecksumBytes &&
-                     event.body[event.body.size() - kChecksumBytes - 1] != '\0';
+    has_checksums_ =
+        event.body.size() > kChecksumBytes && event.body[event.body.size() - kChecksumBytes - 1] != '\0';
   } else if (has_checksums_) {
     event.body.remove_suffix(std::min(kChecksumBytes, event.body.size()));
   }

@@ -18,25 +18,44 @@ struct NamedType {
   std::uint8_t or_stored = 0;
 };
 constexpr std::array kTypes = {
-    NamedType{"tinyint", 1},          NamedType{"smallint", 2},
-    NamedType{"int", 3},              NamedType{"float", 4},
-    NamedType{"double", 5},           NamedType{"bigint", 8},
-    NamedType{"mediumint", 9},        NamedType{"decimal", 246},
-    NamedType{"bit", 16},             NamedType{"year", 13},
-    NamedType{"date", 10, 14},        NamedType{"time", 19, 11},
-    NamedType{"datetime", 18, 12},    NamedType{"timestamp", 17, 7},
-    NamedType{"char", 254},           NamedType{"binary", 254},
-    NamedType{"varchar", 15, 253},    NamedType{"varbinary", 15, 253},
-    NamedType{"enum", 247},           NamedType{"set", 248},
-    NamedType{"uuid", 254},           NamedType{"inet4", 254},
-    NamedType{"inet6", 254},          NamedType{"tinytext", 252},
-    NamedType{"text", 252},           NamedType{"mediumtext", 252},
-    NamedType{"longtext", 252},       NamedType{"tinyblob", 252},
-    NamedType{"blob", 252},           NamedType{"mediumblob", 252},
-    NamedType{"longblob", 252},       NamedType{"geometry", 255, 252},
-    NamedType{"point", 255, 252},     NamedType{"linestring", 255, 252},
-    NamedType{"polygon", 255, 252},   NamedType{"multipoint", 255, 252},
-    NamedType{"multipolygon", 255, 252}, NamedType{"multilinestring", 255, 252},
+    NamedType{"tinyint", 1},
+    NamedType{"smallint", 2},
+    NamedType{"int", 3},
+    NamedType{"float", 4},
+    NamedType{"double", 5},
+    NamedType{"bigint", 8},
+    NamedType{"mediumint", 9},
+    NamedType{"decimal", 246},
+    NamedType{"bit", 16},
+    NamedType{"year", 13},
+    NamedType{"date", 10, 14},
+    NamedType{"time", 19, 11},
+    NamedType{"datetime", 18, 12},
+    NamedType{"timestamp", 17, 7},
+    NamedType{"char", 254},
+    NamedType{"binary", 254},
+    NamedType{"varchar", 15, 253},
+    NamedType{"varbinary", 15, 253},
+    NamedType{"enum", 247},
+    NamedType{"set", 248},
+    NamedType{"uuid", 254},
+    NamedType{"inet4", 254},
+    NamedType{"inet6", 254},
+    NamedType{"tinytext", 252},
+    NamedType{"text", 252},
+    NamedType{"mediumtext", 252},
+    NamedType{"longtext", 252},
+    NamedType{"tinyblob", 252},
+    NamedType{"blob", 252},
+    NamedType{"mediumblob", 252},
+    NamedType{"longblob", 252},
+    NamedType{"geometry", 255, 252},
+    NamedType{"point", 255, 252},
+    NamedType{"linestring", 255, 252},
+    NamedType{"polygon", 255, 252},
+    NamedType{"multipoint", 255, 252},
+    NamedType{"multipolygon", 255, 252},
+    NamedType{"multilinestring", 255, 252},
     NamedType{"geometrycollection", 255, 252},
 };
 
@@ -231,10 +250,10 @@ Status BinlogRowReader::describe_bytes(const BinlogTableMap::Column& stored, con
     case 15:
     case 253:
     case 254:
-      column.form = type == "uuid"                             ? Form::kUuid
-                    : type == "inet4" || type == "inet6"       ? Form::kInet
+      column.form = type == "uuid"                            ? Form::kUuid
+                    : type == "inet4" || type == "inet6"      ? Form::kInet
                     : type == "binary" || type == "varbinary" ? Form::kBytes
-                                                               : Form::kText;
+                                                              : Form::kText;
       column.size = length_bytes(stored.meta);
       if (type == "binary" || column.form == Form::kUuid || column.form == Form::kInet)
         column.width = stored.meta;
@@ -270,11 +289,12 @@ Status BinlogRowReader::read_image(BinlogBytes& in, std::string_view present, st
     if (!has_bit(present, i)) {
       if (!column.is_read) continue;
       if (column.is_virtual)
-        return fail(Code::kDenied,
-                    fmt::format("its column {} is computed when it is read, and so not in the binary log: leave it "
-                                "out with exclude",
-                                column.name),
-                    table_);
+        return fail(
+            Code::kDenied,
+            fmt::format("its column {} is computed when it is read, and so not in the binary log: leave it "
+                        "out with exclude",
+                        column.name),
+            table_);
       return fail(Code::kDenied,
                   fmt::format("the binary log has not all columns of its rows ({} is missing): SET GLOBAL "
                               "binlog_row_image = FULL on the server, and in its configuration",

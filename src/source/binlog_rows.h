@@ -54,10 +54,10 @@ class BinlogRowReader {
     bool is_read = false;
     bool is_virtual = false;
     bool is_unsigned = false;
-    std::uint8_t size = 0;          ///< bytes of the value, or of its length
-    std::uint16_t width = 0;        ///< bytes that the server cut zeros off to; 0: it did not
-    std::uint8_t precision = 0;     ///< of a decimal; digits of fractions of seconds
-    std::uint8_t scale = 0;         ///< of a decimal
+    std::uint8_t size = 0;           ///< bytes of the value, or of its length
+    std::uint16_t width = 0;         ///< bytes that the server cut zeros off to; 0: it did not
+    std::uint8_t precision = 0;      ///< of a decimal; digits of fractions of seconds
+    std::uint8_t scale = 0;          ///< of a decimal
     std::vector<std::string> names;  ///< of ENUM and SET
     CharsetReader charset{""};
   };

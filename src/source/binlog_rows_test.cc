@@ -30,7 +30,8 @@ std::string text_of(std::string_view hex, const Read& read) {
 }
 
 std::string decimal(std::string_view hex, unsigned precision, unsigned scale) {
-  return text_of(hex, [&](BinlogBytes& in, std::string& out) { read_binlog_decimal(in, precision, scale, out); });
+  return text_of(hex,
+                 [&](BinlogBytes& in, std::string& out) { read_binlog_decimal(in, precision, scale, out); });
 }
 std::string time(std::string_view hex, unsigned digits) {
   return text_of(hex, [&](BinlogBytes& in, std::string& out) { read_binlog_time(in, digits, out); });
@@ -58,15 +59,17 @@ TEST(BinlogValues, TimesMayBeNegativeAndFine) {
 MysqlTable people() {
   MysqlTable table;
   table.name = "people";
-  table.columns = {{.schema = {"id", "int", "int(10) unsigned", true, 0, 0}, .charset = "", .is_read = true},
-                   {.schema = {"secret", "varchar", "varchar(9)", false, 0, 0}, .charset = "latin1"},
-                   {.schema = {"level", "enum", "enum('new','it''s')", false, 0, 0}, .charset = "latin1", .is_read = true},
-                   {.schema = {"name", "varchar", "varchar(80)", false, 0, 0}, .charset = "latin1", .is_read = true}};
+  table.columns = {
+      {.schema = {"id", "int", "int(10) unsigned", true, 0, 0}, .charset = "", .is_read = true},
+      {.schema = {"secret", "varchar", "varchar(9)", false, 0, 0}, .charset = "latin1"},
+      {.schema = {"level", "enum", "enum('new','it''s')", false, 0, 0}, .charset = "latin1", .is_read = true},
+      {.schema = {"name", "varchar", "varchar(80)", false, 0, 0}, .charset = "latin1", .is_read = true}};
   return table;
 }
 
 BinlogTableMap layout() {
-  return {.table_id = 7, .database = "shop", .table = "people", .columns = {{3, 0}, {15, 9}, {247, 1}, {15, 80}}};
+  return {
+      .table_id = 7, .database = "shop", .table = "people", .columns = {{3, 0}, {15, 9}, {247, 1}, {15, 80}}};
 }
 
 std::vector<std::optional<std::string>> cells_of(std::string_view out) {
@@ -78,10 +81,17 @@ std::vector<std::optional<std::string>> cells_of(std::string_view out) {
 TEST(BinlogRows, GiveTheColumnsThatAreReadAsAnExtractionDoes) {
   auto reader = BinlogRowReader::make(layout(), people());
   ASSERT_TRUE(reader) << reader.error().text();
-  const std::string images = bytes("00" "FFFFFFFF" "0178" "02" "044BE47365");
+  const std::string images = bytes(
+      "00"
+      "FFFFFFFF"
+      "0178"
+      "02"
+      "044BE47365");
   const std::string present = bytes("0F");
   std::string out;
-  const auto rows = reader->read({.op = RowOp::kInsert, .table_id = 7, .columns = 4, .before = present, .after = {}, .images = images}, out);
+  const auto rows = reader->read(
+      {.op = RowOp::kInsert, .table_id = 7, .columns = 4, .before = present, .after = {}, .images = images},
+      out);
   ASSERT_TRUE(rows) << rows.error().text();
   EXPECT_EQ(*rows, 1u);
   EXPECT_THAT(cells_of(out), ElementsAre("4294967295", "it's", "Käse"));
@@ -90,17 +100,23 @@ TEST(BinlogRows, GiveTheColumnsThatAreReadAsAnExtractionDoes) {
 TEST(BinlogRows, SayWhichSettingIsMissingWhenColumnsAre) {
   auto reader = BinlogRowReader::make(layout(), people());
   ASSERT_TRUE(reader);
-  const std::string images = bytes("00" "01000000");
+  const std::string images = bytes(
+      "00"
+      "01000000");
   const std::string present = bytes("01");
   std::string out;
-  const auto rows = reader->read({.op = RowOp::kDelete, .columns = 4, .before = present, .images = images}, out);
+  const auto rows =
+      reader->read({.op = RowOp::kDelete, .columns = 4, .before = present, .images = images}, out);
   ASSERT_FALSE(rows);
   EXPECT_THAT(rows.error().message, HasSubstr("level is missing): SET GLOBAL binlog_row_image = FULL"));
 }
 
 TEST(BinlogRows, RowsOfBeforeColumnsWereAddedHaveNullThere) {
   MysqlTable table = people();
-  table.columns.push_back({.schema = {"note", "text", "text", false, 0, 0}, .charset = "utf8mb4", .is_read = true, .is_null_at_first = true});
+  table.columns.push_back({.schema = {"note", "text", "text", false, 0, 0},
+                           .charset = "utf8mb4",
+                           .is_read = true,
+                           .is_null_at_first = true});
   EXPECT_TRUE(BinlogRowReader::make(layout(), table));
   table.columns.back().is_null_at_first = false;  // it has a default: older rows have that
   EXPECT_EQ(BinlogRowReader::make(layout(), table).error().code, Code::kInvalid);
@@ -110,16 +126,34 @@ TEST(BinlogRows, RowsOfBeforeColumnsWereAddedHaveNullThere) {
 }
 
 TEST(BinlogRows, NamesOfEnumsAreRead) {
-  EXPECT_THAT(read_enum_names("enum('a','it''s','back\\\\slash','','x,y)')"), ElementsAre("a", "it's", "back\\slash", "", "x,y)"));
+  EXPECT_THAT(read_enum_names("enum('a','it''s','back\\\\slash','','x,y)')"),
+              ElementsAre("a", "it's", "back\\slash", "", "x,y)"));
   EXPECT_THAT(read_enum_names("int(11)"), IsEmpty());
   EXPECT_THAT(read_enum_names("enum('open"), ElementsAre("open"));
 }
 
 TEST(BinlogEvents, WhatIsCutShortIsSaidAnywhere) {
-  const std::string map = bytes("070000000000" "0100" "0473686F7000" "0670656F706C6500" "04" "030FF70F" "05" "0900" "F701" "50" "00");
+  const std::string map = bytes(
+      "070000000000"
+      "0100"
+      "0473686F7000"
+      "0670656F706C6500"
+      "04"
+      "030FF70F"
+      "05"
+      "0900"
+      "F701"
+      "50"
+      "00");
   for (std::size_t size = 0; size < map.size(); ++size)
     EXPECT_FALSE(parse_table_map_event(std::string_view(map).substr(0, size)) && size < 24) << size;
-  const std::string rows = bytes("070000000000" "0100" "04" "0F" "00" "01000000");
+  const std::string rows = bytes(
+      "070000000000"
+      "0100"
+      "04"
+      "0F"
+      "00"
+      "01000000");
   const auto parsed = parse_rows_event(BinlogEventType::kWriteRowsV1, rows);
   ASSERT_TRUE(parsed);
   auto reader = BinlogRowReader::make(layout(), people());

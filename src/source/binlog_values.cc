@@ -27,7 +27,8 @@ std::uint32_t read_fraction(BinlogBytes& in, unsigned digits) {
 
 void put_fraction(std::uint32_t micros, unsigned digits, std::string& out) {
   constexpr std::array<std::uint32_t, 7> kUnits = {1'000'000, 100'000, 10'000, 1'000, 100, 10, 1};
-  if (digits > 0 && digits < kUnits.size()) fmt::format_to(to(out), ".{:0{}}", micros / kUnits[digits], digits);
+  if (digits > 0 && digits < kUnits.size())
+    fmt::format_to(to(out), ".{:0{}}", micros / kUnits[digits], digits);
 }
 
 void put_clock(unsigned hour, unsigned minute, unsigned second, std::string& out) {
@@ -87,8 +88,7 @@ void read_binlog_decimal(BinlogBytes& in, unsigned precision, unsigned scale, st
   if (negative) out += '-';
   bool begun = false;
   const auto groups = [&](unsigned digits) {
-    for (; digits >= kGroupDigits; digits -= kGroupDigits)
-      put_digits(parts.big(4), kGroupDigits, begun, out);
+    for (; digits >= kGroupDigits; digits -= kGroupDigits) put_digits(parts.big(4), kGroupDigits, begun, out);
     return digits;
   };
   const unsigned whole = precision - scale;

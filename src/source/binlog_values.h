@@ -8,8 +8,8 @@
 
 namespace millrace {
 
-// Values as the binary log has them, appended to `out` as the server prints them. What is cut short is noted in
-// `in`, and what is appended then means nothing.
+// Values as the binary log has them, appended to `out` as the server prints them. What is cut short is noted
+// in `in`, and what is appended then means nothing.
 
 /// Return how many bytes a DECIMAL takes.
 std::size_t binlog_decimal_bytes(unsigned precision, unsigned scale);

@@ -137,7 +137,9 @@ ChangeStreams::ChangeStreams(const Extracts::Tools& tools, const std::string& id
       log_error("follow", "could not make the topic of events", {field("error", made.error().text())});
     // Below 2^31, away from the small numbers that people give; the same after a restart, so that the server
     // ends a connection of ours that it has not seen break.
-    const auto id = static_cast<std::uint32_t>(hash64(host_name() + identity + "/" + source.name) & 0x3FFFFFFF) | 0x40000000;
+    const auto id =
+        static_cast<std::uint32_t>(hash64(host_name() + identity + "/" + source.name) & 0x3FFFFFFF) |
+        0x40000000;
     streams_.push_back(std::make_unique<Stream>(tools, source, id));
   }
 }

@@ -36,8 +36,9 @@ struct FollowStatus {
 };
 
 /// Follows the changes of sources that say `follow: true` (docs/how-to/sources.md#follow): a snapshot of the
-/// tables that the warehouse does not have, then the binary log from there on. One thread for each; each tries
-/// again for ever, and tells of outages and changes of tables in the topic `source_events`. Threads: any.
+/// tables that the warehouse does not have, then the binary log from there on. One thread for each; each
+/// tries again for ever, and tells of outages and changes of tables in the topic `source_events`. Threads:
+/// any.
 class ChangeStreams {
  public:
   /// `tools` as for extractions. What they refer to must outlive it. `identity` differs between the

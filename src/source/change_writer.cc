@@ -36,9 +36,7 @@ void ChangeWriter::begin(const Gtid& gtid, TimeUs commit_time) {
 }
 
 std::string& ChangeWriter::rows(const Table& table) {
-  const auto fits = [&](const Piece& one) {
-    return one.table == &table && one.payload.size() < kPieceBytes;
-  };
+  const auto fits = [&](const Piece& one) { return one.table == &table && one.payload.size() < kPieceBytes; };
   const auto found = std::ranges::find_if(transaction_, fits);
   filling_ = static_cast<std::size_t>(found - transaction_.begin());
   if (found == transaction_.end()) transaction_.push_back({.table = &table, .payload = {}});
@@ -79,8 +77,8 @@ Status ChangeWriter::hand_over() {
 void ChangeWriter::put(Piece piece) {
   Batch& batch = *waiting_;
   const auto open = batch.open.find(piece.table);
-  const bool joins =
-      open != batch.open.end() && batch.pieces[open->second].payload.size() + piece.payload.size() < kPieceBytes;
+  const bool joins = open != batch.open.end() &&
+                     batch.pieces[open->second].payload.size() + piece.payload.size() < kPieceBytes;
   if (!joins) {
     batch.open[piece.table] = batch.pieces.size();
     batch.pieces.push_back({.table = piece.table, .payload = {}});

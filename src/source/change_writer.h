@@ -19,9 +19,9 @@
 
 namespace millrace {
 
-/// Appends the changes of transactions to the topic of a source. Each append of the log, which is whole or not
-/// at all, holds whole transactions (or a part of one that is large) and ends with a commit that says how far
-/// it goes: what is in the log is never there twice. One append is under way at a time; what is committed
+/// Appends the changes of transactions to the topic of a source. Each append of the log, which is whole or
+/// not at all, holds whole transactions (or a part of one that is large) and ends with a commit that says how
+/// far it goes: what is in the log is never there twice. One append is under way at a time; what is committed
 /// meanwhile goes with the next. Threads: the methods from one; it has one of its own.
 class ChangeWriter {
  public:
@@ -39,7 +39,8 @@ class ChangeWriter {
 
   /// Begin a transaction; what another left unfinished is dropped.
   void begin(const Gtid& gtid, TimeUs commit_time);
-  /// Return where to append rows of `table` in the transaction, op and cells. `table` must outlive the writer.
+  /// Return where to append rows of `table` in the transaction, op and cells. `table` must outlive the
+  /// writer.
   std::string& rows(const Table& table);
   /// Note how many rows were appended there.
   void added(std::uint64_t rows);
@@ -84,8 +85,8 @@ class ChangeWriter {
   Gtid gtid_;
   TimeUs commit_time_ = 0;
   std::vector<Piece> transaction_;
-  std::size_t filling_ = 0;           ///< piece that `rows` gave
-  std::size_t size_before_ = 0;       ///< of its payload
+  std::size_t filling_ = 0;      ///< piece that `rows` gave
+  std::size_t size_before_ = 0;  ///< of its payload
   std::size_t transaction_bytes_ = 0;
 
   std::mutex mutex_;

@@ -86,7 +86,7 @@ std::string_view CharsetReader::read_latin1(std::string_view text) {
 }
 
 std::string_view CharsetReader::read_other(std::string_view text) {
-  out_.resize(4 * text.size());  // of UTF-8 four bytes at the most for each
+  out_.resize(4 * text.size());                 // of UTF-8 four bytes at the most for each
   char* from = const_cast<char*>(text.data());  // iconv does not write there
   char* to = out_.data();
   std::size_t left = text.size();

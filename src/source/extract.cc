@@ -125,10 +125,11 @@ Result<ExtractResult> Extracts::run(const ExtractRequest& request, const OnProgr
                                     const std::stop_token& stop) {
   MILLRACE_ASSIGN(const MysqlSource* const source, find(request.source));
   if (source->follow && request.incremental)
-    return fail(Code::kInvalid,
-                fmt::format("{} is followed: its changes come by themselves; without --incremental its tables "
-                            "are read anew",
-                            source->name));
+    return fail(
+        Code::kInvalid,
+        fmt::format("{} is followed: its changes come by themselves; without --incremental its tables "
+                    "are read anew",
+                    source->name));
   MILLRACE_ASSIGN(const auto turn, tools_.turns.take_to_extract(source->name, stop));
   MILLRACE_TRY(tools_.log.create_topic(source_topic(source->name), tools_.topic));
   MILLRACE_ASSIGN(const SourceLoad before, wait_loaded(tools_, source->name, stop));

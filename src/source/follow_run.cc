@@ -43,11 +43,12 @@ std::set<std::string> names_of(const std::vector<MysqlTable>& tables) {
   return names;
 }
 
-/// Return whether the table has what it had, names of an ENUM or SET perhaps more and texts perhaps longer, and
-/// behind that columns alone of which older rows have NULL.
+/// Return whether the table has what it had, names of an ENUM or SET perhaps more and texts perhaps longer,
+/// and behind that columns alone of which older rows have NULL.
 bool only_grew(const TableSchema& before, const MysqlTable& table) {
   const auto& after = table.schema.columns;
-  if (before.key != table.schema.key || before.zone != table.schema.zone || before.columns.size() > after.size())
+  if (before.key != table.schema.key || before.zone != table.schema.zone ||
+      before.columns.size() > after.size())
     return false;
   for (std::size_t i = 0; i < before.columns.size(); ++i)
     if (!holds_all(before.columns[i], after[i])) return false;
@@ -64,8 +65,8 @@ bool only_grew(const TableSchema& before, const MysqlTable& table) {
 }  // namespace
 
 FollowRun::FollowRun(const Extracts::Tools& tools, const MysqlSource& source, std::uint32_t server_id,
-                     FollowMemory& memory, FollowBoard& board,
-                     std::function<void()> on_streaming, std::stop_token stop)
+                     FollowMemory& memory, FollowBoard& board, std::function<void()> on_streaming,
+                     std::stop_token stop)
     : tools_(tools),
       source_(source),
       server_id_(server_id),
@@ -98,19 +99,20 @@ Status FollowRun::run() {
 
 Status FollowRun::check_settings(MysqlConnection& connection) const {
   if (!connection.is_mariadb())
-    return fail(Code::kInvalid,
-                "it is no MariaDB server, and others cannot be followed yet: take follow out, and read it with "
-                "millrace extract --incremental");
-  MILLRACE_ASSIGN(const auto rows,
-                  connection.query("SELECT @@global.log_bin, @@global.binlog_format, "
-                                   "@@global.binlog_row_image, @@global.log_bin_compress"));
+    return fail(
+        Code::kInvalid,
+        "it is no MariaDB server, and others cannot be followed yet: take follow out, and read it with "
+        "millrace extract --incremental");
+  MILLRACE_ASSIGN(const auto rows, connection.query("SELECT @@global.log_bin, @@global.binlog_format, "
+                                                    "@@global.binlog_row_image, @@global.log_bin_compress"));
   const auto at = [&](std::size_t i) { return rows.at(0).at(i).value_or(""); };
   if (at(0) != "1" || at(1) != "ROW")
-    return fail(Code::kDenied,
-                fmt::format("its binary log is {} and its binlog_format is {}: set log_bin (on a replica "
-                            "log_slave_updates too) and binlog_format = ROW in the server's configuration and "
-                            "restart it; following begins by itself",
-                            at(0) == "1" ? "on" : "off", at(1)));
+    return fail(
+        Code::kDenied,
+        fmt::format("its binary log is {} and its binlog_format is {}: set log_bin (on a replica "
+                    "log_slave_updates too) and binlog_format = ROW in the server's configuration and "
+                    "restart it; following begins by itself",
+                    at(0) == "1" ? "on" : "off", at(1)));
   if (at(2) != "FULL")
     return fail(Code::kDenied, fmt::format("its binlog_row_image is {}: SET GLOBAL binlog_row_image = FULL, "
                                            "and in the server's configuration",
@@ -135,9 +137,10 @@ Status FollowRun::note_cascades(MysqlConnection& connection) {
   const auto names = names_of(tables_);
   for (const auto& row : rows)
     if (names.contains(row[0].value_or("")))
-      note_problem(*row[0], fmt::format("what its foreign key {} changes by CASCADE or SET NULL is not in the "
-                                        "binary log: it is missing here until the table is extracted again",
-                                        row[1].value_or("")));
+      note_problem(*row[0],
+                   fmt::format("what its foreign key {} changes by CASCADE or SET NULL is not in the "
+                               "binary log: it is missing here until the table is extracted again",
+                               row[1].value_or("")));
   return {};
 }
 
@@ -163,9 +166,10 @@ Result<FollowRun::Plan> FollowRun::plan(const SourceLoad& load) {
   Plan plan;
   for (const MysqlTable& table : tables_) {
     if (table.problem || table.key.empty()) {
-      note_problem(table.name, table.problem ? table.problem->message
-                                             : "it has no key, without which a change finds no row: give it a "
-                                               "primary key; until then it is as it was extracted");
+      note_problem(table.name, table.problem
+                                   ? table.problem->message
+                                   : "it has no key, without which a change finds no row: give it a "
+                                     "primary key; until then it is as it was extracted");
       continue;
     }
     const auto found = load.states.find(table.name);
@@ -228,7 +232,8 @@ Status FollowRun::settle(const SourceLoad& load) {
   std::optional<GtidPosition> from;
   for (const MysqlTable& table : tables_) {
     const auto found = load.states.find(table.name);
-    if (table.problem || table.key.empty() || found == load.states.end() || !found->second.published) continue;
+    if (table.problem || table.key.empty() || found == load.states.end() || !found->second.published)
+      continue;
     MILLRACE_ASSIGN(auto snapshot, GtidPosition::parse(found->second.published->position));
     from = from ? GtidPosition::earlier(*from, snapshot) : snapshot;
     Followed& followed = followed_[table.name];
@@ -256,10 +261,11 @@ Status FollowRun::stream(const SourceTurns::Turn& turn) {
     auto event = reader.next();
     if (stop_.stop_requested()) return fail(Code::kCancelled, "stopped");
     if (!event && event.error().code == Code::kOutOfRange)
-      return fail(Code::kOutOfRange,
-                  fmt::format("{}: the server no longer has what follows {}: millrace extract {} reads its tables "
-                              "anew, and following goes on from there by itself",
-                              event.error().message, writer_->position().text(), source_.name));
+      return fail(
+          Code::kOutOfRange,
+          fmt::format("{}: the server no longer has what follows {}: millrace extract {} reads its tables "
+                      "anew, and following goes on from there by itself",
+                      event.error().message, writer_->position().text(), source_.name));
     if (!event) return fail(std::move(event).error());
     MILLRACE_ASSIGN(const bool more, take(*event));
     const bool idle = event->type == BinlogEventType::kHeartbeat;
@@ -309,10 +315,11 @@ Result<bool> FollowRun::take(const BinlogEvent& event) {
       if (is_rows_event(event.type)) return take_rows(event);
       if (event.type < kFirstCompressedRows || event.type > kLastCompressedRows) return true;
   }
-  return fail(Code::kDenied,
-              "the binary log has compressed or partial rows: SET GLOBAL log_bin_compress = OFF on the server, "
-              "and in its configuration; then millrace extract " +
-                  source_.name + " reads its tables anew, and following goes on behind them");
+  return fail(
+      Code::kDenied,
+      "the binary log has compressed or partial rows: SET GLOBAL log_bin_compress = OFF on the server, "
+      "and in its configuration; then millrace extract " +
+          source_.name + " reads its tables anew, and following goes on behind them");
 }
 
 Status FollowRun::begin_transaction(const BinlogEvent& event) {
@@ -428,15 +435,17 @@ Result<bool> FollowRun::take_rows(const BinlogEvent& event) {
   auto count = followed->reader->read(rows, payload);
   if (!count) return fail(std::move(count).error().with_context(source_.name));
   if (payload.size() - before > kRowsBytesMax)
-    return fail(Code::kDenied,
-                fmt::format("a row of {}.{} has more than the {} MB that a record of the log can hold: leave its "
-                            "large column out with exclude",
-                            source_.name, followed->table->name, kRowsBytesMax >> 20));
+    return fail(
+        Code::kDenied,
+        fmt::format("a row of {}.{} has more than the {} MB that a record of the log can hold: leave its "
+                    "large column out with exclude",
+                    source_.name, followed->table->name, kRowsBytesMax >> 20));
   writer_->added(*count);
   metrics::counter("millrace_follow_rows_total", "Changes of rows read from databases that are followed",
                    {{"source", source_.name}})
       .Increment(static_cast<double>(*count));
-  if (writer_->transaction_bytes() > ChangeWriter::kTransactionBytes) MILLRACE_TRY(writer_->end_part(events_));
+  if (writer_->transaction_bytes() > ChangeWriter::kTransactionBytes)
+    MILLRACE_TRY(writer_->end_part(events_));
   return true;
 }
 

@@ -107,7 +107,8 @@ class FollowRun {
   const std::uint32_t server_id_;
   FollowMemory& memory_;
   FollowBoard& board_;
-  const std::function<void()> on_streaming_;  ///< called once when the first transaction has come, or there is none
+  const std::function<void()>
+      on_streaming_;  ///< called once when the first transaction has come, or there is none
   const std::stop_token stop_;
 
   std::vector<MysqlTable> tables_;

@@ -12,11 +12,13 @@ GtidPosition parse(std::string_view text) {
 }
 
 TEST(GtidPosition, IsWrittenAsItWasRead) {
-  for (const char* text : {"gtid:", "gtid:0-1-42", "gtid:0-1-42,3-7-18446744073709551615", "gtid:0-1-41 0-1-42+3"})
+  for (const char* text :
+       {"gtid:", "gtid:0-1-42", "gtid:0-1-42,3-7-18446744073709551615", "gtid:0-1-41 0-1-42+3"})
     EXPECT_EQ(parse(text).text(), text);
   EXPECT_EQ(parse("").text(), "gtid:");
   EXPECT_EQ(parse("file:bin.000001:328").text(), "gtid:");
-  for (const char* text : {"0-1-2", "gtid:0-1", "gtid:x", "gtid:0-1-2;0-1-3", "gtid:0-1-2 0-1-3", "gtid:0-1-2 0-1-3+x"})
+  for (const char* text :
+       {"0-1-2", "gtid:0-1", "gtid:x", "gtid:0-1-2;0-1-3", "gtid:0-1-2 0-1-3", "gtid:0-1-2 0-1-3+x"})
     EXPECT_FALSE(GtidPosition::parse(text)) << text;
 }
 
@@ -46,7 +48,8 @@ TEST(GtidPosition, LaterAndEarlierGoByDomain) {
   EXPECT_EQ(GtidPosition::earlier(a, b).list(), "0-1-5");
   // What a new snapshot holds is no longer done in part.
   EXPECT_EQ(GtidPosition::later(parse("gtid:0-1-5 0-1-6+2"), parse("gtid:0-1-8")).text(), "gtid:0-1-8");
-  EXPECT_EQ(GtidPosition::later(parse("gtid:0-1-5 0-1-6+2"), parse("gtid:0-1-4")).text(), "gtid:0-1-5 0-1-6+2");
+  EXPECT_EQ(GtidPosition::later(parse("gtid:0-1-5 0-1-6+2"), parse("gtid:0-1-4")).text(),
+            "gtid:0-1-5 0-1-6+2");
 }
 
 }  // namespace

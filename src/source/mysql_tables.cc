@@ -66,10 +66,11 @@ Result<std::string> name_literal(const MysqlSource& source) {
 Status read_columns(MysqlConnection& connection, const std::string& database, Database& tables) {
   MILLRACE_ASSIGN(
       const auto rows,
-      connection.query("SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, NUMERIC_PRECISION, "
-                       "NUMERIC_SCALE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, IS_NULLABLE, COLUMN_DEFAULT FROM "
-                       "information_schema.COLUMNS WHERE TABLE_SCHEMA = " +
-                       database + " ORDER BY TABLE_NAME, ORDINAL_POSITION"));
+      connection.query(
+          "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, NUMERIC_PRECISION, "
+          "NUMERIC_SCALE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, IS_NULLABLE, COLUMN_DEFAULT FROM "
+          "information_schema.COLUMNS WHERE TABLE_SCHEMA = " +
+          database + " ORDER BY TABLE_NAME, ORDINAL_POSITION"));
   for (const Row& row : rows) {
     const auto found = tables.find(text(row, 0));
     if (found == tables.end()) continue;

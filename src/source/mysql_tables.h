@@ -16,9 +16,9 @@ namespace millrace {
 /// A column of a table, read or not, in the table's order: as its rows lie in the binary log.
 struct MysqlColumn {
   ColumnSchema schema;
-  std::string charset;      ///< of text
-  bool is_read = false;     ///< it is the next of those in MysqlTable::schema
-  bool is_virtual = false;  ///< computed when it is read
+  std::string charset;            ///< of text
+  bool is_read = false;           ///< it is the next of those in MysqlTable::schema
+  bool is_virtual = false;        ///< computed when it is read
   bool is_null_at_first = false;  ///< rows that were there before it was added have NULL
 };
 

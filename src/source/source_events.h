@@ -11,7 +11,7 @@ namespace millrace {
 /// Something that those who use a source's tables should know: a record of the topic `source_events`
 /// (docs/formats/source-events.md).
 struct SourceEvent {
-  std::string type;   ///< "outage_begun", "outage_over", "schema_changed", "table_added", "table_gone", …
+  std::string type;  ///< "outage_begun", "outage_over", "schema_changed", "table_added", "table_gone", …
   std::string source;
   std::string table;    ///< empty: all
   std::string message;  ///< for people, with what to do

@@ -9,8 +9,8 @@ namespace millrace {
 namespace {
 
 /// Whatever else than spaces stands between these is of no interest.
-constexpr std::array<std::string_view, 11> kVerbs = {"ALTER",  "CREATE", "DROP",    "RENAME", "TRUNCATE", "INSERT",
-                                                     "UPDATE", "DELETE", "REPLACE", "LOAD",   "WITH"};
+constexpr std::array<std::string_view, 11> kVerbs = {
+    "ALTER", "CREATE", "DROP", "RENAME", "TRUNCATE", "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "WITH"};
 
 /// Words of ALTER TABLE behind which rows may have other values than before, or the table another name.
 constexpr std::array<std::string_view, 15> kHeavyWords = {
@@ -94,7 +94,8 @@ std::string_view verb_of(const std::vector<Word>& all) {
     return word.quoted || word.text.find_first_not_of("0123456789M") != std::string_view::npos;
   });
   if (first == all.end() || first->quoted) return {};
-  const auto found = std::ranges::find_if(kVerbs, [&](std::string_view verb) { return same(verb, first->text); });
+  const auto found =
+      std::ranges::find_if(kVerbs, [&](std::string_view verb) { return same(verb, first->text); });
   return found == kVerbs.end() ? std::string_view() : *found;
 }
 
@@ -114,8 +115,10 @@ bool concerns(const std::vector<Word>& all, std::string_view session_database, s
 bool is_heavy(const std::vector<Word>& all) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (all[i].quoted) continue;
-    if (std::ranges::none_of(kHeavyWords, [&](std::string_view word) { return same(word, all[i].text); })) continue;
-    const std::string_view next = i + 1 < all.size() && !all[i + 1].quoted ? all[i + 1].text : std::string_view();
+    if (std::ranges::none_of(kHeavyWords, [&](std::string_view word) { return same(word, all[i].text); }))
+      continue;
+    const std::string_view next =
+        i + 1 < all.size() && !all[i + 1].quoted ? all[i + 1].text : std::string_view();
     const bool index = same(next, "INDEX") || same(next, "KEY") || same(next, "CONSTRAINT") ||
                        same(next, "FOREIGN") || same(next, "CHECK") || same(next, "DEFAULT");
     if (!index) return true;
@@ -135,8 +138,9 @@ StatementEffect statement_effect(std::string_view statement, std::string_view se
   const std::string_view verb = verb_of(all);
   if (verb.empty() || !concerns(all, session_database, database) || !mentions(all, table))
     return StatementEffect::kNone;
-  const bool is_table = std::ranges::any_of(
-      all, [](const Word& word) { return !word.quoted && (same(word.text, "TABLE") || same(word.text, "TABLES")); });
+  const bool is_table = std::ranges::any_of(all, [](const Word& word) {
+    return !word.quoted && (same(word.text, "TABLE") || same(word.text, "TABLES"));
+  });
   if (verb == "ALTER") {
     if (!is_table) return StatementEffect::kNone;
     return is_heavy(all) ? StatementEffect::kContents : StatementEffect::kColumns;

@@ -12,7 +12,8 @@ StatementEffect effect(std::string_view statement, std::string_view session = "s
 TEST(Statement, WhatLeavesValuesAsTheyWereConcernsTheColumnsAlone) {
   for (const char* text :
        {"ALTER TABLE orders ADD COLUMN note TEXT", "alter table `orders` modify status enum('a','b','drop')",
-        "/* drop */ ALTER TABLE shop.orders ADD INDEX (note), DROP INDEX status", "ALTER TABLE orders DROP FOREIGN KEY a"})
+        "/* drop */ ALTER TABLE shop.orders ADD INDEX (note), DROP INDEX status",
+        "ALTER TABLE orders DROP FOREIGN KEY a"})
     EXPECT_EQ(effect(text), StatementEffect::kColumns) << text;
 }
 
@@ -20,17 +21,19 @@ TEST(Statement, WhatMayChangeValuesConcernsTheContents) {
   for (const char* text :
        {"TRUNCATE orders", "truncate table `shop`.`orders`", "ALTER TABLE orders DROP COLUMN note",
         "ALTER TABLE orders RENAME COLUMN a TO b", "ALTER TABLE orders CONVERT TO CHARACTER SET utf8mb4",
-        "ALTER TABLE orders TRUNCATE PARTITION p0", "RENAME TABLE old TO orders, orders TO x", "DROP TABLE IF EXISTS a, orders",
-        "CREATE OR REPLACE TABLE orders (id INT)", "DELETE FROM orders", "UPDATE customers, orders SET a = 1",
-        "/*!40000 ALTER TABLE orders DISABLE KEYS, DROP note */", "LOAD DATA INFILE 'x' INTO TABLE `orders`"})
+        "ALTER TABLE orders TRUNCATE PARTITION p0", "RENAME TABLE old TO orders, orders TO x",
+        "DROP TABLE IF EXISTS a, orders", "CREATE OR REPLACE TABLE orders (id INT)", "DELETE FROM orders",
+        "UPDATE customers, orders SET a = 1", "/*!40000 ALTER TABLE orders DISABLE KEYS, DROP note */",
+        "LOAD DATA INFILE 'x' INTO TABLE `orders`"})
     EXPECT_NE(effect(text), StatementEffect::kNone) << text;
   EXPECT_EQ(effect("TRUNCATE orders"), StatementEffect::kContents);
 }
 
 TEST(Statement, OthersConcernNothing) {
-  for (const char* text : {"TRUNCATE order_lines", "CREATE VIEW orders_now AS SELECT * FROM orders", "ALTER USER orders",
-                           "GRANT ALL ON shop.orders TO x", "ANALYZE TABLE orders", "CREATE INDEX i ON orders (a)",
-                           "INSERT INTO log VALUES ('drop table orders')", "", "`orders`", "# ALTER TABLE orders DROP x"})
+  for (const char* text :
+       {"TRUNCATE order_lines", "CREATE VIEW orders_now AS SELECT * FROM orders", "ALTER USER orders",
+        "GRANT ALL ON shop.orders TO x", "ANALYZE TABLE orders", "CREATE INDEX i ON orders (a)",
+        "INSERT INTO log VALUES ('drop table orders')", "", "`orders`", "# ALTER TABLE orders DROP x"})
     EXPECT_EQ(effect(text), StatementEffect::kNone) << text;
   EXPECT_EQ(effect("TRUNCATE orders", "other"), StatementEffect::kNone);
   EXPECT_EQ(effect("TRUNCATE shop.orders", "other"), StatementEffect::kContents);

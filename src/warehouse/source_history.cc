@@ -39,21 +39,24 @@ std::vector<std::string> names_of(const TableSchema& schema) {
 std::string same_key(const TableSchema& schema, std::string_view a, std::string_view b) {
   std::string out;
   for (const std::string& name : schema.key)
-    out += fmt::format("{}{}.{} IS NOT DISTINCT FROM {}.{}", out.empty() ? "" : " AND ", a, quote_name(name), b,
-                       quote_name(name));
+    out += fmt::format("{}{}.{} IS NOT DISTINCT FROM {}.{}", out.empty() ? "" : " AND ", a, quote_name(name),
+                       b, quote_name(name));
   return out;
 }
 
-/// All versions: those that ended, each from when the one before it did or the row came; then the present rows.
+/// All versions: those that ended, each from when the one before it did or the row came; then the present
+/// rows.
 std::string view_sql(const std::string& source, const std::string& table, const TableSchema& schema) {
   return fmt::format(
       "CREATE OR REPLACE VIEW {view} AS "
       "SELECT * EXCLUDE (_ended, _time, _sequence) FROM (SELECT *, lag(_time) OVER w AS valid_from, _time AS "
       "valid_to FROM {raw} WINDOW w AS (PARTITION BY {keys} ORDER BY _sequence)) WHERE _ended "
       "UNION ALL BY NAME "
-      "SELECT t.*, m._since AS valid_from, NULL::TIMESTAMP AS valid_to FROM {now} t LEFT JOIN (SELECT {keys}, "
+      "SELECT t.*, m._since AS valid_from, NULL::TIMESTAMP AS valid_to FROM {now} t LEFT JOIN (SELECT "
+      "{keys}, "
       "max_by(_time, _sequence) AS _since FROM {raw} GROUP BY {keys}) m ON {same}",
-      fmt::arg("view", schema_of(source) + "." + quote_name(table)), fmt::arg("raw", raw_table(source, table)),
+      fmt::arg("view", schema_of(source) + "." + quote_name(table)),
+      fmt::arg("raw", raw_table(source, table)),
       fmt::arg("now", quote_name(source) + "." + quote_name(table)), fmt::arg("keys", list(schema.key)),
       fmt::arg("same", same_key(schema, "t", "m")));
 }
@@ -81,7 +84,8 @@ Result<std::map<std::string, std::string>> SourceHistory::columns_of(const std::
 
 /// Have the history a place for every column there is, and what columns were before: one whose type is
 /// another now is text from then on.
-Status SourceHistory::make_ready(const std::string& source, const std::string& table, const TableSchema& schema) {
+Status SourceHistory::make_ready(const std::string& source, const std::string& table,
+                                 const TableSchema& schema) {
   const std::uint64_t id = schema_id(schema);
   auto& ready = ready_[{source, table}];
   if (ready == id) return {};
@@ -89,9 +93,10 @@ Status SourceHistory::make_ready(const std::string& source, const std::string& t
   MILLRACE_ASSIGN(const auto there, columns_of(source, table));
   std::string sql;
   if (there.empty()) {
-    sql = fmt::format("CREATE SCHEMA IF NOT EXISTS {}; CREATE TABLE {} ({}, _ended BOOLEAN, _time TIMESTAMP, "
-                      "_sequence BIGINT);",
-                      schema_of(source), raw, source_sql::columns_with_types(schema));
+    sql = fmt::format(
+        "CREATE SCHEMA IF NOT EXISTS {}; CREATE TABLE {} ({}, _ended BOOLEAN, _time TIMESTAMP, "
+        "_sequence BIGINT);",
+        schema_of(source), raw, source_sql::columns_with_types(schema));
   }
   for (const ColumnSchema& column : schema.columns) {
     const auto found = there.find(column.name);
@@ -106,8 +111,8 @@ Status SourceHistory::make_ready(const std::string& source, const std::string& t
   return {};
 }
 
-Status SourceHistory::add_changes(const std::string& source, const std::string& table, const TableSchema& schema,
-                                  const std::string& changes) {
+Status SourceHistory::add_changes(const std::string& source, const std::string& table,
+                                  const TableSchema& schema, const std::string& changes) {
   MILLRACE_TRY(make_ready(source, table, schema));
   const std::string from = "temp." + quote_name(changes);
   return connection_.execute(fmt::format(
@@ -121,8 +126,9 @@ Status SourceHistory::add_changes(const std::string& source, const std::string& 
       fmt::arg("insertion", static_cast<int>(RowOp::kInsert))));
 }
 
-Status SourceHistory::add_snapshot(const std::string& source, const std::string& table, const TableSchema& before,
-                                   const TableSchema& after, TimeUs time, std::int64_t sequence) {
+Status SourceHistory::add_snapshot(const std::string& source, const std::string& table,
+                                   const TableSchema& before, const TableSchema& after, TimeUs time,
+                                   std::int64_t sequence) {
   MILLRACE_ASSIGN(const auto there, columns_of(source, table));
   if (there.empty()) return {};
   MILLRACE_TRY(make_ready(source, table, before));
@@ -133,9 +139,8 @@ Status SourceHistory::add_snapshot(const std::string& source, const std::string&
     if (found != after.columns.end() && same_type(column, *found)) common.push_back(column.name);
   }
   const auto has_all = [&](const TableSchema& schema) {
-    return std::ranges::all_of(schema.key, [&](const std::string& name) {
-      return std::ranges::find(common, name) != common.end();
-    });
+    return std::ranges::all_of(
+        schema.key, [&](const std::string& name) { return std::ranges::find(common, name) != common.end(); });
   };
   const bool same_keys = before.key == after.key && has_all(before);
   // A column that goes, or has another type, takes its values with it: then every row ends.
@@ -153,8 +158,9 @@ Status SourceHistory::add_snapshot(const std::string& source, const std::string&
   return connection_.execute(
       fmt::format("INSERT INTO {} BY NAME SELECT t.*, true AS _ended, {} FROM {} t {};", raw, at(0), was,
                   comparable ? fmt::format("ANTI JOIN {} n ON {}", is, unchanged) : "") +
-      fmt::format("INSERT INTO {} BY NAME SELECT {}, false AS _ended, {} FROM {} n {}", raw, list(after.key, "n."),
-                  at(1), is, same_keys ? fmt::format("ANTI JOIN {} t ON {}", was, same_key(after, "t", "n")) : ""));
+      fmt::format("INSERT INTO {} BY NAME SELECT {}, false AS _ended, {} FROM {} n {}", raw,
+                  list(after.key, "n."), at(1), is,
+                  same_keys ? fmt::format("ANTI JOIN {} t ON {}", was, same_key(after, "t", "n")) : ""));
 }
 
 }  // namespace millrace

@@ -38,7 +38,8 @@ class SourceHistory {
   Result<std::map<std::string, std::string>> columns_of(const std::string& source, const std::string& table);
 
   duck::Connection& connection_;
-  std::map<std::pair<std::string, std::string>, std::uint64_t> ready_;  ///< by table: the schema it is ready for
+  std::map<std::pair<std::string, std::string>, std::uint64_t>
+      ready_;  ///< by table: the schema it is ready for
 };
 
 }  // namespace millrace

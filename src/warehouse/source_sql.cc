@@ -154,8 +154,8 @@ std::string alter(std::string_view source, std::string_view table, const TableSc
                   const TableSchema& after) {
   std::string sql;
   for (std::size_t i = before.columns.size(); i < after.columns.size(); ++i)
-    sql += fmt::format("ALTER TABLE {} ADD COLUMN {} {};", full(source, table), quote_name(after.columns[i].name),
-                       SourceColumn::of(after.columns[i]).sql_type());
+    sql += fmt::format("ALTER TABLE {} ADD COLUMN {} {};", full(source, table),
+                       quote_name(after.columns[i].name), SourceColumn::of(after.columns[i]).sql_type());
   return sql;
 }
 

@@ -13,8 +13,8 @@
 /// The statements behind the tables of sources (warehouse/source_tables.h).
 namespace millrace::source_sql {
 
-/// How many BIGINT columns a table of changes has behind those of its table: op, sequence, hash of the key, when
-/// it was committed (0: not known).
+/// How many BIGINT columns a table of changes has behind those of its table: op, sequence, hash of the key,
+/// when it was committed (0: not known).
 inline constexpr std::size_t kChangeColumns = 4;
 
 extern const char* const kMakeProgress;

@@ -119,7 +119,7 @@ class DuckSourceTables final : public SourceTables {
   bool is_writer_ = false;
   Progress committed_;
   Progress pending_;
-  std::set<TableName> touched_;  ///< whose state is to be written
+  std::set<TableName> touched_;                    ///< whose state is to be written
   std::set<std::string, std::less<>> in_changes_;  ///< sources whose changes wait for their commit
   std::map<TableName, Sink> staging_;
   std::map<TableName, Sink> changes_;
@@ -295,8 +295,8 @@ Status DuckSourceTables::add_rows(std::string_view source, Offset offset, const 
 Status DuckSourceTables::add_row(const TableName& name, const std::string& run, Sink& sink,
                                  std::int64_t sequence, std::optional<RowOp> op) {
   if (op) {
-    MILLRACE_TRY(sink.rows->append(sink.row, {static_cast<std::int64_t>(*op), sequence,
-                                              key_hash(sink.row, sink.key), sink.moment}));
+    MILLRACE_TRY(sink.rows->append(
+        sink.row, {static_cast<std::int64_t>(*op), sequence, key_hash(sink.row, sink.key), sink.moment}));
   } else {
     MILLRACE_TRY(sink.rows->append(sink.row));
   }
@@ -341,7 +341,8 @@ Status DuckSourceTables::publish(std::string_view source, Offset offset, const R
   const auto cells = read_cells(record.payload);
   if (!cells) return {};  // nothing in it can be published; the snapshots stay as they are
   for (std::size_t i = 0; i + 1 < cells->size(); i += 2) {
-    MILLRACE_TRY(publish_table(std::string(source), (*cells)[i].value_or(""), (*cells)[i + 1].value_or(""), offset));
+    MILLRACE_TRY(
+        publish_table(std::string(source), (*cells)[i].value_or(""), (*cells)[i + 1].value_or(""), offset));
   }
   return {};
 }

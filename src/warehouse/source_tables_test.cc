@@ -356,8 +356,9 @@ class FollowedTablesTest : public SourceTablesTest {
     EXPECT_FALSE(tables_->in_changes("shop"));
   }
   std::vector<std::string> history() {
-    return rows("SELECT id, status, epoch(valid_from)::BIGINT, epoch(valid_to)::BIGINT FROM shop_history.orders "
-                "ORDER BY id, valid_from NULLS FIRST, valid_to NULLS LAST");
+    return rows(
+        "SELECT id, status, epoch(valid_from)::BIGINT, epoch(valid_to)::BIGINT FROM shop_history.orders "
+        "ORDER BY id, valid_from NULLS FIRST, valid_to NULLS LAST");
   }
 };
 
@@ -387,10 +388,11 @@ TEST_F(FollowedTablesTest, ASnapshotInThePlaceOfAFollowedTableAddsWhatDiffers) {
   follow(10 * kSecondUs, {{RowOp::kUpdate, {{"1", std::nullopt, "x"}, {"1", std::nullopt, "X"}}}});
   commit();
   load("b", {{"1", std::nullopt, "X"}, {"2", std::nullopt, "Y"}, {"4", std::nullopt, "new"}});
-  EXPECT_THAT(rows("SELECT id, status, valid_from IS NULL, valid_to IS NULL FROM shop_history.orders ORDER BY id, "
-                   "valid_to NULLS LAST"),
-              ElementsAre("1|x|true|false", "1|X|false|true", "2|y|true|false", "2|Y|false|true", "3|z|true|false",
-                          "4|new|false|true"));
+  EXPECT_THAT(
+      rows("SELECT id, status, valid_from IS NULL, valid_to IS NULL FROM shop_history.orders ORDER BY id, "
+           "valid_to NULLS LAST"),
+      ElementsAre("1|x|true|false", "1|X|false|true", "2|y|true|false", "2|Y|false|true", "3|z|true|false",
+                  "4|new|false|true"));
 }
 
 TEST_F(FollowedTablesTest, ColumnsThatComeGoAndChangeTheirTypeStayInTheHistory) {
@@ -402,7 +404,8 @@ TEST_F(FollowedTablesTest, ColumnsThatComeGoAndChangeTheirTypeStayInTheHistory) 
   apply({.kind = RowRecordKind::kAlter, .table = "orders", .schema_id = schema_id(wider), .payload = json});
   EXPECT_TRUE(tables_->in_changes("shop"));
   follow(10 * kSecondUs,
-         {{RowOp::kUpdate, {{"1", std::nullopt, "7", std::nullopt}, {"1", std::nullopt, "8", "why"}}}}, wider);
+         {{RowOp::kUpdate, {{"1", std::nullopt, "7", std::nullopt}, {"1", std::nullopt, "8", "why"}}}},
+         wider);
   commit();
   EXPECT_THAT(rows("SELECT * FROM shop.orders"), ElementsAre("1|NULL|8|why"));
   TableSchema other = orders();  // no note any more, and the status is a number

@@ -1,4 +1,5 @@
-// Any bytes as events of a binary log: refused, or read as far as they go; rows by a table map made of them too.
+// Any bytes as events of a binary log: refused, or read as far as they go; rows by a table map made of them
+// too.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -11,12 +12,14 @@ using namespace millrace;
 namespace {
 
 MysqlTable table_for(const BinlogTableMap& map) {
-  constexpr const char* kTypes[] = {"int", "varchar", "decimal", "datetime", "enum", "set", "bit", "time", "char", "uuid", "longblob"};
+  constexpr const char* kTypes[] = {"int", "varchar", "decimal", "datetime", "enum",    "set",
+                                    "bit", "time",    "char",    "uuid",     "longblob"};
   MysqlTable table;
   for (std::size_t i = 0; i < map.columns.size(); ++i) {
-    MysqlColumn column{.schema = {.name = "c", .data_type = kTypes[(map.columns[i].type + i) % std::size(kTypes)]},
-                       .charset = i % 2 == 0 ? "latin1" : "",
-                       .is_read = i % 3 != 0};
+    MysqlColumn column{
+        .schema = {.name = "c", .data_type = kTypes[(map.columns[i].type + i) % std::size(kTypes)]},
+        .charset = i % 2 == 0 ? "latin1" : "",
+        .is_read = i % 3 != 0};
     column.schema.precision = map.columns[i].meta & 0xFF;
     column.schema.scale = map.columns[i].meta >> 8;
     table.columns.push_back(column);
