@@ -52,6 +52,7 @@ enum class BinlogEventType : std::uint8_t {
   kWriteRows = 30,
   kUpdateRows = 31,
   kDeleteRows = 32,
+  kXaPrepare = 38,
   kPartialUpdateRows = 39,
   kGtid = 162,
   kQueryCompressed = 165,

@@ -3,9 +3,10 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <mariadb_rpl.h>
+// clang-format off: the second of these needs the first
 #include <mysql.h>
-#include <mysqld_error.h>
+#include <mariadb_rpl.h>
+// clang-format on
 
 namespace millrace {
 namespace {

@@ -1,6 +1,7 @@
 #include "source/change_writer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "source/log_writer.h"
@@ -11,6 +12,8 @@ namespace {
 constexpr std::size_t kPieceBytes = 256 << 10;
 constexpr std::size_t kWaitingBytesMax = 16 << 20;
 constexpr DurationUs kGather = 20 * kMillisecondUs;  // so that few syncs serve many transactions
+
+constexpr std::chrono::seconds kGatherNothing{2};
 
 // Everything that is added until `send` is one append.
 constexpr LogWriter::Limits kLimits{.batch_bytes = EventLog::kBatchBytesMax,
@@ -109,7 +112,10 @@ Status ChangeWriter::alter(const Table& table, const std::string& schema) {
 
 Status ChangeWriter::flush() {
   std::unique_lock lock(mutex_);
+  flushing_ = true;
+  changed_.notify_all();
   changed_.wait(lock, [&] { return error_ || (!waiting_ && !appending_); });
+  flushing_ = false;
   return error_ ? Status(fail(*error_)) : Status();
 }
 
@@ -119,6 +125,9 @@ void ChangeWriter::run(const std::stop_token& stop) {
     lock.unlock();
     env_.sleep_for(kGather);
     lock.lock();
+    // How far a log without changes of ours goes is not worth an append each time.
+    if (waiting_->pieces.empty())
+      changed_.wait_for(lock, stop, kGatherNothing, [&] { return !waiting_->pieces.empty() || flushing_; });
     const Batch batch = *std::exchange(waiting_, std::nullopt);
     appending_ = true;
     changed_.notify_all();

@@ -93,6 +93,7 @@ class ChangeWriter {
   std::condition_variable_any changed_;
   std::optional<Batch> waiting_;  ///< guarded by mutex_
   bool appending_ = false;        ///< guarded by mutex_
+  bool flushing_ = false;         ///< guarded by mutex_
   std::optional<Error> error_;    ///< guarded by mutex_; the first one
   std::jthread thread_;           ///< last: it uses all of the above
 };

@@ -15,6 +15,7 @@
 namespace millrace {
 namespace {
 
+constexpr unsigned kAnswerTimeoutS = 15;
 constexpr DurationUs kShowEvery = kSecondUs / 10;
 constexpr std::size_t kRowsBytesMax = 15 << 20;  // a record of the log holds 16 MiB
 
@@ -80,7 +81,7 @@ Status FollowRun::run() {
   MILLRACE_TRY(tools_.log.create_topic(source_topic(source_.name), tools_.topic));
   MILLRACE_ASSIGN(SourceLoad load, wait_loaded(tools_, source_.name, stop_));
   {
-    MILLRACE_ASSIGN(auto connection, MysqlConnection::connect(source_));
+    MILLRACE_ASSIGN(auto connection, MysqlConnection::connect(source_, kAnswerTimeoutS));
     MILLRACE_TRY(check_settings(*connection));
     MILLRACE_ASSIGN(tables_, read_mysql_tables(*connection, source_, {}));
     MILLRACE_TRY(note_cascades(*connection));
@@ -280,6 +281,10 @@ void FollowRun::show(bool idle) {
   const DurationUs clock = tools_.env.steady_now();
   if (!idle && clock - shown_ < kShowEvery) return;
   shown_ = clock;
+  const double behind = idle ? 0 : static_cast<double>(tools_.env.now() - commit_time_) / kSecondUs;
+  metrics::gauge("millrace_follow_behind_seconds", "How long ago the last transaction read was committed",
+                 {{"source", source_.name}})
+      .Set(commit_time_ == 0 ? 0 : std::max(behind, 0.0));
   board_.change([&](FollowStatus& status) {
     status.seen_time = tools_.env.now();
     status.position = writer_->position().text();
@@ -308,6 +313,9 @@ Result<bool> FollowRun::take(const BinlogEvent& event) {
       for (const auto& [name, followed] : followed_) all.insert(name);
       return make_stale(all);
     }
+    case kXaPrepare:  // nobody knows yet whether it will be: what it did is read when it is
+      writer_->begin(gtid_, commit_time_);
+      return end_transaction();
     case kQueryCompressed:
     case kPartialUpdateRows:
       break;

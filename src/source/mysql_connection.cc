@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <mysql.h>
 #include <mysqld_error.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 namespace millrace {
@@ -81,6 +83,20 @@ void break_off(MYSQL* connection) {
   if (mariadb_get_infov(connection, MARIADB_CONNECTION_SOCKET, &socket) == 0) shutdown(socket, SHUT_RDWR);
 }
 
+/// Notice within half a minute that the other machine is gone, however long a query may take.
+void watch_peer(MYSQL* connection) {
+  my_socket socket = -1;
+  if (mariadb_get_infov(connection, MARIADB_CONNECTION_SOCKET, &socket) != 0) return;
+  const auto set = [&](int level, int option, int value) {
+    static_cast<void>(
+        setsockopt(socket, level, option, &value, sizeof value));  // a Unix socket has none of these
+  };
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, 10);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 5);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
 }  // namespace
 
 MysqlRows::MysqlRows(MYSQL* connection, MYSQL_RES* result)
@@ -129,6 +145,7 @@ Result<std::unique_ptr<MysqlConnection>> MysqlConnection::connect(const MysqlSou
   if (mysql_real_connect(raw, source.host.c_str(), source.user.c_str(), source.password.c_str(),
                          source.database.c_str(), source.port, socket, CLIENT_REMEMBER_OPTIONS) == nullptr)
     return fail(error_of(mysql_errno(raw), mysql_error(raw)).with_context(source.address()));
+  watch_peer(raw);
   MILLRACE_TRY(connection->execute(
       "SET SESSION time_zone = '+00:00', sql_mode = '', net_write_timeout = 3600, wait_timeout = 28800"));
   return connection;

@@ -259,3 +259,22 @@ test('an outage is told when it begins and when it is over', async (t) => {
   });
   await eventually('it has come', async () => assert.deepEqual(await server.sql('SELECT id FROM outage.a'), [[1]]));
 });
+
+test('transactions that are rolled back, prepared, or of tables that cannot be rolled back', async (t) => {
+  await db.sql(`CREATE DATABASE odd; USE odd; CREATE TABLE a (id INT PRIMARY KEY); CREATE TABLE b (id INT PRIMARY KEY) ENGINE=Aria TRANSACTIONAL=0; CREATE DATABASE other_one; CREATE TABLE other_one.a (id INT PRIMARY KEY)`);
+  const server = await serve(t, await db.project('odd', { database: 'odd', follow: true }));
+  await streaming(server);
+  await db.sql(`INSERT INTO a VALUES (1); INSERT INTO b VALUES (1);
+    BEGIN; INSERT INTO a VALUES (2); INSERT INTO b VALUES (2); ROLLBACK;
+    BEGIN; INSERT INTO a VALUES (3); SAVEPOINT s; INSERT INTO a VALUES (4); INSERT INTO b VALUES (4); ROLLBACK TO s; INSERT INTO a VALUES (5); COMMIT;
+    XA START 'x'; INSERT INTO a VALUES (6); XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x'; XA START 'y'; INSERT INTO a VALUES (7); XA END 'y'; XA PREPARE 'y'; XA ROLLBACK 'y';
+    INSERT INTO other_one.a VALUES (8); REPLACE INTO a VALUES (1), (9)`, { database: 'odd', args: ['--force'] });
+  await equalTables(server, 'odd', ['a', 'b'], 20_000);
+  const [{ position }, [[last]]] = [await follow(server), await db.rows('SELECT @@gtid_binlog_pos')];
+  // The position goes on behind what is not ours too.
+  await db.sql('INSERT INTO other_one.a VALUES (100), (101)');
+  const [[later]] = await db.rows('SELECT @@gtid_binlog_pos');
+  assert.notEqual(later, last);
+  await eventually('the position follows', async () => assert.equal((await follow(server)).position, `gtid:${later}`), 10_000);
+  assert.match(position, /^gtid:0-1-/);
+});

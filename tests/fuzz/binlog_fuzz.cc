@@ -11,15 +11,58 @@ using namespace millrace;
 
 namespace {
 
+const char* type_for(std::uint8_t stored, std::size_t i) {
+  switch (stored) {
+    case 1:
+      return "tinyint";
+    case 2:
+      return "smallint";
+    case 3:
+      return "int";
+    case 4:
+      return "float";
+    case 5:
+      return "double";
+    case 7:
+    case 17:
+      return "timestamp";
+    case 8:
+      return "bigint";
+    case 9:
+      return "mediumint";
+    case 10:
+      return "date";
+    case 11:
+    case 19:
+      return "time";
+    case 12:
+    case 18:
+      return "datetime";
+    case 13:
+      return "year";
+    case 15:
+      return "varchar";
+    case 16:
+      return "bit";
+    case 246:
+      return "decimal";
+    case 247:
+      return "enum";
+    case 248:
+      return "set";
+    case 252:
+      return "longblob";
+    default:
+      return i % 4 == 0 ? "uuid" : i % 4 == 1 ? "inet6" : i % 4 == 2 ? "binary" : "char";
+  }
+}
+
 MysqlTable table_for(const BinlogTableMap& map) {
-  constexpr const char* kTypes[] = {"int", "varchar", "decimal", "datetime", "enum",    "set",
-                                    "bit", "time",    "char",    "uuid",     "longblob"};
   MysqlTable table;
   for (std::size_t i = 0; i < map.columns.size(); ++i) {
-    MysqlColumn column{
-        .schema = {.name = "c", .data_type = kTypes[(map.columns[i].type + i) % std::size(kTypes)]},
-        .charset = i % 2 == 0 ? "latin1" : "",
-        .is_read = i % 3 != 0};
+    MysqlColumn column{.schema = {.name = "c", .data_type = type_for(map.columns[i].type, i)},
+                       .charset = i % 2 == 0 ? "latin1" : "",
+                       .is_read = i % 3 != 0};
     column.schema.precision = map.columns[i].meta & 0xFF;
     column.schema.scale = map.columns[i].meta >> 8;
     table.columns.push_back(column);
