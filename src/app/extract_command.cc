@@ -75,11 +75,21 @@ void print_result(const ExtractCall& call, const json& result) {
              with_thousands(result.value("bytes", 0ull) >> 20), call.source);
 }
 
+void print_follow(const json& follow) {
+  fmt::print(
+      "  followed: {}{}{}\n", follow["state"].get<std::string>(),
+      follow.contains("commit_time") ? ", last change of " + follow["commit_time"].get<std::string>() : "",
+      follow["error"].is_null() ? "" : ": " + follow["error"].get<std::string>());
+  for (const auto& [table, problem] : follow["problems"].items())
+    fmt::print("  {} is not followed: {}\n", table, problem.get<std::string>());
+}
+
 void print_list(const json& sources) {
   if (sources.empty()) fmt::print("there are no sources; docs/how-to/sources.md shows how to name one\n");
   for (const json& source : sources) {
     fmt::print("{}  {}{}\n", source["source"].get<std::string>(), source["address"].get<std::string>(),
                source["running"].get<bool>() ? "  running" : "");
+    if (source.contains("follow")) print_follow(source["follow"]);
     for (const json& table : source["tables"]) {
       fmt::print("  {}  {} rows{}{}\n", table["table"].get<std::string>(), number(table, "rows"),
                  table.contains("loaded_time") ? "  as of " + table["loaded_time"].get<std::string>() : "",

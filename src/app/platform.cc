@@ -342,16 +342,19 @@ void Platform::start_tables() {
   TopicConfig topic = config_.events_topic;
   topic.partitions = 1;
   topic.content_type = "application/octet-stream";
-  extracts_ = std::make_unique<Extracts>(
-      Extracts::Tools{.log = *log_,
-                      .env = env_,
-                      .sources = config_.sources,
-                      .topic = topic,
-                      .loaded = [this](const std::string& source) -> std::optional<SourceLoad> {
-                        auto loaded = table_job_->loaded(source);
-                        if (!loaded) return std::nullopt;
-                        return SourceLoad{loaded->next, std::move(loaded->states)};
-                      }});
+  const Extracts::Tools tools{.log = *log_,
+                              .env = env_,
+                              .sources = config_.sources,
+                              .topic = topic,
+                              .loaded = [this](const std::string& source) -> std::optional<SourceLoad> {
+                                auto loaded = table_job_->loaded(source);
+                                if (!loaded) return std::nullopt;
+                                return SourceLoad{loaded->next, std::move(loaded->states),
+                                                  std::move(loaded->stream)};
+                              },
+                              .turns = source_turns_};
+  extracts_ = std::make_unique<Extracts>(tools);
+  change_streams_ = std::make_unique<ChangeStreams>(tools, std::filesystem::absolute(config_.data).string());
 }
 
 void Platform::start_features() {
@@ -402,7 +405,7 @@ Status Platform::open_server(Listen listen) {
                           {*training_sets_, *lake_, *warehouse_, config_.data / "lake", training_sets},
                           *ingest_workers_, *workers_);
   add_feature_routes(*router_, {env_, *warehouse_, *features_, flow_features_}, *ingest_workers_);
-  add_extract_routes(*router_, *extracts_, *ingest_workers_, *workers_);
+  add_extract_routes(*router_, *extracts_, *change_streams_, *ingest_workers_, *workers_);
   add_replay_routes(*router_, *replays_, *ingest_workers_, *workers_);
   add_transform_routes(*router_, *sql_transforms_, *ingest_workers_, *workers_);
   add_dashboard_routes(*router_, *dashboard_, *workers_);
@@ -498,6 +501,7 @@ void Platform::stop(DurationUs grace) {
   // What is not through goes on at the next start.
   if (transforms_) static_cast<void>(transforms_->drain(std::min(grace, kTransformGrace)));
   if (windows_) static_cast<void>(windows_->drain(std::min(grace, kTransformGrace)));
+  change_streams_->stop();
   feature_jobs_->stop();
   static_cast<void>(tables_->drain(std::min(grace, kTransformGrace)));
   if (Status drained = jobs_->drain(grace); !drained)

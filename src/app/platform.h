@@ -28,6 +28,7 @@
 #include "server/router.h"
 #include "server/serving_stats.h"
 #include "server/worker_pool.h"
+#include "source/change_stream.h"
 #include "source/extract.h"
 #include "source/ingest.h"
 #include "stream/archived_log.h"
@@ -160,7 +161,9 @@ class Platform {
   std::unique_ptr<JobRunner> tables_;   ///< apart likewise
   std::unique_ptr<FeatureStore> features_;
   std::unique_ptr<JobRunner> feature_jobs_;  ///< apart likewise
+  SourceTurns source_turns_;
   std::unique_ptr<Extracts> extracts_;
+  std::unique_ptr<ChangeStreams> change_streams_;
   TableJob* table_job_ = nullptr;            ///< owned by tables_
   FlowFeatureJob* flow_features_ = nullptr;  ///< owned by feature_jobs_; none: no views of the flow
   LoadJob* load_job_ = nullptr;              ///< owned by jobs_

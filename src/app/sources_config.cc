@@ -78,6 +78,8 @@ MysqlSource read_source(Env& env, const std::string& name, const YamlMap& map) {
     if (const auto zone = TimeZone::load(env, source.zone); !zone)
       map.find("zone")->error(zone.error().message);
   map.optional("allow_primary", source.allow_primary);
+  map.optional("follow", source.follow);
+  map.optional_duration("outage_after", source.outage_after, 0, kDayUs);
   map.optional("chunk_rows", source.chunk_rows, 1, 10'000'000);
   map.optional_duration("cursor_overlap", source.cursor_overlap, 0, kDayUs);
   read_limits(map.map("limits"), source.limits);

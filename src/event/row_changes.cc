@@ -148,7 +148,7 @@ Result<RowRecord> decode_row_record(std::string_view bytes) {
     return fail(Code::kInvalid, "a record of row changes has a version that this program does not know");
   RowRecord record;
   const auto kind = static_cast<std::uint8_t>(bytes[1]);
-  if (kind < 1 || kind > static_cast<std::uint8_t>(RowRecordKind::kChanges))
+  if (kind < 1 || kind > static_cast<std::uint8_t>(RowRecordKind::kAlter))
     return fail(Code::kInvalid, "a record of row changes has a kind that this program does not know");
   record.kind = static_cast<RowRecordKind>(kind);
   bytes.remove_prefix(2);
@@ -196,7 +196,7 @@ Status CellReader::next_row(std::vector<RowCell>& row) {
 Result<RowOp> CellReader::next_op() {
   if (rest_.empty()) return cut_short();
   const auto op = static_cast<std::uint8_t>(rest_.front());
-  if (op < 1 || op > static_cast<std::uint8_t>(RowOp::kDelete))
+  if (op < 1 || op > static_cast<std::uint8_t>(RowOp::kMoment))
     return fail(Code::kCorrupt, "a change of a row is of no known kind");
   rest_.remove_prefix(1);
   return static_cast<RowOp>(op);

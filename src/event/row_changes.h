@@ -50,7 +50,10 @@ enum class RowRecordKind : std::uint8_t {
   kEnd = 3,      ///< all its rows have come: `count` in all
   kPublish = 4,  ///< the tables named take the place of what was there; the payload has a cell run and a cell
                  ///< table for each
-  kChanges = 5,  ///< rows that came, changed or went
+  kChanges = 5,  ///< rows that came, changed or went; those of no run are followed by a commit
+  kCommit = 6,   ///< the changes since the last one are whole transactions, up to `position`
+  kAlter =
+      7,  ///< a table has the columns of the payload from now on: those it had, and more of NULLs at the end
 };
 
 enum class RowOp : std::uint8_t {
@@ -58,13 +61,14 @@ enum class RowOp : std::uint8_t {
   kInsert = 2,  ///< one row: it is new
   kUpdate = 3,  ///< two rows: as it was, and as it is
   kDelete = 4,  ///< one row: it was so, and is gone
+  kMoment = 5,  ///< no row: the changes behind it were committed then, a cell of microseconds since 1970
 };
 
 /// One record. The views live as long as the bytes it was read from.
 struct RowRecord {
   RowRecordKind kind = RowRecordKind::kRows;
   std::string_view run;         ///< the reading it belongs to: begin, rows and end of a table share one
-  std::string_view table;       ///< of the source; empty for kPublish
+  std::string_view table;       ///< of the source; empty for kPublish and kCommit
   std::uint64_t schema_id = 0;  ///< what the cells mean
   std::string_view position;    ///< of the source when this was true, such as its GTID; may be empty
   /// Where to read on after it, as cells: of kRows the key of the last row, of kBegin (when there is a

@@ -23,6 +23,10 @@ Status check_source_name(std::string_view name) {
                 fmt::format("a source is called by small letters, digits and _, beginning with a letter, at "
                             "most {}: its tables lie in a schema of that name",
                             kNameMax));
+  if (name.ends_with(kHistorySuffix))
+    return fail(
+        Code::kInvalid,
+        fmt::format("a source cannot be called {}: schemas that end so hold what rows were before", name));
   if (std::ranges::find(kTakenNames, name) != kTakenNames.end() || name.starts_with("replay_"))
     return fail(Code::kInvalid,
                 fmt::format("a source cannot be called {}: the warehouse has a schema of that name", name));

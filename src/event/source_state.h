@@ -41,6 +41,14 @@ struct SourceTableState {
   std::optional<Filling> filling;
 };
 
+/// How far the warehouse has followed a source's changes.
+struct SourceStreamState {
+  std::string position;    ///< GtidPosition (source/gtid.h) as text
+  TimeUs commit_time = 0;  ///< of the last transaction, by the source's clock
+
+  bool operator==(const SourceStreamState&) const = default;
+};
+
 /// By the table's name.
 using SourceStates = std::map<std::string, SourceTableState, std::less<>>;
 
@@ -52,6 +60,9 @@ Status check_source_table_name(std::string_view name);
 
 /// The table of a source's schema where values stand that did not fit.
 inline constexpr std::string_view kRejectedTable = "_rejected";
+
+/// What the rows of a source's tables were before lies in the schema of the source's name and this.
+inline constexpr std::string_view kHistorySuffix = "_history";
 
 /// Snapshots grow in tables called so and the table's name.
 inline constexpr std::string_view kStagingPrefix = "_staging_";

@@ -19,6 +19,8 @@ inline constexpr std::string_view kDecisionsTopic =
 
 inline constexpr std::string_view kNoticesTopic =
     "source_notices";  ///< what owners of sources announce; not loaded into tables
+/// Outages, changes of tables and problems of the databases that are followed, as JSON.
+inline constexpr std::string_view kSourceEventsTopic = "source_events";
 
 /// Return whether `name` may name a topic or a group: [A-Za-z0-9._-]{1,128}, but not "." or "..".
 constexpr bool is_log_name(std::string_view name) {
@@ -45,9 +47,10 @@ inline std::string source_topic(std::string_view source) {
   return std::string(kSourceTopicPrefix) + std::string(source);
 }
 
-/// Return whether Millrace alone writes the topic: one of its own, notices, or that of a source.
+/// Return whether Millrace alone writes the topic: one of its own, notices, or those of sources.
 constexpr bool is_reserved_topic(std::string_view topic) {
-  return is_own_topic(topic) || topic == kNoticesTopic || topic.starts_with(kSourceTopicPrefix);
+  return is_own_topic(topic) || topic == kNoticesTopic || topic == kSourceEventsTopic ||
+         topic.starts_with(kSourceTopicPrefix);
 }
 
 }  // namespace millrace

@@ -77,7 +77,33 @@ json table_json(const std::string& name, const SourceTableState& state) {
   return out;
 }
 
-void send_list(const Extracts& extracts, const Exchange& exchange) {
+const char* state_name(FollowStatus::State state) {
+  switch (state) {
+    case FollowStatus::State::kStarting:
+      return "starting";
+    case FollowStatus::State::kSnapshot:
+      return "snapshot";
+    case FollowStatus::State::kStreaming:
+      return "streaming";
+    case FollowStatus::State::kWaiting:
+      return "waiting";
+  }
+  return "";
+}
+
+json follow_json(const FollowStatus& status) {
+  json out = {{"state", state_name(status.state)},
+              {"position", status.position},
+              {"idle", status.idle},
+              {"error", status.error ? json(status.error->text()) : json()},
+              {"problems", status.problems}};
+  if (status.commit_time != 0) out["commit_time"] = format_time(status.commit_time);
+  if (status.seen_time != 0) out["seen_time"] = format_time(status.seen_time);
+  if (status.failing_since != 0) out["failing_since"] = format_time(status.failing_since);
+  return out;
+}
+
+void send_list(const Extracts& extracts, const ChangeStreams& streams, const Exchange& exchange) {
   json sources = json::array();
   for (const Extracts::Entry& entry : extracts.list()) {
     json tables = json::array();
@@ -86,6 +112,7 @@ void send_list(const Extracts& extracts, const Exchange& exchange) {
                        {"address", entry.address},
                        {"running", entry.running},
                        {"tables", std::move(tables)}});
+    if (const auto status = streams.status(entry.source)) sources.back()["follow"] = follow_json(*status);
   }
   const json answer = {{"sources", std::move(sources)}};
   exchange.send(HttpResponse::json(200, answer.dump(-1, ' ', false, json::error_handler_t::replace)));
@@ -110,7 +137,8 @@ void run_extract(Extracts& extracts, const ExtractRequest& request,
 
 }  // namespace
 
-void add_extract_routes(Router& router, Extracts& extracts, WorkerPool& long_workers, WorkerPool& workers) {
+void add_extract_routes(Router& router, Extracts& extracts, const ChangeStreams& streams,
+                        WorkerPool& long_workers, WorkerPool& workers) {
   const RouteRule rule{Access::kAdmin, false};
   router.add("POST", "/v1/extracts", rule, [&](const std::shared_ptr<Exchange>& exchange) {
     Result<ExtractRequest> request = parse_request(exchange->request.body());
@@ -126,7 +154,8 @@ void add_extract_routes(Router& router, Extracts& extracts, WorkerPool& long_wor
            ""});
   });
   router.add("GET", "/v1/extracts", rule, [&](const std::shared_ptr<Exchange>& exchange) {
-    const Status queued = workers.submit([&extracts, exchange] { send_list(extracts, *exchange); });
+    const Status queued =
+        workers.submit([&extracts, &streams, exchange] { send_list(extracts, streams, *exchange); });
     if (!queued) exchange->send_error(queued.error());
   });
 }

@@ -2,6 +2,7 @@
 
 #include "server/router.h"
 #include "server/worker_pool.h"
+#include "source/change_stream.h"
 #include "source/extract.h"
 
 namespace millrace {
@@ -14,9 +15,12 @@ namespace millrace {
 ///       "error"}]}} or {"error":{"code","message"}}. Hanging up stops it; the same request goes on.
 ///   GET /v1/extracts
 ///   {"sources":[{"source","address","running","tables":[{"table","rows","rejected","cursor",
-///       "position","loaded_time","unfinished_rows"}]}]}
+///       "position","loaded_time","unfinished_rows"}],
+///       "follow":{"state":"starting|snapshot|streaming|waiting","position","commit_time","seen_time","idle",
+///       "error","failing_since","problems":{"TABLE":"…"}}}]}   follow: of those that are followed
 ///
 /// `long_workers` run extractions, `workers` the rest. All must outlive the router.
-void add_extract_routes(Router& router, Extracts& extracts, WorkerPool& long_workers, WorkerPool& workers);
+void add_extract_routes(Router& router, Extracts& extracts, const ChangeStreams& streams,
+                        WorkerPool& long_workers, WorkerPool& workers);
 
 }  // namespace millrace

@@ -15,31 +15,68 @@ namespace {
 constexpr DurationUs kLookEvery = 50 * kMillisecondUs;
 constexpr DurationUs kStallMax = 2 * kMinuteUs;  ///< without any progress of the warehouse
 
-/// Takes a source for a scope.
-class Turn {
- public:
-  Turn(std::mutex& mutex, std::set<std::string>& running, const std::string& source)
-      : mutex_(mutex), running_(running), source_(source) {
-    const std::lock_guard lock(mutex_);
-    taken_ = running_.insert(source_).second;
+/// Say of each table what the warehouse made of it.
+void add_load(const SourceLoad& load, ExtractResult& result) {
+  for (ExtractTableResult& table : result.tables) {
+    const auto found = load.states.find(table.table);
+    if (found == load.states.end()) continue;
+    if (found->second.published) table.rejected = found->second.published->rejected;
+    const auto& filling = found->second.filling;
+    if (!table.error && filling && !filling->problem.empty())
+      table.error =
+          Error{Code::kInternal, "the snapshot was not published: " + filling->problem + "; extract it again",
+                table.table};
   }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-  ~Turn() {
-    if (!taken_) return;
-    const std::lock_guard lock(mutex_);
-    running_.erase(source_);
+}
+
+}  // namespace
+
+Result<SourceTurns::Turn> SourceTurns::take_to_extract(const std::string& source,
+                                                       const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  State& state = states_[source];
+  if (state.extracting)
+    return fail(Code::kExists,
+                fmt::format("{} is being extracted already; GET /v1/extracts shows it", source));
+  state.extracting = true;
+  if (!changed_.wait(lock, stop, [&] { return !state.taken; })) {
+    state.extracting = false;
+    changed_.notify_all();
+    return fail(Code::kCancelled, "stopped; the same command goes on");
   }
-  bool taken() const { return taken_; }
+  state.taken = true;
+  return Turn(*this, source);
+}
 
- private:
-  std::mutex& mutex_;
-  std::set<std::string>& running_;
-  const std::string source_;
-  bool taken_ = false;
-};
+Result<SourceTurns::Turn> SourceTurns::take_to_follow(const std::string& source,
+                                                      const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  State& state = states_[source];
+  if (!changed_.wait(lock, stop, [&] { return !state.taken && !state.extracting; }))
+    return fail(Code::kCancelled, "stopped");
+  state.taken = state.following = true;
+  return Turn(*this, source);
+}
 
-/// Wait until the warehouse has all that the source's topic holds now.
+void SourceTurns::give_back(const std::string& source) {
+  const std::lock_guard lock(mutex_);
+  State& state = states_[source];
+  // What follows gives its turn back while an extraction waits: that one's wish stays.
+  state.taken = false;
+  if (!std::exchange(state.following, false)) state.extracting = false;
+  changed_.notify_all();
+}
+
+bool SourceTurns::wanted(const std::string& source) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = states_.find(source);
+  return found != states_.end() && found->second.extracting;
+}
+
+bool SourceTurns::extracting(const std::string& source) const {
+  return wanted(source);
+}
+
 Result<SourceLoad> wait_loaded(const Extracts::Tools& tools, const std::string& source,
                                const std::stop_token& stop) {
   MILLRACE_ASSIGN(const auto stats, tools.log.stats({source_topic(source), PartitionId(0)}));
@@ -62,22 +99,6 @@ Result<SourceLoad> wait_loaded(const Extracts::Tools& tools, const std::string& 
     tools.env.sleep_for(kLookEvery);
   }
 }
-
-/// Say of each table what the warehouse made of it.
-void add_load(const SourceLoad& load, ExtractResult& result) {
-  for (ExtractTableResult& table : result.tables) {
-    const auto found = load.states.find(table.table);
-    if (found == load.states.end()) continue;
-    if (found->second.published) table.rejected = found->second.published->rejected;
-    const auto& filling = found->second.filling;
-    if (!table.error && filling && !filling->problem.empty())
-      table.error =
-          Error{Code::kInternal, "the snapshot was not published: " + filling->problem + "; extract it again",
-                table.table};
-  }
-}
-
-}  // namespace
 
 std::uint64_t ExtractResult::failed_tables() const {
   return static_cast<std::uint64_t>(
@@ -103,13 +124,19 @@ Result<const MysqlSource*> Extracts::find(const std::string& name) const {
 Result<ExtractResult> Extracts::run(const ExtractRequest& request, const OnProgress& on_progress,
                                     const std::stop_token& stop) {
   MILLRACE_ASSIGN(const MysqlSource* const source, find(request.source));
-  const Turn turn(mutex_, running_, request.source);
-  if (!turn.taken())
-    return fail(Code::kExists,
-                fmt::format("{} is being extracted already; GET /v1/extracts shows it", source->name));
+  if (source->follow && request.incremental)
+    return fail(
+        Code::kInvalid,
+        fmt::format("{} is followed: its changes come by themselves; without --incremental its tables "
+                    "are read anew",
+                    source->name));
+  MILLRACE_ASSIGN(const auto turn, tools_.turns.take_to_extract(source->name, stop));
   MILLRACE_TRY(tools_.log.create_topic(source_topic(source->name), tools_.topic));
   MILLRACE_ASSIGN(const SourceLoad before, wait_loaded(tools_, source->name, stop));
-  ExtractRun reading(tools_.log, tools_.env, *source, request, before.states, on_progress, stop);
+  ExtractRequest asked = request;
+  // Rows that a broken snapshot read lack the changes that were followed since.
+  asked.restart |= before.stream.has_value();
+  ExtractRun reading(tools_.log, tools_.env, *source, asked, before.states, on_progress, stop);
   auto result = reading.run();
   if (!result) {
     log_warning("extract", "an extraction ended early",
@@ -133,8 +160,7 @@ std::vector<Extracts::Entry> Extracts::list() const {
     entry.source = source.name;
     entry.address = source.address();
     if (auto load = tools_.loaded(source.name)) entry.tables = std::move(load->states);
-    const std::lock_guard lock(mutex_);
-    entry.running = running_.contains(source.name);
+    entry.running = tools_.turns.extracting(source.name);
   }
   return entries;
 }

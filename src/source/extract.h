@@ -1,13 +1,14 @@
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <memory>
+#include <map>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/env.h"
@@ -60,6 +61,49 @@ struct ExtractProgress {
 struct SourceLoad {
   Offset next;  ///< in its topic
   SourceStates states;
+  std::optional<SourceStreamState> stream;  ///< of a source that is or was followed
+};
+
+/// Lets an extraction of a source, or what follows it, append to its topic: one at a time. What follows gives
+/// way to an extraction. Threads: any.
+class SourceTurns {
+ public:
+  /// Held for a scope.
+  class Turn {
+   public:
+    Turn(SourceTurns& turns, std::string source) : turns_(&turns), source_(std::move(source)) {}
+    Turn(Turn&& other) noexcept
+        : turns_(std::exchange(other.turns_, nullptr)), source_(std::move(other.source_)) {}
+    Turn& operator=(Turn&&) = delete;
+    ~Turn() {
+      if (turns_ != nullptr) turns_->give_back(source_);
+    }
+    /// Return whether an extraction waits for the turn of one that follows.
+    bool wanted() const { return turns_->wanted(source_); }
+
+   private:
+    SourceTurns* turns_;
+    std::string source_;
+  };
+
+  /// Wait until what follows the source has made way. Errors: kExists when it is being extracted; kCancelled.
+  Result<Turn> take_to_extract(const std::string& source, const std::stop_token& stop);
+  /// Wait until nobody extracts the source. Errors: kCancelled.
+  Result<Turn> take_to_follow(const std::string& source, const std::stop_token& stop);
+  bool extracting(const std::string& source) const;
+
+ private:
+  struct State {
+    bool extracting = false;  ///< or waiting to
+    bool taken = false;
+    bool following = false;  ///< it is what follows that has it
+  };
+  void give_back(const std::string& source);
+  bool wanted(const std::string& source) const;
+
+  mutable std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::map<std::string, State> states_;  ///< guarded by mutex_
 };
 
 /// Reads tables of MySQL and MariaDB into the log (docs/how-to/sources.md), from where the job `tables`
@@ -74,6 +118,7 @@ class Extracts {
     TopicConfig topic;  ///< of the topics of sources
     /// Return how far the warehouse is; nothing before it knows. Threads: any.
     std::function<std::optional<SourceLoad>(const std::string& source)> loaded;
+    SourceTurns& turns;
   };
   /// Runs on the thread of `run`, about five times a second.
   using OnProgress = std::function<void(const ExtractProgress&)>;
@@ -99,8 +144,10 @@ class Extracts {
   Result<const MysqlSource*> find(const std::string& name) const;
 
   const Tools tools_;
-  mutable std::mutex mutex_;
-  std::set<std::string> running_;  ///< guarded by mutex_
 };
+
+/// Wait until the warehouse has all that the source's topic holds now. Errors: kCancelled; kDeadline.
+Result<SourceLoad> wait_loaded(const Extracts::Tools& tools, const std::string& source,
+                               const std::stop_token& stop);
 
 }  // namespace millrace

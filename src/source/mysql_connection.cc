@@ -7,13 +7,14 @@
 #include <fmt/format.h>
 #include <mysql.h>
 #include <mysqld_error.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 namespace millrace {
 namespace {
 
 constexpr unsigned kConnectTimeoutS = 10;
-constexpr unsigned kReadTimeoutS = 600;  // a sort may take long before it gives its first row
 constexpr unsigned long kPacketBytesMax = 64ul << 20;
 
 /// Turn what the server or the library said into ours.
@@ -35,6 +36,8 @@ Error error_of(unsigned number, const char* words) {
       return make(Code::kNotFound, ": check database of the source");
     case ER_NO_SUCH_TABLE:
       return make(Code::kNotFound, "");
+    case ER_MASTER_FATAL_ERROR_READING_BINLOG:
+      return make(Code::kOutOfRange, "");
     case ER_TABLE_DEF_CHANGED:
       return make(Code::kInvalid, ": the table was altered while it was read; extract it again");
     case ER_QUERY_INTERRUPTED:
@@ -61,11 +64,11 @@ std::unexpected<Error> failed(MYSQL* connection) {
   return fail(error_of(mysql_errno(connection), mysql_error(connection)));
 }
 
-void set_options(MYSQL* connection, const MysqlSource& source) {
+void set_options(MYSQL* connection, const MysqlSource& source, unsigned read_timeout_s) {
   const unsigned off = 0;
   const my_bool yes = 1;
   mysql_optionsv(connection, MYSQL_OPT_CONNECT_TIMEOUT, &kConnectTimeoutS);
-  mysql_optionsv(connection, MYSQL_OPT_READ_TIMEOUT, &kReadTimeoutS);
+  mysql_optionsv(connection, MYSQL_OPT_READ_TIMEOUT, &read_timeout_s);
   mysql_optionsv(connection, MYSQL_OPT_LOCAL_INFILE, &off);
   mysql_optionsv(connection, MYSQL_OPT_MAX_ALLOWED_PACKET, &kPacketBytesMax);
   mysql_optionsv(connection, MYSQL_SET_CHARSET_NAME, "utf8mb4");
@@ -73,6 +76,25 @@ void set_options(MYSQL* connection, const MysqlSource& source) {
   mysql_optionsv(connection, MYSQL_OPT_SSL_ENFORCE, &yes);
   mysql_optionsv(connection, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
   if (!source.ca_file.empty()) mysql_optionsv(connection, MYSQL_OPT_SSL_CA, source.ca_file.c_str());
+}
+
+void break_off(MYSQL* connection) {
+  my_socket socket = -1;
+  if (mariadb_get_infov(connection, MARIADB_CONNECTION_SOCKET, &socket) == 0) shutdown(socket, SHUT_RDWR);
+}
+
+/// Notice within half a minute that the other machine is gone, however long a query may take.
+void watch_peer(MYSQL* connection) {
+  my_socket socket = -1;
+  if (mariadb_get_infov(connection, MARIADB_CONNECTION_SOCKET, &socket) != 0) return;
+  const auto set = [&](int level, int option, int value) {
+    static_cast<void>(
+        setsockopt(socket, level, option, &value, sizeof value));  // a Unix socket has none of these
+  };
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, 10);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 5);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 
 }  // namespace
@@ -90,10 +112,7 @@ MysqlRows::MysqlRows(MysqlRows&& other) noexcept
 
 MysqlRows::~MysqlRows() {
   if (result_ == nullptr) return;
-  if (!ended_) {
-    my_socket socket = -1;
-    if (mariadb_get_infov(connection_, MARIADB_CONNECTION_SOCKET, &socket) == 0) shutdown(socket, SHUT_RDWR);
-  }
+  if (!ended_) break_off(connection_);
   mysql_free_result(result_);
 }
 
@@ -114,17 +133,19 @@ std::size_t MysqlRows::bytes() const {
   return sum;
 }
 
-Result<std::unique_ptr<MysqlConnection>> MysqlConnection::connect(const MysqlSource& source) {
+Result<std::unique_ptr<MysqlConnection>> MysqlConnection::connect(const MysqlSource& source,
+                                                                  unsigned read_timeout_s) {
   static std::once_flag once;
   std::call_once(once, [] { mysql_server_init(0, nullptr, nullptr); });
   MYSQL* raw = mysql_init(nullptr);
   if (raw == nullptr) return fail(Code::kInternal, "no memory for a connection");
   std::unique_ptr<MysqlConnection> connection(new MysqlConnection(raw, source.address()));
-  set_options(raw, source);
+  set_options(raw, source, read_timeout_s);
   const char* socket = source.socket.empty() ? nullptr : source.socket.c_str();
   if (mysql_real_connect(raw, source.host.c_str(), source.user.c_str(), source.password.c_str(),
                          source.database.c_str(), source.port, socket, CLIENT_REMEMBER_OPTIONS) == nullptr)
     return fail(error_of(mysql_errno(raw), mysql_error(raw)).with_context(source.address()));
+  watch_peer(raw);
   MILLRACE_TRY(connection->execute(
       "SET SESSION time_zone = '+00:00', sql_mode = '', net_write_timeout = 3600, wait_timeout = 28800"));
   return connection;
@@ -181,6 +202,14 @@ Result<std::string> MysqlConnection::value(const std::string& sql) {
   MILLRACE_ASSIGN(auto rows, query(sql));
   if (rows.empty() || rows[0].empty()) return "";
   return rows[0][0].value_or("");
+}
+
+void MysqlConnection::interrupt() {
+  break_off(connection_);
+}
+
+Error MysqlConnection::last_error() const {
+  return error_of(mysql_errno(connection_), mysql_error(connection_)).with_context(address_);
 }
 
 bool MysqlConnection::is_mariadb() const {

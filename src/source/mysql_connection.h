@@ -53,7 +53,9 @@ class MysqlRows {
 /// password is in none of them.
 class MysqlConnection {
  public:
-  static Result<std::unique_ptr<MysqlConnection>> connect(const MysqlSource& source);
+  /// `read_timeout_s`: how long to wait for an answer; a sort may take long before it gives its first row.
+  static Result<std::unique_ptr<MysqlConnection>> connect(const MysqlSource& source,
+                                                          unsigned read_timeout_s = 600);
   ~MysqlConnection();
 
   Status execute(const std::string& sql);
@@ -69,6 +71,12 @@ class MysqlConnection {
   Result<MysqlRows> stream(const std::string& sql);
 
   bool is_mariadb() const;
+
+  /// Break the connection, so that what waits for it ends. Threads: any.
+  void interrupt();
+  st_mysql* handle() { return connection_; }
+  /// Return what the library or the server said last.
+  Error last_error() const;
 
  private:
   MysqlConnection(st_mysql* connection, std::string address)

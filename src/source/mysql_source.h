@@ -45,6 +45,8 @@ struct MysqlSource {
   std::vector<std::string> exclude_tables;
   std::string zone = "UTC";  ///< whose clock DATETIMEs show
   bool allow_primary = false;
+  bool follow = false;                      ///< bring its changes as they happen
+  DurationUs outage_after = 5 * kSecondUs;  ///< how long it may be out of reach before that is an outage
   Tls tls = Tls::kVerify;
   std::string ca_file;  ///< PEM; empty: the system's authorities
   std::uint32_t chunk_rows = 50'000;

@@ -22,6 +22,8 @@ struct Column {
   ColumnSchema schema;
   std::string charset;
   std::string collation;
+  bool is_virtual = false;
+  bool is_null_at_first = false;
 };
 
 /// A unique or other index.
@@ -64,10 +66,11 @@ Result<std::string> name_literal(const MysqlSource& source) {
 Status read_columns(MysqlConnection& connection, const std::string& database, Database& tables) {
   MILLRACE_ASSIGN(
       const auto rows,
-      connection.query("SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, NUMERIC_PRECISION, "
-                       "NUMERIC_SCALE, CHARACTER_SET_NAME, COLLATION_NAME FROM "
-                       "information_schema.COLUMNS WHERE TABLE_SCHEMA = " +
-                       database + " ORDER BY TABLE_NAME, ORDINAL_POSITION"));
+      connection.query(
+          "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, NUMERIC_PRECISION, "
+          "NUMERIC_SCALE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, IS_NULLABLE, COLUMN_DEFAULT FROM "
+          "information_schema.COLUMNS WHERE TABLE_SCHEMA = " +
+          database + " ORDER BY TABLE_NAME, ORDINAL_POSITION"));
   for (const Row& row : rows) {
     const auto found = tables.find(text(row, 0));
     if (found == tables.end()) continue;
@@ -82,6 +85,10 @@ Status read_columns(MysqlConnection& connection, const std::string& database, Da
     }
     column.charset = text(row, 6);
     column.collation = text(row, 7);
+    const std::string extra = lower(text(row, 8));
+    column.is_virtual = extra.find("virtual") != std::string::npos;
+    column.is_null_at_first = text(row, 9) == "YES" && (!row[10] || *row[10] == "NULL") &&
+                              extra.find("generated") == std::string::npos;
     found->second.columns.push_back(std::move(column));
   }
   return {};
@@ -183,7 +190,13 @@ Status choose_columns(const MysqlTableChoice& choice, const Described& described
     return choice.columns.empty() || std::ranges::find(choice.columns, name) != choice.columns.end();
   };
   for (const Column& column : described.columns) {
-    if (!wanted(column.schema.name)) continue;
+    const bool is_read = wanted(column.schema.name);
+    table.columns.push_back({.schema = column.schema,
+                             .charset = column.charset,
+                             .is_read = is_read,
+                             .is_virtual = column.is_virtual,
+                             .is_null_at_first = column.is_null_at_first});
+    if (!is_read) continue;
     table.schema.columns.push_back(column.schema);
     table.expressions.push_back(expression(column.schema));
   }

@@ -13,9 +13,19 @@
 
 namespace millrace {
 
+/// A column of a table, read or not, in the table's order: as its rows lie in the binary log.
+struct MysqlColumn {
+  ColumnSchema schema;
+  std::string charset;            ///< of text
+  bool is_read = false;           ///< it is the next of those in MysqlTable::schema
+  bool is_virtual = false;        ///< computed when it is read
+  bool is_null_at_first = false;  ///< rows that were there before it was added have NULL
+};
+
 /// A table that is to be read, and how.
 struct MysqlTable {
   std::string name;
+  std::vector<MysqlColumn> columns;      ///< all it has
   TableSchema schema;                    ///< of the columns that are read
   std::vector<std::string> expressions;  ///< what to select for each of them
   std::vector<KeyColumn> key;            ///< as schema.key

@@ -130,8 +130,14 @@ Result<bool> Tables::load_some(const std::string& source, Load& load) {
     MILLRACE_TRY(tables_->begin());
     load.begun = true;
   }
-  for (const Record& record : batch->records) MILLRACE_TRY(apply(source, record, load));
-  cursor = batch->next;
+  // Readers see whole transactions of the source: what a commit follows waits for it.
+  while (!batch->records.empty()) {
+    for (const Record& record : batch->records) MILLRACE_TRY(apply(source, record, load));
+    cursor = batch->next;
+    if (!tables_->in_changes(source)) break;
+    batch = log_.read(partition_of(source), cursor, {.bytes_max = kReadBytes});
+    if (!batch) return fail(std::move(batch).error());
+  }
   tables_->set_next(source, cursor);
   return true;
 }
@@ -166,6 +172,8 @@ void Tables::publish() {
     loaded.next = cursor;
     const auto found = tables_->states().find(source);
     if (found != tables_->states().end()) loaded.states = found->second;
+    const auto stream = tables_->streams().find(source);
+    if (stream != tables_->streams().end()) loaded.stream = stream->second;
   }
 }
 

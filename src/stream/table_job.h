@@ -31,6 +31,7 @@ class TableJob : public Job {
   struct Loaded {
     Offset next;  ///< in its topic
     SourceStates states;
+    std::optional<SourceStreamState> stream;  ///< of a source that is or was followed
   };
   /// Return what was committed last; nothing before the job has seen the source. Threads: any.
   virtual std::optional<Loaded> loaded(std::string_view source) const = 0;

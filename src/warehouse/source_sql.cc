@@ -8,23 +8,8 @@
 namespace millrace::source_sql {
 namespace {
 
-std::string quote_name(std::string_view name) {
-  std::string out = "\"";
-  for (const char c : name) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
-}
-
 std::string full(std::string_view source, std::string_view table) {
   return quote_name(source) + "." + quote_name(table);
-}
-
-std::string columns_with_types(const TableSchema& schema) {
-  std::string out;
-  for (const ColumnSchema& column : schema.columns) {
-    if (!out.empty()) out += ", ";
-    out += quote_name(column.name) + " " + SourceColumn::of(column).sql_type();
-  }
-  return out;
 }
 
 std::string names(const TableSchema& schema) {
@@ -62,7 +47,11 @@ const char* const kMakeProgress =
     " row_count BIGINT, rejected BIGINT, loaded_time TIMESTAMP,"
     " next_run VARCHAR, next_schema_id BIGINT, next_schema_json VARCHAR, next_resume BLOB,"
     " next_cursor VARCHAR, next_position VARCHAR, next_rows BIGINT, next_complete BOOLEAN,"
-    " next_problem VARCHAR)";
+    " next_problem VARCHAR);"
+    "CREATE TABLE IF NOT EXISTS _sources.streams (source_name VARCHAR NOT NULL, position VARCHAR NOT NULL,"
+    " commit_time TIMESTAMP)";
+
+const char* const kReadStreams = "SELECT source_name, position, commit_time FROM _sources.streams";
 
 const char* const kReadStates =
     "SELECT source_name, table_name, run, schema_id, schema_json, cursor_value, position, row_count,"
@@ -123,6 +112,21 @@ Status write_state(duck::Connection& connection, const std::string& source, cons
   return row->flush();
 }
 
+std::string quote_name(std::string_view name) {
+  std::string out = "\"";
+  for (const char c : name) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + "\"";
+}
+
+std::string columns_with_types(const TableSchema& schema) {
+  std::string out;
+  for (const ColumnSchema& column : schema.columns) {
+    if (!out.empty()) out += ", ";
+    out += quote_name(column.name) + " " + SourceColumn::of(column).sql_type();
+  }
+  return out;
+}
+
 std::string staging_name(std::string_view table) {
   return std::string(kStagingPrefix) + std::string(table);
 }
@@ -146,9 +150,19 @@ std::string exchange(std::string_view source, std::string_view table) {
                      full(source, staging_name(table)), quote_name(table));
 }
 
+std::string alter(std::string_view source, std::string_view table, const TableSchema& before,
+                  const TableSchema& after) {
+  std::string sql;
+  for (std::size_t i = before.columns.size(); i < after.columns.size(); ++i)
+    sql += fmt::format("ALTER TABLE {} ADD COLUMN {} {};", full(source, table),
+                       quote_name(after.columns[i].name), SourceColumn::of(after.columns[i]).sql_type());
+  return sql;
+}
+
 std::string make_changes(std::string_view name, const TableSchema& schema) {
   return fmt::format(
-      "CREATE TEMP TABLE {} ({}, _millrace_op BIGINT, _millrace_seq BIGINT, _millrace_key BIGINT)",
+      "CREATE TEMP TABLE {} ({}, _millrace_op BIGINT, _millrace_seq BIGINT, _millrace_key BIGINT, "
+      "_millrace_time BIGINT)",
       quote_name(name), columns_with_types(schema));
 }
 

@@ -1,5 +1,6 @@
 #include "warehouse/source_tables.h"
 
+#include <cstdlib>
 #include <set>
 
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 #include "event/json_writer.h"
 #include "warehouse/duck.h"
 #include "warehouse/source_columns.h"
+#include "warehouse/source_history.h"
 #include "warehouse/source_sql.h"
 
 namespace millrace {
@@ -43,7 +45,7 @@ std::string cursor_of(std::string_view resume) {
 class DuckSourceTables final : public SourceTables {
  public:
   DuckSourceTables(Warehouse& warehouse, duck::Connection connection)
-      : warehouse_(warehouse), connection_(std::move(connection)) {}
+      : warehouse_(warehouse), connection_(std::move(connection)), history_(connection_) {}
   ~DuckSourceTables() override { rollback(); }
 
   Status restore();
@@ -55,6 +57,10 @@ class DuckSourceTables final : public SourceTables {
   const std::map<std::string, SourceStates, std::less<>>& states() const override {
     return committed_.states;
   }
+  const std::map<std::string, SourceStreamState, std::less<>>& streams() const override {
+    return committed_.streams;
+  }
+  bool in_changes(std::string_view source) const override { return in_changes_.contains(source); }
   Status begin() override;
   Status apply(std::string_view source, Offset offset, const RowRecord& record) override;
   void set_next(std::string_view source, Offset next) override { pending_.next[std::string(source)] = next; }
@@ -65,6 +71,7 @@ class DuckSourceTables final : public SourceTables {
   struct Progress {
     std::map<std::string, Offset, std::less<>> next;
     std::map<std::string, SourceStates, std::less<>> states;
+    std::map<std::string, SourceStreamState, std::less<>> streams;
   };
   using TableName = std::pair<std::string, std::string>;  ///< source, table
 
@@ -74,6 +81,8 @@ class DuckSourceTables final : public SourceTables {
     std::vector<std::size_t> key;
     std::unique_ptr<SourceRowAppender> rows;
     std::string changes;  ///< the temporary table; empty: rows go to the staging table itself
+    TimeUs moment = 0;    ///< when the changes being added were committed; 0: not known
+    bool has_moments = false;
     std::vector<RowCell> row;
   };
 
@@ -81,8 +90,14 @@ class DuckSourceTables final : public SourceTables {
   Status begin_table(std::string_view source, const RowRecord& record);
   Status add_rows(std::string_view source, Offset offset, const RowRecord& record);
   Status end_table(std::string_view source, const RowRecord& record);
-  Status publish(std::string_view source, const RowRecord& record);
-  Status publish_table(const std::string& source, const std::string& run, const std::string& table);
+  Status publish(std::string_view source, Offset offset, const RowRecord& record);
+  Status publish_table(const std::string& source, const std::string& run, const std::string& table,
+                       Offset offset);
+  Status keep_history(const std::string& source, const std::string& table,
+                      const SourceTableState::Published& published, const SourceTableState::Filling& filling,
+                      Offset offset);
+  Status alter_table(std::string_view source, const RowRecord& record);
+  void note_commit(std::string_view source, const RowRecord& record);
   Status add_changes(std::string_view source, Offset offset, const RowRecord& record);
   Status read_changes(const TableName& name, const std::string& run, Offset offset, const RowRecord& record,
                       Sink& sink);
@@ -99,11 +114,13 @@ class DuckSourceTables final : public SourceTables {
 
   Warehouse& warehouse_;
   duck::Connection connection_;
+  SourceHistory history_;
   std::optional<duck::Transaction> transaction_;
   bool is_writer_ = false;
   Progress committed_;
   Progress pending_;
-  std::set<TableName> touched_;  ///< whose state is to be written
+  std::set<TableName> touched_;                    ///< whose state is to be written
+  std::set<std::string, std::less<>> in_changes_;  ///< sources whose changes wait for their commit
   std::map<TableName, Sink> staging_;
   std::map<TableName, Sink> changes_;
   std::map<std::string, std::unique_ptr<duck::TableAppender>> rejected_;  ///< by source
@@ -119,6 +136,14 @@ Status DuckSourceTables::restore() {
     for (std::size_t i = 0; i < offsets.size(); ++i)
       committed_.next[std::string(offsets.text(0, i))] =
           Offset(static_cast<std::uint64_t>(offsets.int64(1, i)));
+  }
+  MILLRACE_ASSIGN(auto streams, connection_.query(source_sql::kReadStreams));
+  for (;;) {
+    MILLRACE_ASSIGN(const bool more, streams.next_chunk());
+    if (!more) break;
+    for (std::size_t i = 0; i < streams.size(); ++i)
+      committed_.streams[std::string(streams.text(0, i))] = {.position = std::string(streams.text(1, i)),
+                                                             .commit_time = streams.int64(2, i)};
   }
   MILLRACE_ASSIGN(auto rows, connection_.query(source_sql::kReadStates));
   for (;;) {
@@ -163,10 +188,40 @@ Status DuckSourceTables::apply(std::string_view source, Offset offset, const Row
     case RowRecordKind::kEnd:
       return end_table(source, record);
     case RowRecordKind::kPublish:
-      return publish(source, record);
+      return publish(source, offset, record);
     case RowRecordKind::kChanges:
       return add_changes(source, offset, record);
+    case RowRecordKind::kCommit:
+      note_commit(source, record);
+      return {};
+    case RowRecordKind::kAlter:
+      return alter_table(source, record);
   }
+  return {};
+}
+
+void DuckSourceTables::note_commit(std::string_view source, const RowRecord& record) {
+  in_changes_.erase(std::string(source));
+  pending_.streams[std::string(source)] = {
+      .position = std::string(record.position),
+      .commit_time = std::strtoll(cursor_of(record.resume).c_str(), nullptr, 10)};
+}
+
+Status DuckSourceTables::alter_table(std::string_view source, const RowRecord& record) {
+  MILLRACE_TRY(close_sinks());
+  in_changes_.emplace(source);
+  auto& published = state_of(source, record.table).published;
+  const auto after = TableSchema::from_json(record.payload);
+  const auto before = TableSchema::from_json(published ? published->schema : "");
+  if (!before || !after) {
+    log_error("tables", "could not alter a table: extract it anew",
+              {field("source", source), field("table", record.table)});
+    return {};
+  }
+  if (const std::string sql = source_sql::alter(source, record.table, *before, *after); !sql.empty())
+    MILLRACE_TRY(connection_.execute(sql));
+  published->schema = record.payload;
+  published->schema_id = record.schema_id;
   return {};
 }
 
@@ -240,8 +295,8 @@ Status DuckSourceTables::add_rows(std::string_view source, Offset offset, const 
 Status DuckSourceTables::add_row(const TableName& name, const std::string& run, Sink& sink,
                                  std::int64_t sequence, std::optional<RowOp> op) {
   if (op) {
-    MILLRACE_TRY(sink.rows->append(sink.row,
-                                   {static_cast<std::int64_t>(*op), sequence, key_hash(sink.row, sink.key)}));
+    MILLRACE_TRY(sink.rows->append(
+        sink.row, {static_cast<std::int64_t>(*op), sequence, key_hash(sink.row, sink.key), sink.moment}));
   } else {
     MILLRACE_TRY(sink.rows->append(sink.row));
   }
@@ -281,18 +336,29 @@ Status DuckSourceTables::end_table(std::string_view source, const RowRecord& rec
   return {};
 }
 
-Status DuckSourceTables::publish(std::string_view source, const RowRecord& record) {
+Status DuckSourceTables::publish(std::string_view source, Offset offset, const RowRecord& record) {
   MILLRACE_TRY(close_sinks());
   const auto cells = read_cells(record.payload);
   if (!cells) return {};  // nothing in it can be published; the snapshots stay as they are
   for (std::size_t i = 0; i + 1 < cells->size(); i += 2) {
-    MILLRACE_TRY(publish_table(std::string(source), (*cells)[i].value_or(""), (*cells)[i + 1].value_or("")));
+    MILLRACE_TRY(
+        publish_table(std::string(source), (*cells)[i].value_or(""), (*cells)[i + 1].value_or(""), offset));
   }
   return {};
 }
 
+/// What a followed table's rows were is kept, also where a snapshot takes their place.
+Status DuckSourceTables::keep_history(const std::string& source, const std::string& table,
+                                      const SourceTableState::Published& published,
+                                      const SourceTableState::Filling& filling, Offset offset) {
+  MILLRACE_ASSIGN(const auto before, TableSchema::from_json(published.schema));
+  MILLRACE_ASSIGN(const auto after, TableSchema::from_json(filling.schema));
+  return history_.add_snapshot(source, table, before, after, warehouse_.env().now(),
+                               static_cast<std::int64_t>(offset.value() << kRowBits));
+}
+
 Status DuckSourceTables::publish_table(const std::string& source, const std::string& run,
-                                       const std::string& table) {
+                                       const std::string& table, Offset offset) {
   SourceTableState& state = state_of(source, table);
   auto& filling = state.filling;
   if (!filling || filling->run != run || !filling->complete || !filling->problem.empty()) {
@@ -301,6 +367,7 @@ Status DuckSourceTables::publish_table(const std::string& source, const std::str
                  field("why", filling ? filling->problem : "there is none")});
     return {};
   }
+  if (state.published) MILLRACE_TRY(keep_history(source, table, *state.published, *filling, offset));
   MILLRACE_TRY(connection_.execute(source_sql::exchange(source, table)));
   state.published = SourceTableState::Published{.run = run,
                                                 .schema_id = filling->schema_id,
@@ -313,6 +380,7 @@ Status DuckSourceTables::publish_table(const std::string& source, const std::str
 }
 
 Status DuckSourceTables::add_changes(std::string_view source, Offset offset, const RowRecord& record) {
+  if (record.run.empty()) in_changes_.emplace(source);
   auto& published = state_of(source, record.table).published;
   if (!published || published->schema_id != record.schema_id) {
     log_warning("tables", "left out changes of a table that has other columns: extract it anew",
@@ -323,22 +391,30 @@ Status DuckSourceTables::add_changes(std::string_view source, Offset offset, con
   MILLRACE_ASSIGN(Sink* const sink, open_sink(changes_, name, published->schema, true));
   MILLRACE_TRY(read_changes(name, published->run, offset, record, *sink));
   if (const std::string cursor = cursor_of(record.resume); !cursor.empty()) published->cursor = cursor;
-  if (!record.position.empty()) published->position = record.position;
-  return {};
+  return {};  // the position stays the snapshot's: what was deleted since is not in these rows
 }
 
 Status DuckSourceTables::read_changes(const TableName& name, const std::string& run, Offset offset,
                                       const RowRecord& record, Sink& sink) {
   CellReader cells(record.payload);
   auto sequence = static_cast<std::int64_t>(offset.value() << kRowBits);
+  sink.moment = 0;
   while (!cells.done()) {
     MILLRACE_ASSIGN(const RowOp op, cells.next_op());
+    if (op == RowOp::kMoment) {
+      MILLRACE_ASSIGN(const RowCell moment, cells.next());
+      sink.moment = std::strtoll(std::string(moment.value_or("0")).c_str(), nullptr, 10);
+      sink.has_moments = true;
+      continue;
+    }
     MILLRACE_TRY(cells.next_row(sink.row));
     const bool update = op == RowOp::kUpdate;
     MILLRACE_TRY(add_row(name, run, sink, sequence++, update ? RowOp::kDelete : op));
     if (!update) continue;
+    const std::int64_t key = key_hash(sink.row, sink.key);
     MILLRACE_TRY(cells.next_row(sink.row));
-    MILLRACE_TRY(add_row(name, run, sink, sequence++, RowOp::kUpsert));
+    const bool moved = key_hash(sink.row, sink.key) != key;
+    MILLRACE_TRY(add_row(name, run, sink, sequence++, moved ? RowOp::kInsert : RowOp::kUpsert));
   }
   return {};
 }
@@ -360,6 +436,7 @@ Status DuckSourceTables::close_sinks() {
 
 Status DuckSourceTables::merge(const TableName& name, const Sink& sink) {
   const auto& [source, table] = name;
+  if (sink.has_moments) MILLRACE_TRY(history_.add_changes(source, table, sink.schema, sink.changes));
   MILLRACE_TRY(connection_.execute(source_sql::merge(source, table, sink.changes, sink.schema)));
   return count_published(name);
 }
@@ -388,6 +465,15 @@ Status DuckSourceTables::write_progress() {
     MILLRACE_TRY(connection_.query("INSERT INTO _sources.offsets VALUES (?, ?)",
                                    {std::string_view(source), static_cast<std::int64_t>(next.value())}));
   }
+  for (const auto& [source, stream] : pending_.streams) {
+    const auto before = committed_.streams.find(source);
+    if (before != committed_.streams.end() && before->second == stream) continue;
+    MILLRACE_TRY(
+        connection_.query("DELETE FROM _sources.streams WHERE source_name = ?", {std::string_view(source)}));
+    MILLRACE_TRY(connection_.query("INSERT INTO _sources.streams VALUES (?, ?, make_timestamp(?))",
+                                   {std::string_view(source), std::string_view(stream.position),
+                                    static_cast<std::int64_t>(stream.commit_time)}));
+  }
   return {};
 }
 
@@ -408,6 +494,8 @@ void DuckSourceTables::rollback() {
   changes_.clear();
   rejected_.clear();
   touched_.clear();
+  in_changes_.clear();
+  history_.rollback();
   pending_ = {};
   transaction_.reset();
   if (std::exchange(is_writer_, false)) warehouse_.writer().release();

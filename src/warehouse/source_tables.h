@@ -32,12 +32,17 @@ class SourceTables {
   /// Return what was committed, by source.
   virtual const std::map<std::string, SourceStates, std::less<>>& states() const = 0;
 
+  /// Return how far sources have been followed, by source.
+  virtual const std::map<std::string, SourceStreamState, std::less<>>& streams() const = 0;
+
   /// Begin a transaction; it is the warehouse's only writer until commit or rollback. Errors: kNoSpace.
   virtual Status begin() = 0;
   /// Apply a record. A record that does not fit what came before spoils its snapshot, which is then never
   /// published, and is no error. Errors: those of the warehouse.
   virtual Status apply(std::string_view source, Offset offset, const RowRecord& record) = 0;
   virtual void set_next(std::string_view source, Offset next) = 0;
+  /// Return whether changes were applied whose commit has not come yet: there is no time to commit.
+  virtual bool in_changes(std::string_view source) const = 0;
   virtual Status commit() = 0;
   virtual void rollback() = 0;
 };

@@ -332,5 +332,98 @@ TEST(SourceValues, ReadsWhatMySqlPrintsAndNothingElse) {
   EXPECT_FALSE(read_mysql_decimal("-", 6, 2));
 }
 
+/// Changes as following writes them: those of one moment, then their commit.
+class FollowedTablesTest : public SourceTablesTest {
+ protected:
+  void follow(TimeUs moment, const std::vector<std::pair<RowOp, std::vector<Row>>>& changes,
+              const TableSchema& schema = orders()) {
+    std::string payload;
+    append_op(RowOp::kMoment, payload);
+    append_cell(std::to_string(moment), payload);
+    for (const auto& [op, rows] : changes) {
+      append_op(op, payload);
+      for (const auto& row : rows) payload += cells(row);
+    }
+    apply({.kind = RowRecordKind::kChanges,
+           .table = "orders",
+           .schema_id = schema_id(schema),
+           .count = changes.size(),
+           .payload = payload});
+    EXPECT_TRUE(tables_->in_changes("shop"));
+    const std::string position = "gtid:0-1-" + std::to_string(offset_);
+    const std::string time = cells({std::to_string(moment)});
+    apply({.kind = RowRecordKind::kCommit, .position = position, .resume = time});
+    EXPECT_FALSE(tables_->in_changes("shop"));
+  }
+  std::vector<std::string> history() {
+    return rows(
+        "SELECT id, status, epoch(valid_from)::BIGINT, epoch(valid_to)::BIGINT FROM shop_history.orders "
+        "ORDER BY id, valid_from NULLS FIRST, valid_to NULLS LAST");
+  }
+};
+
+TEST_F(FollowedTablesTest, TheHistoryHasAllVersionsAndWhenEachHeld) {
+  load("a", {{"1", std::nullopt, "new"}, {"2", std::nullopt, "stays"}});
+  begin();
+  follow(10 * kSecondUs, {{RowOp::kUpdate, {{"1", std::nullopt, "new"}, {"1", std::nullopt, "paid"}}},
+                          {RowOp::kInsert, {{"3", std::nullopt, "born"}}}});
+  follow(20 * kSecondUs, {{RowOp::kDelete, {{"1", std::nullopt, "paid"}}},
+                          {RowOp::kUpdate, {{"3", std::nullopt, "born"}, {"4", std::nullopt, "moved"}}}});
+  commit();
+  begin();
+  follow(30 * kSecondUs, {{RowOp::kInsert, {{"1", std::nullopt, "again"}}}});
+  commit();
+  EXPECT_THAT(history(), ElementsAre("1|new|NULL|10", "1|paid|10|20", "1|again|30|NULL", "2|stays|NULL|NULL",
+                                     "3|born|10|20", "4|moved|20|NULL"));
+  EXPECT_THAT(rows("SELECT id, status FROM shop.orders ORDER BY id"),
+              ElementsAre("1|again", "2|stays", "4|moved"));
+  EXPECT_EQ(tables_->streams().at("shop").commit_time, 30 * kSecondUs);
+  open();
+  EXPECT_EQ(tables_->streams().at("shop").position, "gtid:0-1-" + std::to_string(offset_ - 1));
+}
+
+TEST_F(FollowedTablesTest, ASnapshotInThePlaceOfAFollowedTableAddsWhatDiffers) {
+  load("a", {{"1", std::nullopt, "x"}, {"2", std::nullopt, "y"}, {"3", std::nullopt, "z"}});
+  begin();
+  follow(10 * kSecondUs, {{RowOp::kUpdate, {{"1", std::nullopt, "x"}, {"1", std::nullopt, "X"}}}});
+  commit();
+  load("b", {{"1", std::nullopt, "X"}, {"2", std::nullopt, "Y"}, {"4", std::nullopt, "new"}});
+  EXPECT_THAT(
+      rows("SELECT id, status, valid_from IS NULL, valid_to IS NULL FROM shop_history.orders ORDER BY id, "
+           "valid_to NULLS LAST"),
+      ElementsAre("1|x|true|false", "1|X|false|true", "2|y|true|false", "2|Y|false|true", "3|z|true|false",
+                  "4|new|false|true"));
+}
+
+TEST_F(FollowedTablesTest, ColumnsThatComeGoAndChangeTheirTypeStayInTheHistory) {
+  load("a", {{"1", std::nullopt, "7"}});
+  TableSchema wider = orders();
+  wider.columns.push_back({"note", "text", "text", false, 0, 0});
+  begin();
+  const std::string json = wider.to_json();
+  apply({.kind = RowRecordKind::kAlter, .table = "orders", .schema_id = schema_id(wider), .payload = json});
+  EXPECT_TRUE(tables_->in_changes("shop"));
+  follow(10 * kSecondUs,
+         {{RowOp::kUpdate, {{"1", std::nullopt, "7", std::nullopt}, {"1", std::nullopt, "8", "why"}}}},
+         wider);
+  commit();
+  EXPECT_THAT(rows("SELECT * FROM shop.orders"), ElementsAre("1|NULL|8|why"));
+  TableSchema other = orders();  // no note any more, and the status is a number
+  other.columns[2] = {"status", "int", "int(11)", false, 10, 0};
+  begin();
+  start_table("b", other);
+  add("b", {{"1", std::nullopt, "9"}});
+  end_and_publish("b", 1);
+  commit();
+  EXPECT_THAT(rows("SELECT id, status, note, valid_to IS NULL FROM shop_history.orders ORDER BY status"),
+              ElementsAre("1|7|NULL|false", "1|8|why|false", "1|9|NULL|true"));
+}
+
+TEST_F(FollowedTablesTest, WhatIsNotFollowedHasNoHistory) {
+  load("a", {{"1", std::nullopt, "x"}});
+  load("b", {{"1", std::nullopt, "y"}});
+  EXPECT_THAT(rows("SELECT schema_name FROM duckdb_schemas() WHERE schema_name = 'shop_history'"), IsEmpty());
+}
+
 }  // namespace
 }  // namespace millrace

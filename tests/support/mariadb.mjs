@@ -20,7 +20,7 @@ function freePort() {
   });
 }
 
-/** A running mariadbd. The user `reader` may read everything and see replication, the user `root` may do all. */
+/** A running mariadbd. The user `reader` may read everything, see replication and follow the binary log, the user `root` may do all. */
 export class MariaDb {
   static password = 'reader-secret-93af';
 
@@ -37,7 +37,7 @@ export class MariaDb {
       '--skip-name-resolve', '--log-bin=bin', '--server-id=1', '--binlog-format=ROW', '--innodb-log-file-size=16M',
       '--innodb-buffer-pool-size=64M', '--innodb-flush-log-at-trx-commit=0', '--sync-binlog=0', '--performance-schema=OFF', ...options];
     await db.launch();
-    await db.sql(`CREATE USER reader@'%' IDENTIFIED BY '${MariaDb.password}'; GRANT SELECT, SLAVE MONITOR ON *.* TO reader@'%'`);
+    await db.sql(`CREATE USER reader@'%' IDENTIFIED BY '${MariaDb.password}'; GRANT SELECT, SLAVE MONITOR, REPLICATION SLAVE ON *.* TO reader@'%'`);
     return db;
   }
 
@@ -77,6 +77,15 @@ export class MariaDb {
     for (const key of Object.keys(source)) if (source[key] === undefined) delete source[key];
     await writeFile(path.join(folder, 'millrace.yaml'), JSON.stringify({ sources: { [name]: source } }, null, 2));
     return folder;
+  }
+
+  /** Shut down as an administrator does, and start again on the same files. */
+  async restart({ options = [], away = async () => {} } = {}) {
+    this.process.kill('SIGTERM');
+    await this.exited;
+    await away();
+    this.command.push(...options);
+    await this.launch();
   }
 
   async stop() {

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/env.h"
+#include "base/result.h"
+#include "source/extract.h"
+#include "source/mysql_source.h"
+
+namespace millrace {
+
+/// How it stands with a source that is followed.
+struct FollowStatus {
+  enum class State : std::uint8_t {
+    kStarting,
+    kSnapshot,   ///< tables are read that the warehouse does not have, or has otherwise
+    kStreaming,  ///< changes come as they happen
+    kWaiting,    ///< it failed, and is tried again
+  };
+  State state = State::kStarting;
+  std::string position;        ///< GtidPosition of what is in the log
+  TimeUs commit_time = 0;      ///< of the last transaction that was read, by the source's clock
+  TimeUs seen_time = 0;        ///< when the source last said something, by ours
+  bool idle = false;           ///< it had nothing new to say
+  std::optional<Error> error;  ///< why it waits
+  TimeUs failing_since = 0;    ///< 0: it does not
+  std::map<std::string, std::string> problems;  ///< by table: why it is not followed
+};
+
+/// Follows the changes of sources that say `follow: true` (docs/how-to/sources.md#follow): a snapshot of the
+/// tables that the warehouse does not have, then the binary log from there on. One thread for each; each
+/// tries again for ever, and tells of outages and changes of tables in the topic `source_events`. Threads:
+/// any.
+class ChangeStreams {
+ public:
+  /// `tools` as for extractions. What they refer to must outlive it. `identity` differs between the
+  /// installations of one machine that may follow one server.
+  ChangeStreams(const Extracts::Tools& tools, const std::string& identity);
+  ~ChangeStreams();  ///< stops
+
+  /// Stop following; what was read and is not in the log yet comes again next time.
+  void stop();
+
+  /// Return how it stands with a source; nothing when it is not followed.
+  std::optional<FollowStatus> status(const std::string& source) const;
+
+ private:
+  class Stream;
+  std::vector<std::unique_ptr<Stream>> streams_;
+};
+
+}  // namespace millrace
