@@ -229,9 +229,9 @@ Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir,
   return sets;
 }
 
-Result<std::vector<TransformFile>> load_sql_transforms(Env& env, const Path& dir) {
+Result<std::optional<std::vector<TransformFile>>> load_sql_transforms(Env& env, const Path& dir) {
+  if (!env.exists(dir)) return std::nullopt;
   std::vector<TransformFile> files;
-  if (!env.exists(dir)) return files;
   MILLRACE_ASSIGN(auto names, env.list_dir(dir));
   std::ranges::sort(names);
   for (const auto& name : names) {

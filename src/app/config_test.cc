@@ -176,5 +176,14 @@ TEST_F(ConfigTest, ReadsTheAggregationsBesideIt) {
   EXPECT_FALSE(Config().aggregations);
 }
 
+TEST_F(ConfigTest, AMissingFolderOfTransformsIsNotOneWithoutAny) {
+  Env& env = Env::system();
+  EXPECT_FALSE(load_sql_transforms(env, dir_ / "transforms")->has_value());
+  std::filesystem::create_directories(dir_ / "transforms");
+  EXPECT_TRUE(load_sql_transforms(env, dir_ / "transforms")->value().empty());
+  ASSERT_TRUE(write_file_atomically(env, dir_ / "transforms" / "a.sql", "SELECT 1 AS i"));
+  EXPECT_EQ(load_sql_transforms(env, dir_ / "transforms")->value().size(), 1u);
+}
+
 }  // namespace
 }  // namespace millrace
