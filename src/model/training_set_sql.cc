@@ -83,6 +83,7 @@ std::string TrainingSetSql::feature_rows(std::size_t i) const {
     return fmt::format("CREATE TEMP VIEW ts_rows AS SELECT {}, {}, {} AS _t, {} AS _a FROM {} WHERE {}", keys,
                        columns, since, usable, from, complete);
   const std::string known = fmt::format("CAST({} AS TIMESTAMP)", sql_identifier(feature.known));
+  complete += fmt::format(" AND {} IS NOT NULL", sql_identifier(feature.known));  // nobody knows when
   return fmt::format(
       "CREATE TEMP TABLE ts_rows AS SELECT * FROM (SELECT {}, {}, {} AS _t, greatest({}, {}) AS _a, {} AS _n "
       "FROM {} WHERE {}) QUALIFY _t >= max(_t) OVER (PARTITION BY {} ORDER BY _a, _t)",

@@ -124,6 +124,17 @@ TEST_F(TrainingSetTest, OfRowsKnownBeforeTheyHoldTheOneKnownLastCounts) {
   EXPECT_THAT(rows("SELECT price FROM " + from), ElementsAre("90"));
 }
 
+TEST_F(TrainingSetTest, ARowOfWhichNobodySaysWhenItWasKnownDoesNotCount) {
+  execute("CREATE TABLE labels AS SELECT 1 AS id, TIMESTAMP '2026-07-05' AS moment");
+  execute(
+      "CREATE TABLE prices AS SELECT * FROM (VALUES (1, 100, TIMESTAMP '2026-07-01', TIMESTAMP "
+      "'2026-07-01'), (1, 90, TIMESTAMP '2026-07-02', NULL)) t(id, price, since, entered)");
+  const std::string from =
+      files(std::string(kLabels) +
+            "features:\n  p: {from: prices, on: id, time: since, known: entered, columns: [price]}\n");
+  EXPECT_THAT(rows("SELECT price FROM " + from), ElementsAre("100"));
+}
+
 TEST_F(TrainingSetTest, OneRowForEachLabelAndTheRestIsCounted) {
   execute(
       "CREATE TABLE labels AS SELECT * FROM (VALUES (1, 5, TIMESTAMP '2026-01-01'), (1, 4, TIMESTAMP "
