@@ -84,7 +84,7 @@ struct Config {
 Result<Config> load_config(Env& env, const Path& file);
 
 /// Read the training sets of a project's folder, which may name its `views`; none when there is no such
-/// folder. Errors: kInvalid, the mistakes of the first file that has some.
+/// folder. Errors: kInvalid, the mistakes of the first file that has some, or whose path lies within another's.
 Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir,
                                                     std::span<const FeatureView> views);
 /// Read the files of a project's folder `transforms`, in the order of their names. Without such a folder
