@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "app/sources_config.h"
 #include "base/yaml.h"
 #include "net/tls_client.h"
@@ -185,6 +187,19 @@ Result<std::vector<AggregationFile>> load_aggregations(Env& env, const Path& dir
   return files;
 }
 
+/// What lies within the path of another set would go when that is made.
+Status check_paths(const std::vector<TrainingSet>& sets, const Path& dir) {
+  for (const TrainingSet& one : sets)
+    for (const TrainingSet& other : sets)
+      if (&one != &other && !one.path.empty() && !other.path.empty() &&
+          (one.path + "/").starts_with(other.path + "/"))
+        return fail(Code::kInvalid,
+                    fmt::format("path: {} lies within {}, the path of {}: their files would be mixed", one.path,
+                                other.path, other.name),
+                    (dir / (one.name + ".yaml")).string());
+  return {};
+}
+
 }  // namespace
 
 Result<Config> load_config(Env& env, const Path& file) {
@@ -227,12 +242,13 @@ Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir,
     MILLRACE_ASSIGN(sets.emplace_back(), parse_training_set(text, path, views));
     return {};
   }));
+  MILLRACE_TRY(check_paths(sets, dir));
   return sets;
 }
 
-Result<std::vector<TransformFile>> load_sql_transforms(Env& env, const Path& dir) {
+Result<std::optional<std::vector<TransformFile>>> load_sql_transforms(Env& env, const Path& dir) {
+  if (!env.exists(dir)) return std::nullopt;
   std::vector<TransformFile> files;
-  if (!env.exists(dir)) return files;
   MILLRACE_ASSIGN(auto names, env.list_dir(dir));
   std::ranges::sort(names);
   for (const auto& name : names) {

@@ -86,12 +86,12 @@ struct Config {
 Result<Config> load_config(Env& env, const Path& file);
 
 /// Read the training sets of a project's folder, which may name its `views`; none when there is no such
-/// folder. Errors: kInvalid, the mistakes of the first file that has some.
+/// folder. Errors: kInvalid, the mistakes of the first file that has some, or whose path lies within another's.
 Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir,
                                                     std::span<const FeatureView> views);
-/// Read the files of a project's folder `transforms`, in the order of their names; none when there is no such
-/// folder. Errors: those of reading.
-Result<std::vector<TransformFile>> load_sql_transforms(Env& env, const Path& dir);
+/// Read the files of a project's folder `transforms`, in the order of their names. Without such a folder
+/// nothing is known of them, which is not the same as having none. Errors: those of reading.
+Result<std::optional<std::vector<TransformFile>>> load_sql_transforms(Env& env, const Path& dir);
 
 /// Refuse what would be unsafe: listening beyond this machine without a token. Errors: kDenied with the
 /// remedy.

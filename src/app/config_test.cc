@@ -176,5 +176,31 @@ TEST_F(ConfigTest, ReadsTheAggregationsBesideIt) {
   EXPECT_FALSE(Config().aggregations);
 }
 
+TEST_F(ConfigTest, NoTrainingSetLiesWithinThePathOfAnother) {
+  Env& env = Env::system();
+  std::filesystem::create_directories(dir_ / "sets");
+  const auto put = [&](const char* name, const std::string& path) {
+    ASSERT_TRUE(write_file_atomically(env, dir_ / "sets" / name,
+                                      "labels: {from: SELECT 1 AS a, key: a}\npath: " + path + "\n"));
+  };
+  put("a.yaml", "exports");
+  put("b.yaml", "exports_b");
+  EXPECT_TRUE(load_training_sets(env, dir_ / "sets", {}));
+  put("b.yaml", "exports/b");
+  EXPECT_THAT(load_training_sets(env, dir_ / "sets", {}).error().text(),
+              testing::AllOf(HasSubstr("b.yaml"), HasSubstr("exports/b lies within exports, the path of a")));
+  put("b.yaml", "exports");
+  EXPECT_FALSE(load_training_sets(env, dir_ / "sets", {}));
+}
+
+TEST_F(ConfigTest, AMissingFolderOfTransformsIsNotOneWithoutAny) {
+  Env& env = Env::system();
+  EXPECT_FALSE(load_sql_transforms(env, dir_ / "transforms")->has_value());
+  std::filesystem::create_directories(dir_ / "transforms");
+  EXPECT_TRUE(load_sql_transforms(env, dir_ / "transforms")->value().empty());
+  ASSERT_TRUE(write_file_atomically(env, dir_ / "transforms" / "a.sql", "SELECT 1 AS i"));
+  EXPECT_EQ(load_sql_transforms(env, dir_ / "transforms")->value().size(), 1u);
+}
+
 }  // namespace
 }  // namespace millrace

@@ -265,8 +265,7 @@ BodyLimits Platform::collect_limits() const {
 void Platform::make_sql_transforms() {
   const auto load = [this]() -> Result<std::optional<std::vector<TransformFile>>> {
     if (!config_.sql_transforms) return std::nullopt;
-    MILLRACE_ASSIGN(auto files, load_sql_transforms(env_, *config_.sql_transforms));
-    return files;
+    return load_sql_transforms(env_, *config_.sql_transforms);
   };
   sql_transforms_ =
       std::make_unique<Transforms>(*warehouse_, load, Transforms::Options{.contracts = contracts_.get()});

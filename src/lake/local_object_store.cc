@@ -13,6 +13,15 @@ std::span<const std::byte> as_bytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
+/// Remove a file, or a directory with all it holds.
+Status remove_tree(Env& env, const Path& path) {
+  Status removed = env.remove(path);
+  if (removed || removed.error().code != Code::kExists) return removed;
+  MILLRACE_ASSIGN(const auto names, env.list_dir(path));
+  for (const auto& name : names) MILLRACE_TRY(remove_tree(env, path / name));
+  return env.remove(path);
+}
+
 /// Return whether a key under `dir_key` may begin with `prefix`.
 bool may_hold(std::string_view dir_key, std::string_view prefix) {
   return dir_key.starts_with(prefix) || prefix.starts_with(dir_key);
@@ -29,7 +38,7 @@ Result<std::unique_ptr<LocalObjectStore>> LocalObjectStore::open(Env& env, const
 
 Status LocalObjectStore::clear_temporaries() {
   MILLRACE_ASSIGN(const auto names, env_.list_dir(root_ / kTemporaryDir));
-  for (const auto& name : names) MILLRACE_TRY(env_.remove(root_ / kTemporaryDir / name));
+  for (const auto& name : names) MILLRACE_TRY(remove_tree(env_, root_ / kTemporaryDir / name));
   return {};
 }
 

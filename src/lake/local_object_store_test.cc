@@ -136,6 +136,16 @@ TEST(LocalObjectStore, AFullDiskLeavesTheOldObjectAndRecovers) {
   EXPECT_EQ(store->get("a").value(), "new");
 }
 
+TEST(LocalObjectStore, ClearsWhatAProcessThatWasKilledWasWritingFoldersToo) {
+  FaultEnv env;
+  open(env);
+  ASSERT_TRUE(env.make_dirs("/data/lake/.tmp/training/customer=1"));
+  ASSERT_TRUE(env.open("/data/lake/.tmp/training/customer=1/part.parquet", OpenMode::kCreate));
+  ASSERT_TRUE(env.open("/data/lake/.tmp/training/part.parquet", OpenMode::kCreate));
+  open(env);
+  EXPECT_TRUE(env.list_dir("/data/lake/.tmp")->empty());
+}
+
 TEST(LocalObjectStore, AFailedSyncIsAnError) {
   FaultEnv env;
   auto store = open(env);

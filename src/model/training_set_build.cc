@@ -19,6 +19,8 @@ using Json = nlohmann::json;
 
 constexpr std::uint64_t kFileRows = 1'000'000;
 constexpr std::string_view kManifest = "_manifest.json";
+/// The files of a set that is being replaced, while it has no manifest.
+constexpr std::string_view kUnderWay = "_under_way.json";
 
 std::string folder_of(const TrainingSet& set) {
   return set.path.empty() ? "training_sets/" + set.name : set.path;
@@ -149,79 +151,140 @@ class Build {
     return {};
   }
 
+  std::string key_of(std::string_view file) const { return fmt::format("{}/{}", result_.path, file); }
+
+  /// Nothing of what was there is touched before all files lie ready.
   Status publish() {
+    if (set_.path.empty()) {
+      MILLRACE_ASSIGN(const bool made, is_published());
+      if (made) return lake_.put(folder_of(set_) + "/_latest.json", result_.manifest);
+    }
     std::error_code ignored;
     std::filesystem::remove_all(staging_, ignored);
     MILLRACE_TRY(warehouse_.env().make_dirs(staging_));
-    MILLRACE_TRY(lake_.remove(result_.path + "/" + std::string(kManifest)));
-    MILLRACE_ASSIGN(auto before, lake_.list(result_.path + "/"));
-    std::vector<std::string> written;
-    Status done = set_.partitions.empty() ? write_parts(written) : write_partitions(written);
+    std::vector<std::string> names;
+    Status done = set_.partitions.empty() ? stage_parts() : stage_partitions();
+    if (done) done = find_staged(names);
+    if (done) done = replace(names);
     std::filesystem::remove_all(staging_, ignored);
-    MILLRACE_TRY(std::move(done));
-    for (const ObjectInfo& old : before)
-      if (std::ranges::find(written, old.key) == written.end()) MILLRACE_TRY(lake_.remove(old.key));
-    result_.files = written.size();
-    MILLRACE_TRY(write_manifest(written));
-    return {};
+    return done;
   }
 
-  Status put_file(const Path& file, std::string key, std::vector<std::string>& written) {
-    MILLRACE_ASSIGN(const std::string bytes, read_file(warehouse_.env(), file));
-    MILLRACE_TRY(lake_.put(key, bytes));
-    written.push_back(std::move(key));
-    return warehouse_.env().remove(file);
+  /// Find whether this version lies there whole. Its files never change, so nothing is left to do then.
+  Result<bool> is_published() {
+    auto text = lake_.get(key_of(kManifest));
+    if (!text && text.error().code == Code::kNotFound) return false;
+    if (!text) return fail(std::move(text).error());
+    MILLRACE_ASSIGN(const auto objects, lake_.list(result_.path + "/"));
+    const auto files = files_in(*text);
+    const auto is_there = [&](const std::string& name) {
+      return std::ranges::find(objects, key_of(name), &ObjectInfo::key) != objects.end();
+    };
+    if (files.empty() || !std::ranges::all_of(files, is_there)) return false;
+    result_.files = files.size();
+    result_.manifest = *std::move(text);
+    return true;
   }
 
-  Status write_parts(std::vector<std::string>& written) {
-    const Path file = staging_ / "part.parquet";
+  /// The files that a manifest names.
+  static std::vector<std::string> files_in(const std::string& manifest) {
+    std::vector<std::string> names;
+    const Json json = Json::parse(manifest, nullptr, false);
+    const auto files = json.is_object() ? json.find("files") : json.end();
+    if (!json.is_object() || files == json.end() || !files->is_array()) return names;
+    for (const Json& name : *files)
+      if (name.is_string()) names.push_back(name.get<std::string>());
+    return names;
+  }
+
+  /// Find which files are of the set made before: in a folder of Millrace's own all are. In a `path` those that
+  /// the manifest names, and those of a build that was cut off. Errors: kExists when others' lie there.
+  Result<std::vector<std::string>> files_before() {
+    std::vector<std::string> before;
+    MILLRACE_ASSIGN(const auto objects, lake_.list(result_.path + "/"));
+    bool is_ours = set_.path.empty() || objects.empty();
+    for (const auto& object : objects)
+      if (set_.path.empty()) before.push_back(object.key.substr(result_.path.size() + 1));
+    if (set_.path.empty()) return before;
+    for (const std::string_view list : {kManifest, kUnderWay}) {
+      const auto text = lake_.get(key_of(list));
+      if (!text && text.error().code == Code::kNotFound) continue;
+      if (!text) return fail(text.error());
+      is_ours = true;
+      for (auto& name : files_in(*text)) before.push_back(std::move(name));
+    }
+    if (is_ours) return before;
+    return fail(Code::kExists,
+                "holds files that no training set made: give another path, or move them away",
+                "path " + result_.path);
+  }
+
+  /// Put the staged files in the place of those before. The manifest goes first and comes last; in between
+  /// `kUnderWay` says whose files these are.
+  Status replace(const std::vector<std::string>& names) {
+    MILLRACE_ASSIGN(auto before, files_before());
+    auto all = before;
+    all.insert(all.end(), names.begin(), names.end());
+    if (!set_.path.empty()) MILLRACE_TRY(lake_.put(key_of(kUnderWay), Json{{"files", all}}.dump()));
+    MILLRACE_TRY(lake_.remove(key_of(kManifest)));
+    for (const auto& name : names) MILLRACE_TRY(put_file(name));
+    for (const auto& old : before)
+      if (std::ranges::find(names, old) == names.end()) MILLRACE_TRY(lake_.remove(key_of(old)));
+    result_.files = names.size();
+    MILLRACE_TRY(write_manifest(names));
+    return set_.path.empty() ? Status{} : lake_.remove(key_of(kUnderWay));
+  }
+
+  Status put_file(const std::string& name) {
+    MILLRACE_ASSIGN(const std::string bytes, read_file(warehouse_.env(), staging_ / name));
+    MILLRACE_TRY(lake_.put(key_of(name), bytes));
+    return warehouse_.env().remove(staging_ / name);
+  }
+
+  Status stage_parts() {
     for (std::uint64_t from = 0; from == 0 || from < result_.rows; from += kFileRows) {
+      const Path file = staging_ / fmt::format("part-{:05}.parquet", from / kFileRows);
       MILLRACE_TRY(execute(
           fmt::format(
               "COPY (SELECT * EXCLUDE (_row) FROM ts_out WHERE _row > {} AND _row <= {} ORDER BY _row) TO {} "
               "(FORMAT parquet, COMPRESSION snappy)",
               from, from + kFileRows, sql_literal(file.string())),
           "files"));
-      MILLRACE_TRY(
-          put_file(file, fmt::format("{}/part-{:05}.parquet", result_.path, from / kFileRows), written));
     }
     return {};
   }
 
-  Status write_partitions(std::vector<std::string>& written) {
+  Status stage_partitions() {
     std::string columns;
     for (const auto& name : set_.partitions) columns += (columns.empty() ? "" : ", ") + sql_identifier(name);
-    MILLRACE_TRY(execute(
+    return execute(
         fmt::format("COPY (SELECT * EXCLUDE (_row) FROM ts_out ORDER BY {}, _row) TO {} (FORMAT parquet, "
                     "COMPRESSION snappy, PARTITION_BY ({}), FILENAME_PATTERN 'part-{{i}}', "
                     "OVERWRITE_OR_IGNORE)",
                     columns, sql_literal(staging_.string()), columns),
-        "partitions"));
-    std::vector<Path> files;
+        "partitions");
+  }
+
+  Status find_staged(std::vector<std::string>& names) const {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(staging_))
-      if (entry.is_regular_file()) files.push_back(entry.path());
-    std::ranges::sort(files);
-    for (const Path& file : files) {
-      const std::string key = result_.path + "/" + file.lexically_relative(staging_).string();
-      if (const Status fine = check_object_key(key); !fine)
-        return fail(
-            Code::kInvalid,
-            "the values of columns that become folders may hold letters, digits, '.', '_', '-' alone: " + key,
-            "partitions");
-      MILLRACE_TRY(put_file(file, key, written));
-    }
+      if (entry.is_regular_file()) names.push_back(entry.path().lexically_relative(staging_).string());
+    std::ranges::sort(names);
+    for (const auto& name : names)
+      if (!check_object_key(key_of(name)))
+        return fail(Code::kInvalid,
+                    "the values of columns that become folders may hold letters, digits, '.', '_', '-' alone: " +
+                        key_of(name),
+                    "partitions");
     return {};
   }
 
-  Status write_manifest(const std::vector<std::string>& written) {
+  Status write_manifest(const std::vector<std::string>& files) {
     Json offsets = Json::object();
     MILLRACE_TRY(each_row(
         connection_.query("SELECT log_topic, log_partition::BIGINT, next_offset FROM _offsets ORDER BY ALL"),
         [&](const duck::Rows& rows, std::size_t row) {
           offsets[fmt::format("{}/{}", rows.text(0, row), rows.int64(1, row))] = rows.int64(2, row);
         }));
-    Json files = Json::array();
-    for (const auto& key : written) files.push_back(key.substr(result_.path.size() + 1));
     result_.manifest = Json{{"name", set_.name},
                             {"version", result_.version},
                             {"description", set_.description},
@@ -240,7 +303,7 @@ class Build {
                             {"views", set_.views},
                             {"made", format_time(warehouse_.env().now())}}
                            .dump(1, ' ', false, Json::error_handler_t::replace);
-    MILLRACE_TRY(lake_.put(result_.path + "/" + std::string(kManifest), result_.manifest));
+    MILLRACE_TRY(lake_.put(key_of(kManifest), result_.manifest));
     if (!set_.path.empty()) return {};
     return lake_.put(folder_of(set_) + "/_latest.json", result_.manifest);
   }

@@ -29,8 +29,10 @@ struct TrainingSetResult {
 /// last counts, else the values themselves decide, so the same tables give the same rows. Reads one state of
 /// the tables, whatever is loaded meanwhile.
 ///
-/// A version's files never change; its manifest comes last. With a `path` of its own a set is written in
-/// place: its manifest goes first and comes last. Threads: one at a time.
+/// A version's files never change; its manifest comes last, and one that is there is not made again. With a
+/// `path` of its own a set is written in place, once all of its files lie ready: its manifest goes first and
+/// comes last, and only files that it or a build that was cut off names are removed. A build that fails before
+/// leaves what was there. Threads: one at a time.
 class TrainingSetBuilder {
  public:
   /// Hears what is being done: "labels", "feature customer", "files".
@@ -41,7 +43,8 @@ class TrainingSetBuilder {
       : warehouse_(warehouse), lake_(lake), staging_(std::move(staging)) {}
 
   /// Errors: kInvalid for SQL that cannot be run, with DuckDB's words and whose it is; kInvalid for a feature
-  /// without time that has several rows for a key; those of the store.
+  /// without time that has several rows for a key; kExists when files of others lie in its `path`; those of
+  /// the store.
   Result<TrainingSetResult> build(const TrainingSet& set, const OnStep& on_step);
 
  private:

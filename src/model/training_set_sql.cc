@@ -82,10 +82,12 @@ std::string TrainingSetSql::feature_rows(std::size_t i) const {
   if (feature.known.empty())
     return fmt::format("CREATE TEMP VIEW ts_rows AS SELECT {}, {}, {} AS _t, {} AS _a FROM {} WHERE {}", keys,
                        columns, since, usable, from, complete);
+  const std::string known = fmt::format("CAST({} AS TIMESTAMP)", sql_identifier(feature.known));
+  complete += fmt::format(" AND {} IS NOT NULL", sql_identifier(feature.known));  // nobody knows when
   return fmt::format(
-      "CREATE TEMP TABLE ts_rows AS SELECT * FROM (SELECT {}, {}, {} AS _t, greatest({}, CAST({} AS "
-      "TIMESTAMP)) AS _a FROM {} WHERE {}) QUALIFY _t >= max(_t) OVER (PARTITION BY {} ORDER BY _a, _t)",
-      keys, columns, since, usable, sql_identifier(feature.known), from, complete, keys_of(feature));
+      "CREATE TEMP TABLE ts_rows AS SELECT * FROM (SELECT {}, {}, {} AS _t, greatest({}, {}) AS _a, {} AS _n "
+      "FROM {} WHERE {}) QUALIFY _t >= max(_t) OVER (PARTITION BY {} ORDER BY _a, _t)",
+      keys, columns, since, usable, known, known, from, complete, keys_of(feature));
 }
 
 std::string TrainingSetSql::drop_rows(std::size_t i) const {
@@ -137,9 +139,9 @@ std::string TrainingSetSql::matches(std::size_t i) const {
       "CREATE TEMP TABLE ts_f{} AS SELECT DISTINCT ON (m._row) m._row{}, {} FROM ("
       "SELECT l._row, r.* FROM ts_labels l ASOF JOIN (SELECT {}, _a FROM ts_rows) r "
       "ON {} AND CAST(l.{} AS TIMESTAMP) >= r._a) m "
-      "JOIN ts_rows r ON {}r._a = m._a ORDER BY m._row, r._t DESC, {}",
+      "JOIN ts_rows r ON {}r._a = m._a ORDER BY m._row, r._t DESC, {}{}",
       i, feature.with_time ? ", r._t AS _t" : "", columns, keys_of(feature), on_keys(feature, "l", "r"),
-      sql_identifier(set_.time), equal, ties);
+      sql_identifier(set_.time), equal, feature.known.empty() ? "" : "r._n DESC, ", ties);
 }
 
 /// The last part by time, whole instants; or all rows of a column's value on the side its hash says.

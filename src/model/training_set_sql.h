@@ -12,8 +12,9 @@ namespace millrace {
 ///   ts_all      what the labels' SELECT gives
 ///   ts_labels   one row for each key and time, numbered in their order (_row)
 ///   ts_rows     the rows of a feature: _k0 … its key, _t since when a row holds, _a from when on it may be
-///   used ts_f0 …     for each label the row of a feature that held, with its _t ts_out      all of it, with
-///   the split
+///               used, _n when it became known
+///   ts_f0 …     for each label the row of a feature that held, with its _t
+///   ts_out      all of it, with the split
 ///
 /// Of a view of the flow ts_rows are its rows, and ts_f0 … what they add up to (model/feature_sql.h).
 ///

@@ -113,6 +113,28 @@ TEST_F(TrainingSetTest, EveryLabelGetsWhatWasKnownBeforeIt) {
   }
 }
 
+TEST_F(TrainingSetTest, OfRowsKnownBeforeTheyHoldTheOneKnownLastCounts) {
+  execute("CREATE TABLE labels AS SELECT 1 AS id, TIMESTAMP '2026-07-05' AS moment");
+  execute(
+      "CREATE TABLE prices AS SELECT * FROM (VALUES (1, 100, TIMESTAMP '2026-07-01', TIMESTAMP "
+      "'2026-06-01'), (1, 90, TIMESTAMP '2026-07-01', TIMESTAMP '2026-06-10')) t(id, price, since, entered)");
+  const std::string from =
+      files(std::string(kLabels) +
+            "features:\n  p: {from: prices, on: id, time: since, known: entered, columns: [price]}\n");
+  EXPECT_THAT(rows("SELECT price FROM " + from), ElementsAre("90"));
+}
+
+TEST_F(TrainingSetTest, ARowOfWhichNobodySaysWhenItWasKnownDoesNotCount) {
+  execute("CREATE TABLE labels AS SELECT 1 AS id, TIMESTAMP '2026-07-05' AS moment");
+  execute(
+      "CREATE TABLE prices AS SELECT * FROM (VALUES (1, 100, TIMESTAMP '2026-07-01', TIMESTAMP "
+      "'2026-07-01'), (1, 90, TIMESTAMP '2026-07-02', NULL)) t(id, price, since, entered)");
+  const std::string from =
+      files(std::string(kLabels) +
+            "features:\n  p: {from: prices, on: id, time: since, known: entered, columns: [price]}\n");
+  EXPECT_THAT(rows("SELECT price FROM " + from), ElementsAre("100"));
+}
+
 TEST_F(TrainingSetTest, OneRowForEachLabelAndTheRestIsCounted) {
   execute(
       "CREATE TABLE labels AS SELECT * FROM (VALUES (1, 5, TIMESTAMP '2026-01-01'), (1, 4, TIMESTAMP "
@@ -169,6 +191,56 @@ TEST_F(TrainingSetTest, PartitionsLieOnThePathThatWasAskedForAndLeaveNothingStal
   execute("UPDATE labels SET moment = moment");  // nothing that matters
   execute("CREATE OR REPLACE TABLE labels AS SELECT id, 'a b/c' AS customer, moment FROM labels");
   EXPECT_THAT(build(text).error().text(), HasSubstr("become folders may hold letters"));
+}
+
+TEST_F(TrainingSetTest, AVersionThatIsThereIsNotTouchedAndAnIncompleteOneIsMade) {
+  execute("CREATE TABLE labels AS SELECT i AS id, make_timestamp(i) AS moment FROM range(9) t(i)");
+  const auto first = build(kLabels);
+  ASSERT_TRUE(first);
+  const Path part = options().lake_dir / first->path / "part-00000.parquet";
+  const auto written = std::filesystem::last_write_time(part);
+  env_.now_is = 1;
+  const auto again = build(kLabels);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(std::filesystem::last_write_time(part), written);
+  EXPECT_EQ(again->manifest, first->manifest);
+  EXPECT_EQ(again->files, 1u);
+  ASSERT_TRUE(lake_->remove(first->path + "/part-00000.parquet"));
+  ASSERT_TRUE(build(kLabels));
+  EXPECT_TRUE(std::filesystem::exists(part));
+}
+
+TEST_F(TrainingSetTest, ABuildThatFailsLeavesTheSetThatWasThere) {
+  execute("CREATE TABLE labels AS SELECT 1 AS id, 'Rome' AS city, TIMESTAMP '2026-01-01' AS moment");
+  const std::string text = std::string(kLabels) + "partitions: [city]\npath: cities\n";
+  ASSERT_TRUE(build(text));
+  const auto before = keys("cities/");
+  execute("UPDATE labels SET city = 'São Paulo'");
+  EXPECT_FALSE(build(text));
+  EXPECT_EQ(keys("cities/"), before);
+  // Cut off between the manifest's going and its coming.
+  ASSERT_TRUE(lake_->put("cities/_under_way.json", R"({"files":["city=Rome/part-0.parquet"]})"));
+  ASSERT_TRUE(lake_->remove("cities/_manifest.json"));
+  execute("UPDATE labels SET city = 'Oslo'");
+  ASSERT_TRUE(build(text));
+  EXPECT_THAT(keys("cities/"), ElementsAre("cities/_manifest.json", "cities/city=Oslo/part-0.parquet"));
+}
+
+TEST_F(TrainingSetTest, FilesOfOthersInItsPathAreNeverRemoved) {
+  execute("CREATE TABLE labels AS SELECT 1 AS id, TIMESTAMP '2026-01-01' AS moment");
+  const std::string text = std::string(kLabels) + "path: exports\n";
+  ASSERT_TRUE(lake_->put("exports/mine.parquet", "x"));
+  const auto refused = build(text);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kExists);
+  EXPECT_THAT(refused.error().text(), HasSubstr("exports"));
+  EXPECT_THAT(keys("exports/"), ElementsAre("exports/mine.parquet"));
+  ASSERT_TRUE(lake_->remove("exports/mine.parquet"));
+  ASSERT_TRUE(build(text));
+  ASSERT_TRUE(lake_->put("exports/notes.txt", "x"));
+  ASSERT_TRUE(build(text));
+  EXPECT_THAT(keys("exports/"),
+              ElementsAre("exports/_manifest.json", "exports/notes.txt", "exports/part-00000.parquet"));
 }
 
 TEST_F(TrainingSetTest, SplitsByTimeOrKeepsAllOfOneOnOneSide) {

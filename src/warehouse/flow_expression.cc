@@ -38,7 +38,7 @@ class DuckFlowExpression : public FlowExpression {
   Status apply_part(std::span<const FlowRow> rows, DurationUs limit, DurationUs part_limit,
                     std::vector<Outcome>& outcomes);
   Status fill(std::span<const FlowRow> rows);
-  Status run(DurationUs limit, std::vector<Outcome>& outcomes);
+  Status run(std::size_t count, DurationUs limit, std::vector<Outcome>& outcomes);
 
   std::unique_ptr<duck::Database> database_;
   std::optional<duck::Connection> connection_;
@@ -57,8 +57,10 @@ Status DuckFlowExpression::open_all(std::string_view sql) {
       "CREATE VIEW message AS SELECT n, TRY_CAST(text AS JSON) AS data, key, time, "
       "CAST(attributes AS JSON) AS attributes FROM given;"
       "SET lock_configuration = true"));
+  // What closes the brackets around it to say something else does not fit into others.
+  MILLRACE_TRY(connection_->prepare(fmt::format("SELECT (\n{}\n) FROM message", sql)));
   // On lines of its own, so that a comment at its end hides nothing.
-  query_ = fmt::format("SELECT CAST((\n{}\n) AS VARCHAR) FROM message ORDER BY n", sql);
+  query_ = fmt::format("SELECT n, CAST((\n{}\n) AS VARCHAR) FROM message ORDER BY n", sql);
   MILLRACE_TRY(connection_->prepare(query_));
   return {};
 }
@@ -74,17 +76,20 @@ Status DuckFlowExpression::fill(std::span<const FlowRow> rows) {
   return appender->flush();
 }
 
-Status DuckFlowExpression::run(DurationUs limit, std::vector<Outcome>& outcomes) {
+/// Each of the `count` rows must give one value: who takes them goes by their places.
+Status DuckFlowExpression::run(std::size_t count, DurationUs limit, std::vector<Outcome>& outcomes) {
   const TimeLimit time_limit(*connection_, limit);
   MILLRACE_ASSIGN(duck::Rows rows, connection_->query(query_));
-  for (;;) {
+  for (std::size_t given = 0;;) {
     MILLRACE_ASSIGN(const bool more, rows.next_chunk());
-    if (!more) return {};
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (rows.is_null(0, i)) {
+    if (!more && given == count) return {};
+    for (std::size_t i = 0; i < rows.size() || !more; ++i, ++given) {
+      if (!more || rows.int64(0, i) != static_cast<std::int64_t>(given))
+        return fail(Code::kInvalid, "must give one value for each message: unnest() gives more or fewer");
+      if (rows.is_null(1, i)) {
         outcomes.emplace_back(std::nullopt);
       } else {
-        outcomes.emplace_back(std::string(rows.text(0, i)));
+        outcomes.emplace_back(std::string(rows.text(1, i)));
       }
     }
   }
@@ -94,7 +99,7 @@ Status DuckFlowExpression::apply_part(std::span<const FlowRow> rows, DurationUs 
                                       std::vector<Outcome>& outcomes) {
   MILLRACE_TRY(fill(rows));
   const std::size_t before = outcomes.size();
-  const Status ran = run(limit, outcomes);
+  const Status ran = run(rows.size(), limit, outcomes);
   if (ran) return {};
   outcomes.resize(before, std::nullopt);
   const Error& error = ran.error();

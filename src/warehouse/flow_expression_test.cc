@@ -49,6 +49,22 @@ TEST(FlowExpression, OnlyTheRowsToBlameFail) {
     EXPECT_EQ(texts[i], i == 17 || i == 18 || i == 99 ? "failed: invalid" : "2") << i;
 }
 
+TEST(FlowExpression, EachMessageGetsItsOwnValueAndOneOnly) {
+  EXPECT_THAT(results("unnest(CAST(data->'$.batch' AS VARCHAR[]))",
+                      {row(R"({"batch":["a"]})"), row(R"({"batch":[]})"), row(R"({"batch":["b","c"]})"),
+                       row("{}"), row(R"({"batch":["d"]})")}),
+              ElementsAre("a", "failed: invalid", "failed: invalid", "failed: invalid", "d"));
+  // As many in all as messages, yet not theirs.
+  EXPECT_THAT(results("unnest(CAST(data->'$.batch' AS VARCHAR[]))",
+                      {row(R"({"batch":[]})"), row(R"({"batch":["b","c"]})")}),
+              ElementsAre("failed: invalid", "failed: invalid"));
+  EXPECT_THAT(results("unnest(range(1000000))", {row("{}")}), ElementsAre("failed: invalid"));
+  EXPECT_THAT(results("data) AS VARCHAR) AS n FROM message WHERE n = 0 EXCEPT SELECT CAST((NULL",
+                      {row("{}"), row("{}")})
+                  .front(),
+              HasSubstr("syntax error"));
+}
+
 TEST(FlowExpression, EndsWhenItTakesTooLong) {
   const std::string_view slow =
       "CASE WHEN data->>'slow' = 'yes' THEN (SELECT count(*) FROM range(100000000000) a(i) WHERE "

@@ -222,7 +222,7 @@ Result<TransformRunResult> Transforms::run_set(duck::Connection& connection, con
   MILLRACE_ASSIGN(const auto selected, set.select(request.select));
   MILLRACE_ASSIGN(const auto records, ledger.records());
   MILLRACE_ASSIGN(const auto number, ledger.next_run());
-  {
+  if (request.select.empty()) {
     const WriterBeside beside(warehouse_);
     MILLRACE_TRY(drop_undeclared(connection, set, records));
   }

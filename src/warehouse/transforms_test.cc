@@ -335,6 +335,23 @@ TEST_F(TransformsTest, SelectsByNameAndByWhatNeedsWhat) {
   EXPECT_THAT(wrong.error().message, HasSubstr("there is no transform 'e'"));
 }
 
+TEST_F(TransformsTest, OnlyARunOfAllDropsTablesAndAMissingFolderIsNoEmptyOne) {
+  add("a", "SELECT 1 AS i");
+  add("b", "SELECT 2 AS i");
+  run();
+  files_.pop_back();
+  EXPECT_THAT(run({.select = {"a"}}), ElementsAre("a done 0"));
+  EXPECT_EQ(cell("SELECT i FROM analytics.b"), "2");
+  Transforms without(
+      *warehouse_, []() -> Result<std::optional<std::vector<TransformFile>>> { return std::nullopt; },
+      Transforms::Options{});
+  ASSERT_TRUE(without.run({}, {}, {}));
+  EXPECT_EQ(cell("SELECT i FROM analytics.b"), "2");
+  EXPECT_THAT(run(), ElementsAre("a done 0"));
+  EXPECT_THAT(rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'analytics'"),
+              ElementsAre("a"));
+}
+
 TEST_F(TransformsTest, AnOldVersionStaysAsAViewUntilItsEnd) {
   views({kMonday});
   env_.now_is = kMonday;
