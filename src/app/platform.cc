@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "app/parquet_texts.h"
 #include "app/version.h"
 #include "base/logging.h"
 #include "base/text.h"
@@ -235,7 +236,7 @@ Status Platform::open_stores() {
   push_targets_ = std::make_unique<HttpPushTargets>(config_.push_targets, env_);
   MILLRACE_ASSIGN(subscriptions_, SubscriptionEngine::open(*log_, env_, *push_targets_,
                                                            config_.data / "subscriptions.sqlite"));
-  MILLRACE_ASSIGN(ingest_, Ingest::open(*log_, env_, config_.data / "ingested.sqlite"));
+  MILLRACE_ASSIGN(ingest_, Ingest::open(*log_, env_, config_.data / "ingested.sqlite", {}, open_parquet_texts));
   recommender_ =
       std::make_unique<Recommender>(env_, RecommenderOptions{config_.model, config_.recommender, {}});
   answers_ = std::make_unique<RecommendationLog>(

@@ -24,6 +24,30 @@ Result<char> first_byte(Env& env, const Path& path) {
   }
 }
 
+/// Tell by its first bytes how a file of rows is written.
+Result<RowFormat> format_of(Env& env, const Path& path) {
+  MILLRACE_ASSIGN(const bool parquet, is_parquet(env, path));
+  if (parquet) return RowFormat::kParquet;
+  MILLRACE_ASSIGN(const char first, first_byte(env, path));
+  return first == '{' || first == '[' ? RowFormat::kJsonLines : RowFormat::kCsv;
+}
+
+Result<std::unique_ptr<RowReader>> open_as(Env& env, const Path& path, const OpenParquet& open_parquet,
+                                           const Mapping& mapping) {
+  MILLRACE_ASSIGN(const bool parquet, is_parquet(env, path));
+  if (mapping.format == RowFormat::kParquet && !parquet) {
+    return fail(Code::kInvalid, "this is not a Parquet file: it does not begin with PAR1", path.string());
+  }
+  if (mapping.format == RowFormat::kCsv) {
+    if (parquet)
+      return fail(Code::kInvalid, "this is a Parquet file, not CSV; say 'format: parquet'", path.string());
+    MILLRACE_ASSIGN(auto file, FileReader::open(env, path));
+    return open_csv(std::move(file), mapping.delimiter);
+  }
+  MILLRACE_ASSIGN(auto texts, open_json_texts(env, path, open_parquet));
+  return read_json_rows(std::move(texts), mapping.unnest);
+}
+
 /// Return the name of the id column of a file that has no mapping.
 std::string id_column(const std::vector<std::string>& columns, Produce produce) {
   const std::string long_name = produce == Produce::kItems ? "item_id" : "user_id";
@@ -33,9 +57,9 @@ std::string id_column(const std::vector<std::string>& columns, Produce produce) 
 }
 
 /// Return what a row that is put aside is known by: the id that its event would have, for its first piece.
-std::string refused_id(std::string_view topic, std::string_view content, std::uint64_t line,
+std::string refused_id(std::string_view topic, std::string_view content, const RowPlace& place,
                        std::uint64_t piece) {
-  auto id = fmt::format("{}:{}", content, line);
+  auto id = fmt::format("{}:{}", content, place.text());
   if (piece > 1) id += fmt::format("#{}", piece);
   return topic == kEventsTopic ? id : fmt::format("{}:{}", topic, id);
 }
@@ -65,8 +89,8 @@ BodyFacts FileIngest::facts() const {
   return facts;
 }
 
-void FileIngest::report(const FileReader& file) const {
-  if (context_.on_chunk) context_.on_chunk(counts_, file.file_bytes_done());
+void FileIngest::report(const ReadProgress& progress) const {
+  if (context_.on_chunk) context_.on_chunk(counts_, progress.bytes_done());
 }
 
 /// Learn the content's hash; return whether there is anything to do.
@@ -87,13 +111,14 @@ Status FileIngest::begin_load() {
 }
 
 /// Make everything durable, then remember the file if it was read to its end.
-Status FileIngest::finish(Status read, const Hash128& content_read) {
+Status FileIngest::finish(Status read, const ReadProgress& progress) {
   if (log_failed_) return read;
   if (auto flushed = writer_.flush(); !flushed) {
     log_failed_ = true;
     return flushed;
   }
   if (!read) return read;
+  MILLRACE_ASSIGN(const auto content_read, progress.content_hash());
   if (content_read != key_.content)
     return fail(Code::kInvalid, "the file was changed while it was read", path_.string());
   return context_.ledger.finish(key_, context_.env.now());
@@ -105,13 +130,13 @@ Status FileIngest::add_record(std::string_view topic, const NewRecord& record) {
   return status;
 }
 
-Status FileIngest::quarantine(std::uint64_t line, std::string_view raw, std::string_view codec,
+Status FileIngest::quarantine(const RowPlace& place, std::string_view raw, std::string_view codec,
                               Error reason) {
   if (!reason.where.empty()) reason.message = fmt::format("{}: {}", reason.where, reason.message);
-  reason.where = fmt::format("{}:{}", path_.filename().string(), line);
-  refused_pieces_ = line == refused_line_ ? refused_pieces_ + 1 : 1;
-  refused_line_ = line;
-  const auto id = refused_id(key_.topic, content_hex_, line, refused_pieces_);
+  reason.where = fmt::format("{}:{}", path_.filename().string(), place.text());
+  refused_pieces_ = place == refused_place_ ? refused_pieces_ + 1 : 1;
+  refused_place_ = place;
+  const auto id = refused_id(key_.topic, content_hex_, place, refused_pieces_);
   auto about = facts();
   about.message_id = id;
   const auto header = quarantine_header("ingest", codec, reason, about);
@@ -131,35 +156,35 @@ Status FileIngest::add_split(const BodySplit& split) {
 Status FileIngest::load_events(CodecId codec, bool again) {
   MILLRACE_ASSIGN(const bool wanted, begin(kEventsTopic, again));
   if (!wanted) return {};
-  MILLRACE_ASSIGN(auto file, FileReader::open(context_.env, path_));
-  JsonElements elements(std::move(file), context_.limits.event_bytes_max);
+  MILLRACE_ASSIGN(const auto texts, open_json_texts(context_.env, path_, context_.open_parquet,
+                                                    context_.limits.event_bytes_max));
   MILLRACE_TRY(begin_load());
-  auto status = read_events(elements, codec);
-  return finish(std::move(status), elements.file().file_hash());
+  auto status = read_events(*texts, codec);
+  return finish(std::move(status), *texts);
 }
 
-Status FileIngest::read_events(JsonElements& elements, CodecId codec) {
+Status FileIngest::read_events(JsonTexts& texts, CodecId codec) {
   for (Row row;;) {
-    MILLRACE_ASSIGN(const auto step, elements.next(row));
+    MILLRACE_ASSIGN(const auto step, texts.next(row));
     if (step == RowReader::Step::kEnd) return {};
     if (step == RowReader::Step::kBadRow) {
-      MILLRACE_TRY(quarantine(row.line, row.raw, codec_name(codec), row.problem));
+      MILLRACE_TRY(quarantine(row.place, row.raw, codec_name(codec), row.problem));
     } else {
       MILLRACE_TRY(add_element(row, codec));
     }
-    if (++counts_.rows % kRowsBetweenLooks == 0) report(elements.file());
+    if (++counts_.rows % kRowsBetweenLooks == 0) report(texts);
   }
 }
 
 Status FileIngest::add_element(const Row& row, CodecId codec) {
-  const auto message_id = fmt::format("{}:{}", content_hex_, row.line);
+  const auto message_id = fmt::format("{}:{}", content_hex_, row.place.text());
   auto about = facts();
   about.message_id = message_id;
   const BodyLimits limits{context_.limits.event_bytes_max, context_.limits.event_bytes_max, kEventsMax};
   const auto split = split_body(codec, row.raw, about, limits, context_.env);
-  if (!split) return quarantine(row.line, row.raw, codec_name(codec), split.error());
+  if (!split) return quarantine(row.place, row.raw, codec_name(codec), split.error());
   for (const auto& refused : split->refused) {
-    MILLRACE_TRY(quarantine(row.line, refused.value, codec_name(codec), refused.reason));
+    MILLRACE_TRY(quarantine(row.place, refused.value, codec_name(codec), refused.reason));
   }
   return add_split(*split);
 }
@@ -169,14 +194,9 @@ Result<FileIngest::Opened> FileIngest::open_rows(const Mapping* mapping, Produce
   if (mapping != nullptr) {
     opened.mapping = *mapping;
   } else {
-    MILLRACE_ASSIGN(const char first, first_byte(context_.env, path_));
-    opened.mapping.format = first == '{' || first == '[' ? RowFormat::kJsonLines : RowFormat::kCsv;
+    MILLRACE_ASSIGN(opened.mapping.format, format_of(context_.env, path_));
   }
-  MILLRACE_ASSIGN(auto file, FileReader::open(context_.env, path_));
-  auto rows = opened.mapping.format == RowFormat::kCsv ? open_csv(std::move(file), opened.mapping.delimiter)
-                                                       : open_json_rows(std::move(file));
-  if (!rows) return fail(std::move(rows).error());
-  opened.rows = *std::move(rows);
+  MILLRACE_ASSIGN(opened.rows, open_as(context_.env, path_, context_.open_parquet, opened.mapping));
   if (mapping == nullptr) {
     opened.mapping =
         plain_mapping(produce, opened.mapping.format, id_column(opened.rows->columns(), produce));
@@ -190,7 +210,7 @@ Status FileIngest::load_rows(const Mapping* mapping, Produce produce, bool again
   MILLRACE_ASSIGN(const auto opened, open_rows(mapping, produce));
   MILLRACE_TRY(begin_load());
   auto status = read_rows(opened);
-  return finish(std::move(status), opened.rows->file().file_hash());
+  return finish(std::move(status), *opened.rows);
 }
 
 Status FileIngest::read_rows(const Opened& opened) {
@@ -202,7 +222,7 @@ Status FileIngest::read_rows(const Opened& opened) {
   for (bool more = true; more;) {
     more = mapper.take_groups(mapped, context_.limits.batch_bytes);
     MILLRACE_TRY(add_mapped(opened.mapping.produce, mapped));
-    report(opened.rows->file());
+    report(*opened.rows);
   }
   return status;
 }
@@ -210,7 +230,7 @@ Status FileIngest::read_rows(const Opened& opened) {
 Status FileIngest::read_rows_on(const Opened& opened, RowMapper& mapper, MappedRecords& mapped) {
   auto& rows = *opened.rows;
   const bool is_csv = opened.mapping.format == RowFormat::kCsv;
-  const std::string_view shape = is_csv ? "csv" : "jsonl";
+  const std::string_view shape = is_csv ? "csv" : "jsonl";  // a row of Parquet is kept as JSON
   std::size_t columns_bound = 0;
   if (is_csv) {
     auto bound = mapper.bind(rows.columns(), true);
@@ -232,11 +252,11 @@ Status FileIngest::read_rows_on(const Opened& opened, RowMapper& mapper, MappedR
     }
     if (!status) {
       if (status.error().code == Code::kOutOfRange) return status;
-      MILLRACE_TRY(quarantine(row.line, row.raw, shape, std::move(status).error()));
+      MILLRACE_TRY(quarantine(row.place, row.raw, shape, std::move(status).error()));
     }
     if (mapped.text.size() >= context_.limits.batch_bytes)
       MILLRACE_TRY(add_mapped(opened.mapping.produce, mapped));
-    if (++counts_.rows % kRowsBetweenLooks == 0) report(rows.file());
+    if (++counts_.rows % kRowsBetweenLooks == 0) report(rows);
   }
 }
 
@@ -259,7 +279,7 @@ Status FileIngest::add_mapped_events(MappedRecords& mapped) {
     const auto begin = static_cast<std::size_t>(refused.value.data() - mapped.text.data());
     const auto after = std::ranges::upper_bound(mapped.pieces, begin, {}, &MappedRecords::Piece::begin);
     MILLRACE_TRY(
-        quarantine(std::prev(after)->line, refused.value, codec_name(CodecId::kNative), refused.reason));
+        quarantine(std::prev(after)->place, refused.value, codec_name(CodecId::kNative), refused.reason));
   }
   return add_split(split);
 }
@@ -271,7 +291,7 @@ Status FileIngest::add_mapped_changes(std::string_view topic, const MappedRecord
     if (!fits) {
       const Error reason{Code::kInvalid,
                          fmt::format("the id has more than {} bytes or holds a NUL", kIdBytesMax), ""};
-      MILLRACE_TRY(quarantine(piece.line, mapped.json(piece), "change", reason));
+      MILLRACE_TRY(quarantine(piece.place, mapped.json(piece), "change", reason));
       continue;
     }
     ++counts_.events;

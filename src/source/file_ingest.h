@@ -8,7 +8,6 @@
 
 #include "base/hash.h"
 #include "source/ingest.h"
-#include "source/json_elements.h"
 #include "source/log_writer.h"
 #include "source/row_mapper.h"
 
@@ -26,6 +25,7 @@ class FileIngest {
     Env& env;
     IngestLedger& ledger;
     const IngestLimits& limits;
+    const OpenParquet& open_parquet;
     std::stop_token stop;
     const OnChunk& on_chunk;
   };
@@ -57,8 +57,8 @@ class FileIngest {
   };
 
   Result<bool> begin(std::string_view topic, bool again);
-  Status finish(Status read, const Hash128& content_read);
-  Status read_events(JsonElements& elements, CodecId codec);
+  Status finish(Status read, const ReadProgress& progress);
+  Status read_events(JsonTexts& texts, CodecId codec);
   Status add_element(const Row& row, CodecId codec);
   Result<Opened> open_rows(const Mapping* mapping, Produce produce);
   Status read_rows(const Opened& opened);
@@ -68,17 +68,17 @@ class FileIngest {
   Status add_mapped_changes(std::string_view topic, const MappedRecords& mapped);
   Status add_split(const BodySplit& split);
   Status add_record(std::string_view topic, const NewRecord& record);
-  Status quarantine(std::uint64_t line, std::string_view raw, std::string_view codec, Error reason);
+  Status quarantine(const RowPlace& place, std::string_view raw, std::string_view codec, Error reason);
   Status begin_load();
   BodyFacts facts() const;
-  void report(const FileReader& file) const;
+  void report(const ReadProgress& progress) const;
 
   const Context context_;
   const Path path_;
   LoadKey key_;
   std::string content_hex_;
   bool replaces_ = false;             ///< what an earlier load of the file wrote
-  std::uint64_t refused_line_ = 0;    ///< of the last row that was put aside …
+  RowPlace refused_place_;            ///< of the last row that was put aside …
   std::uint64_t refused_pieces_ = 0;  ///< … and how many of its pieces were
   IngestCounts counts_;
   bool was_loaded_before_ = false;
