@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/follow_config.h"
 #include "app/sources_config.h"
 #include "base/yaml.h"
 #include "net/tls_client.h"
@@ -177,6 +178,7 @@ Result<Config> load_config(Env& env, const Path& file) {
   config.push_targets = read_targets(root.map("subscriptions"), "push_targets");
   config.function_targets = read_targets(root.map("flow"), "http_targets");
   config.sources = read_sources(env, root.map("sources"));
+  config.follow = read_followed_files(env, file.parent_path(), root.map("follow"));
   read_logging(root.map("logging"), config);
   MILLRACE_TRY(yaml.finish());
   MILLRACE_ASSIGN(config.aggregations, load_aggregations(env, file.parent_path() / "aggregations"));

@@ -14,6 +14,7 @@
 #include "model/training_set.h"
 #include "recommend/settings.h"
 #include "server/push_client.h"
+#include "source/file_follower.h"
 #include "source/mysql_source.h"
 #include "stream/archive_job.h"
 #include "stream/curate_job.h"
@@ -70,6 +71,8 @@ struct Config {
       transforms;  ///< of the project's in_flight/; none: no project
 
   std::vector<MysqlSource> sources;  ///< databases that may be read
+
+  std::vector<FollowedFile> follow;  ///< files that grow, whose lines come in by themselves
 
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;

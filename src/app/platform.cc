@@ -154,6 +154,9 @@ Status Platform::open_all(Listen listen) {
   MILLRACE_TRY(start_windows());
   start_tables();
   MILLRACE_TRY(open_server(listen));
+  // A command that is its own server for a moment leaves the files to the next real one.
+  if (listen == Listen::kNetwork)
+    follower_ = std::make_unique<FileFollower>(*log_, env_, config_.data / "follow", config_.follow);
   return write_server_file();
 }
 
@@ -236,7 +239,8 @@ Status Platform::open_stores() {
   push_targets_ = std::make_unique<HttpPushTargets>(config_.push_targets, env_);
   MILLRACE_ASSIGN(subscriptions_, SubscriptionEngine::open(*log_, env_, *push_targets_,
                                                            config_.data / "subscriptions.sqlite"));
-  MILLRACE_ASSIGN(ingest_, Ingest::open(*log_, env_, config_.data / "ingested.sqlite", {}, open_parquet_texts));
+  MILLRACE_ASSIGN(ingest_,
+                  Ingest::open(*log_, env_, config_.data / "ingested.sqlite", {}, open_parquet_texts));
   recommender_ =
       std::make_unique<Recommender>(env_, RecommenderOptions{config_.model, config_.recommender, {}});
   answers_ = std::make_unique<RecommendationLog>(
@@ -447,6 +451,7 @@ void Platform::stop(DurationUs grace) {
   std::filesystem::remove(config_.data / "server.json", ignored);
   subscriptions_->stop();  // answers the pulls that wait, for which the server else would
   server_->stop(grace);
+  follower_.reset();
   queries_->stop();
   catalogue_->stop();
   ingest_workers_.reset();

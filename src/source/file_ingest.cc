@@ -2,18 +2,12 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
-#include "event/quarantine.h"
 #include "log/topics.h"
 
 namespace millrace {
 namespace {
 
-constexpr std::size_t kReadableBytesAfter = 64;  // what simdjson reads past the end
-constexpr std::size_t kIdBytesMax = 512;         // as PUT /v1/items has it
 constexpr std::uint64_t kRowsBetweenLooks = 1'024;
-constexpr std::size_t kEventsMax = 10'000'000;
 
 Result<char> first_byte(Env& env, const Path& path) {
   MILLRACE_ASSIGN(const auto file, FileReader::open(env, path));
@@ -56,18 +50,6 @@ std::string id_column(const std::vector<std::string>& columns, Produce produce) 
   return has_long && !has_id ? long_name : "id";
 }
 
-/// Return what a row that is put aside is known by: the id that its event would have, for its first piece.
-std::string refused_id(std::string_view topic, std::string_view content, const RowPlace& place,
-                       std::uint64_t piece) {
-  auto id = fmt::format("{}:{}", content, place.text());
-  if (piece > 1) id += fmt::format("#{}", piece);
-  return topic == kEventsTopic ? id : fmt::format("{}:{}", topic, id);
-}
-
-std::string_view topic_of(Produce produce) {
-  return produce == Produce::kEvents ? kEventsTopic : produce == Produce::kItems ? kItemsTopic : kUsersTopic;
-}
-
 }  // namespace
 
 FileIngest::FileIngest(const Context& context, const Path& path, Reading reading)
@@ -76,28 +58,16 @@ FileIngest::FileIngest(const Context& context, const Path& path, Reading reading
       key_{.source = std::move(reading.source),
            .format = std::move(reading.format),
            .mapping = reading.mapping},
-      writer_(
-          context.log, context.env,
-          {.batch_bytes = context.limits.batch_bytes, .appends_in_flight = context.limits.appends_in_flight},
-          context.stop) {}
-
-BodyFacts FileIngest::facts() const {
-  BodyFacts facts;
-  facts.source = key_.source;
-  facts.replaces = replaces_;
-  facts.received_time = context_.env.now();
-  return facts;
-}
+      sink_(context.log, context.env, context.limits, context.stop) {}
 
 void FileIngest::report(const ReadProgress& progress) const {
-  if (context_.on_chunk) context_.on_chunk(counts_, progress.bytes_done());
+  if (context_.on_chunk) context_.on_chunk(counts(), progress.bytes_done());
 }
 
 /// Learn the content's hash; return whether there is anything to do.
 Result<bool> FileIngest::begin(std::string_view topic, bool again) {
   key_.topic = topic;
   MILLRACE_ASSIGN(key_.content, hash_file(context_.env, path_));
-  content_hex_ = to_hex(key_.content);
   if (!again) {
     MILLRACE_ASSIGN(was_loaded_before_, context_.ledger.is_loaded(key_));
   }
@@ -106,51 +76,24 @@ Result<bool> FileIngest::begin(std::string_view topic, bool again) {
 
 /// Note that records will follow, and learn whether there are earlier ones that they replace.
 Status FileIngest::begin_load() {
-  MILLRACE_ASSIGN(replaces_, context_.ledger.begin(key_, path_, context_.env.now()));
+  MILLRACE_ASSIGN(const bool replaces, context_.ledger.begin(key_, path_, context_.env.now()));
+  sink_.begin({.source = key_.source,
+               .topic = key_.topic,
+               .file = path_.filename().string(),
+               .id = to_hex(key_.content),
+               .replaces = replaces});
   return {};
 }
 
 /// Make everything durable, then remember the file if it was read to its end.
 Status FileIngest::finish(Status read, const ReadProgress& progress) {
-  if (log_failed_) return read;
-  if (auto flushed = writer_.flush(); !flushed) {
-    log_failed_ = true;
-    return flushed;
-  }
+  if (log_failed()) return read;
+  MILLRACE_TRY(sink_.flush());
   if (!read) return read;
   MILLRACE_ASSIGN(const auto content_read, progress.content_hash());
   if (content_read != key_.content)
     return fail(Code::kInvalid, "the file was changed while it was read", path_.string());
   return context_.ledger.finish(key_, context_.env.now());
-}
-
-Status FileIngest::add_record(std::string_view topic, const NewRecord& record) {
-  auto status = writer_.add(topic, record, spread_++);
-  if (!status) log_failed_ = true;
-  return status;
-}
-
-Status FileIngest::quarantine(const RowPlace& place, std::string_view raw, std::string_view codec,
-                              Error reason) {
-  if (!reason.where.empty()) reason.message = fmt::format("{}: {}", reason.where, reason.message);
-  reason.where = fmt::format("{}:{}", path_.filename().string(), place.text());
-  refused_pieces_ = place == refused_place_ ? refused_pieces_ + 1 : 1;
-  refused_place_ = place;
-  const auto id = refused_id(key_.topic, content_hex_, place, refused_pieces_);
-  auto about = facts();
-  about.message_id = id;
-  const auto header = quarantine_header("ingest", codec, reason, about);
-  ++counts_.quarantined;
-  return add_record(kQuarantineTopic, {.attributes = header, .value = raw, .time = about.received_time});
-}
-
-Status FileIngest::add_split(const BodySplit& split) {
-  const auto time = context_.env.now();
-  for (const auto& record : split.accepted) {
-    counts_.events += record.count;
-    MILLRACE_TRY(add_record(kEventsTopic, {record.key, record.attributes, record.value, time, record.count}));
-  }
-  return {};
 }
 
 Status FileIngest::load_events(CodecId codec, bool again) {
@@ -168,25 +111,12 @@ Status FileIngest::read_events(JsonTexts& texts, CodecId codec) {
     MILLRACE_ASSIGN(const auto step, texts.next(row));
     if (step == RowReader::Step::kEnd) return {};
     if (step == RowReader::Step::kBadRow) {
-      MILLRACE_TRY(quarantine(row.place, row.raw, codec_name(codec), row.problem));
+      MILLRACE_TRY(sink_.quarantine(row.place, row.raw, codec_name(codec), row.problem));
     } else {
-      MILLRACE_TRY(add_element(row, codec));
+      MILLRACE_TRY(sink_.add_event(row, codec));
     }
-    if (++counts_.rows % kRowsBetweenLooks == 0) report(texts);
+    if (++rows_ % kRowsBetweenLooks == 0) report(texts);
   }
-}
-
-Status FileIngest::add_element(const Row& row, CodecId codec) {
-  const auto message_id = fmt::format("{}:{}", content_hex_, row.place.text());
-  auto about = facts();
-  about.message_id = message_id;
-  const BodyLimits limits{context_.limits.event_bytes_max, context_.limits.event_bytes_max, kEventsMax};
-  const auto split = split_body(codec, row.raw, about, limits, context_.env);
-  if (!split) return quarantine(row.place, row.raw, codec_name(codec), split.error());
-  for (const auto& refused : split->refused) {
-    MILLRACE_TRY(quarantine(row.place, refused.value, codec_name(codec), refused.reason));
-  }
-  return add_split(*split);
 }
 
 Result<FileIngest::Opened> FileIngest::open_rows(const Mapping* mapping, Produce produce) {
@@ -218,10 +148,10 @@ Status FileIngest::read_rows(const Opened& opened) {
   MappedRecords mapped;
   auto status = read_rows_on(opened, mapper, mapped);
   // What came before an error of the file is kept, groups included; not so when they outgrew the memory.
-  if (log_failed_ || (!status && status.error().code == Code::kOutOfRange)) return status;
+  if (log_failed() || (!status && status.error().code == Code::kOutOfRange)) return status;
   for (bool more = true; more;) {
     more = mapper.take_groups(mapped, context_.limits.batch_bytes);
-    MILLRACE_TRY(add_mapped(opened.mapping.produce, mapped));
+    MILLRACE_TRY(sink_.add_mapped(opened.mapping.produce, mapped));
     report(*opened.rows);
   }
   return status;
@@ -252,52 +182,12 @@ Status FileIngest::read_rows_on(const Opened& opened, RowMapper& mapper, MappedR
     }
     if (!status) {
       if (status.error().code == Code::kOutOfRange) return status;
-      MILLRACE_TRY(quarantine(row.place, row.raw, shape, std::move(status).error()));
+      MILLRACE_TRY(sink_.quarantine(row.place, row.raw, shape, std::move(status).error()));
     }
     if (mapped.text.size() >= context_.limits.batch_bytes)
-      MILLRACE_TRY(add_mapped(opened.mapping.produce, mapped));
-    if (++counts_.rows % kRowsBetweenLooks == 0) report(rows);
+      MILLRACE_TRY(sink_.add_mapped(opened.mapping.produce, mapped));
+    if (++rows_ % kRowsBetweenLooks == 0) report(rows);
   }
-}
-
-Status FileIngest::add_mapped(Produce produce, MappedRecords& mapped) {
-  auto status = Status();
-  if (!mapped.pieces.empty()) {
-    status = produce == Produce::kEvents ? add_mapped_events(mapped)
-                                         : add_mapped_changes(topic_of(produce), mapped);
-  }
-  mapped.clear();
-  return status;
-}
-
-/// Check mapped events as the collector checks what comes over HTTP.
-Status FileIngest::add_mapped_events(MappedRecords& mapped) {
-  mapped.text.reserve(mapped.text.size() + kReadableBytesAfter);
-  const BodyLimits limits{context_.limits.event_bytes_max, SIZE_MAX, kEventsMax};
-  MILLRACE_ASSIGN(const auto split, split_body(CodecId::kNative, mapped.text, facts(), limits, context_.env));
-  for (const auto& refused : split.refused) {
-    const auto begin = static_cast<std::size_t>(refused.value.data() - mapped.text.data());
-    const auto after = std::ranges::upper_bound(mapped.pieces, begin, {}, &MappedRecords::Piece::begin);
-    MILLRACE_TRY(
-        quarantine(std::prev(after)->place, refused.value, codec_name(CodecId::kNative), refused.reason));
-  }
-  return add_split(split);
-}
-
-Status FileIngest::add_mapped_changes(std::string_view topic, const MappedRecords& mapped) {
-  const auto time = context_.env.now();
-  for (const auto& piece : mapped.pieces) {
-    const bool fits = piece.key.size() <= kIdBytesMax && !piece.key.contains('\0');
-    if (!fits) {
-      const Error reason{Code::kInvalid,
-                         fmt::format("the id has more than {} bytes or holds a NUL", kIdBytesMax), ""};
-      MILLRACE_TRY(quarantine(piece.place, mapped.json(piece), "change", reason));
-      continue;
-    }
-    ++counts_.events;
-    MILLRACE_TRY(add_record(topic, {.key = piece.key, .value = mapped.json(piece), .time = time}));
-  }
-  return {};
 }
 
 }  // namespace millrace

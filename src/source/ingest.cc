@@ -55,13 +55,12 @@ Status check_mapping(const IngestRequest& request, const Mapping& mapping) {
 
 Result<Plan> make_plan(Env& env, const IngestRequest& request) {
   Plan plan;
-  const auto named = std::ranges::find(kCodecs, request.format, &NamedCodec::format);
   const bool catalogue = request.format == "items" || request.format == "users";
   const bool rows = catalogue || std::ranges::find(kRowFormats, request.format) != std::end(kRowFormats);
-  if (named != std::end(kCodecs)) plan.codec = named->codec;
+  plan.codec = codec_of_format(request.format);
   if (!plan.codec && !rows) {
     const auto format = request.format.substr(0, 64);
-    const auto nearest = nearest_name(format, {std::begin(kFormats), std::end(kFormats)});
+    const auto nearest = nearest_name(format, ingest_formats());
     return fail(Code::kInvalid,
                 nearest.empty()
                     ? fmt::format("unknown format '{}'; known are {}", format, fmt::join(kFormats, ", "))
@@ -133,6 +132,15 @@ void add(IngestCounts& to, const IngestCounts& counts) {
 }
 
 }  // namespace
+
+std::optional<CodecId> codec_of_format(std::string_view format) {
+  const auto named = std::ranges::find(kCodecs, format, &NamedCodec::format);
+  return named == std::end(kCodecs) ? std::nullopt : std::optional(named->codec);
+}
+
+std::vector<std::string> ingest_formats() {
+  return {std::begin(kFormats), std::end(kFormats)};
+}
 
 Ingest::Ingest(EventLog& log, Env& env, const IngestLimits& limits, OpenParquet open_parquet,
                std::unique_ptr<IngestLedger> ledger)

@@ -30,6 +30,12 @@ struct IngestRequest {
   bool again = false;       ///< load also what was loaded before, in the same way, and replace it
 };
 
+/// Return the codec of a format that is one.
+std::optional<CodecId> codec_of_format(std::string_view format);
+
+/// Return all formats.
+std::vector<std::string> ingest_formats();
+
 struct IngestLimits {
   std::size_t event_bytes_max = 4 << 20;    ///< of one event, also of a group of rows
   std::size_t group_bytes_max = 512 << 20;  ///< what `group_by` may hold in memory
