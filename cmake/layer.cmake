@@ -38,6 +38,8 @@ function(millrace_layer NAME)
   if(tests)
     add_executable(${NAME}_test ${tests})
     target_link_libraries(${NAME}_test PRIVATE millrace_${NAME} ${helpers} GTest::gmock GTest::gtest_main)
+    # Tests take longer to compile than to run: a quarter of the build's time goes otherwise into making them fast.
+    target_compile_options(${NAME}_test PRIVATE $<$<CONFIG:Release>:-O0>)
     add_test(NAME ${NAME} COMMAND ${NAME}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set(timeout 300)
     if(MILLRACE_SANITIZER)

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "app/follow_config.h"
 #include "app/sources_config.h"
 #include "base/yaml.h"
 #include "net/tls_client.h"
@@ -194,8 +195,8 @@ Status check_paths(const std::vector<TrainingSet>& sets, const Path& dir) {
       if (&one != &other && !one.path.empty() && !other.path.empty() &&
           (one.path + "/").starts_with(other.path + "/"))
         return fail(Code::kInvalid,
-                    fmt::format("path: {} lies within {}, the path of {}: their files would be mixed", one.path,
-                                other.path, other.name),
+                    fmt::format("path: {} lies within {}, the path of {}: their files would be mixed",
+                                one.path, other.path, other.name),
                     (dir / (one.name + ".yaml")).string());
   return {};
 }
@@ -225,6 +226,7 @@ Result<Config> load_config(Env& env, const Path& file) {
   config.push_targets = read_targets(root.map("subscriptions"), "push_targets");
   config.function_targets = read_targets(root.map("flow"), "http_targets");
   config.sources = read_sources(env, root.map("sources"));
+  config.follow = read_followed_files(env, file.parent_path(), root.map("follow"));
   read_logging(root.map("logging"), config);
   MILLRACE_TRY(yaml.finish());
   MILLRACE_ASSIGN(config.aggregations, load_aggregations(env, file.parent_path() / "aggregations"));

@@ -16,6 +16,7 @@
 #include "model/training_set.h"
 #include "recommend/settings.h"
 #include "server/push_client.h"
+#include "source/file_follower.h"
 #include "source/mysql_source.h"
 #include "stream/archive_job.h"
 #include "stream/curate_job.h"
@@ -76,6 +77,8 @@ struct Config {
 
   std::vector<MysqlSource> sources;  ///< databases that may be read
 
+  std::vector<FollowedFile> follow;  ///< files that grow, whose lines come in by themselves
+
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;
   std::uint64_t log_keep_bytes = 64 << 20;  ///< logging.keep: of lines in DATA/logs
@@ -86,7 +89,8 @@ struct Config {
 Result<Config> load_config(Env& env, const Path& file);
 
 /// Read the training sets of a project's folder, which may name its `views`; none when there is no such
-/// folder. Errors: kInvalid, the mistakes of the first file that has some, or whose path lies within another's.
+/// folder. Errors: kInvalid, the mistakes of the first file that has some, or whose path lies within
+/// another's.
 Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir,
                                                     std::span<const FeatureView> views);
 /// Read the files of a project's folder `transforms`, in the order of their names. Without such a folder

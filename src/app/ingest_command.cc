@@ -56,9 +56,11 @@ void add_ingest_command(CLI::App& app, CommonOptions& common, int& exit_code) {
   auto call = std::make_shared<IngestCall>();
   command
       ->add_option("FORMAT", call->format,
-                   "segment, cloudevents, native, visits, activity, ga4, csv, jsonl, items or users")
+                   "segment, cloudevents, native, visits, activity, ga4, csv, jsonl, parquet, items or users")
       ->required();
-  command->add_option("FILES", call->files, "files, plain or gzip")->required()->check(CLI::ExistingFile);
+  command->add_option("FILES", call->files, "files: plain, gzip or Parquet")
+      ->required()
+      ->check(CLI::ExistingFile);
   command->add_option("--map", call->map, "mapping of columns (docs/formats/mapping.md)")
       ->check(CLI::ExistingFile);
   command->add_option("--source", call->source, "name of the source, instead of the mapping's or the file's");

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "app/parquet_texts.h"
 #include "app/version.h"
 #include "base/logging.h"
 #include "base/text.h"
@@ -160,6 +161,10 @@ Status Platform::open_all(Listen listen) {
   start_tables();
   start_features();
   MILLRACE_TRY(open_server(listen));
+  // A command that is its own server for a moment leaves the files to the next real one.
+  if (listen == Listen::kNetwork)
+    follower_ = std::make_unique<FileFollower>(*log_, env_, config_.data / "follow", config_.follow,
+                                               FollowOptions{.limits = {.contracts = contracts_.get()}});
   return write_server_file();
 }
 
@@ -248,7 +253,7 @@ Status Platform::open_stores() {
   MILLRACE_ASSIGN(subscriptions_, SubscriptionEngine::open(*log_, env_, *push_targets_,
                                                            config_.data / "subscriptions.sqlite"));
   MILLRACE_ASSIGN(ingest_, Ingest::open(*log_, env_, config_.data / "ingested.sqlite",
-                                        IngestLimits{.contracts = contracts_.get()}));
+                                        IngestLimits{.contracts = contracts_.get()}, open_parquet_texts));
   recommender_ =
       std::make_unique<Recommender>(env_, RecommenderOptions{config_.model, config_.recommender, {}});
   answers_ = std::make_unique<RecommendationLog>(
@@ -489,6 +494,7 @@ void Platform::stop(DurationUs grace) {
   std::filesystem::remove(config_.data / "server.json", ignored);
   subscriptions_->stop();  // answers the pulls that wait, for which the server else would
   server_->stop(grace);
+  follower_.reset();
   queries_->stop();
   catalogue_->stop();
   ingest_workers_.reset();

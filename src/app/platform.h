@@ -30,6 +30,7 @@
 #include "server/worker_pool.h"
 #include "source/change_stream.h"
 #include "source/extract.h"
+#include "source/file_follower.h"
 #include "source/ingest.h"
 #include "stream/archived_log.h"
 #include "stream/back_pressure.h"
@@ -148,6 +149,7 @@ class Platform {
   std::unique_ptr<Recommender> recommender_;
   std::unique_ptr<RecommendationLog> answers_;
   std::unique_ptr<Ingest> ingest_;
+  std::unique_ptr<FileFollower> follower_;
   std::unique_ptr<HttpPushTargets> push_targets_;
   std::unique_ptr<SubscriptionEngine> subscriptions_;
   std::unique_ptr<Replays> replays_;

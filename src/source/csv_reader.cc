@@ -27,7 +27,8 @@ class CsvReader final : public RowReader {
   Status read_header();
   Result<Step> next(Row& row) override;
   const std::vector<std::string>& columns() const override { return columns_; }
-  const FileReader& file() const override { return window_.file(); }
+  std::uint64_t bytes_done() const override { return window_.file().file_bytes_done(); }
+  Result<Hash128> content_hash() const override { return window_.file().file_hash(); }
 
  private:
   enum class Scan : std::uint8_t { kComplete, kNeedsMore, kTextAfterQuote, kOpenQuote };
@@ -155,7 +156,7 @@ Result<RowReader::Step> CsvReader::next(Row& row) {
   taken_ = 0;
   MILLRACE_ASSIGN(const bool any, skip_to_row());
   if (!any) return Step::kEnd;
-  row.line = window_.line();
+  row.place.line = window_.line();
   MILLRACE_ASSIGN(const auto outcome, scan_whole_row());
   // Where a row ends is uncertain once its quotes are wrong: take up again at the next line.
   if (outcome == Scan::kTextAfterQuote) {

@@ -8,8 +8,7 @@
 
 #include "base/hash.h"
 #include "source/ingest.h"
-#include "source/json_elements.h"
-#include "source/log_writer.h"
+#include "source/record_sink.h"
 #include "source/row_mapper.h"
 
 namespace millrace {
@@ -26,6 +25,7 @@ class FileIngest {
     Env& env;
     IngestLedger& ledger;
     const IngestLimits& limits;
+    const OpenParquet& open_parquet;
     std::stop_token stop;
     const OnChunk& on_chunk;
   };
@@ -45,9 +45,9 @@ class FileIngest {
   /// Load rows. Without `mapping`: items or users under their own names.
   Status load_rows(const Mapping* mapping, Produce produce, bool again);
 
-  const IngestCounts& counts() const { return counts_; }
+  IngestCounts counts() const { return {rows_, sink_.counts().events, sink_.counts().quarantined}; }
   bool was_loaded_before() const { return was_loaded_before_; }
-  bool log_failed() const { return log_failed_; }  ///< the error was the log's, not the file's
+  bool log_failed() const { return sink_.log_failed(); }  ///< the error was the log's, not the file's
 
  private:
   /// What is read next to each other from one file.
@@ -57,34 +57,20 @@ class FileIngest {
   };
 
   Result<bool> begin(std::string_view topic, bool again);
-  Status finish(Status read, const Hash128& content_read);
-  Status read_events(JsonElements& elements, CodecId codec);
-  Status add_element(const Row& row, CodecId codec);
+  Status finish(Status read, const ReadProgress& progress);
+  Status read_events(JsonTexts& texts, CodecId codec);
   Result<Opened> open_rows(const Mapping* mapping, Produce produce);
   Status read_rows(const Opened& opened);
   Status read_rows_on(const Opened& opened, RowMapper& mapper, MappedRecords& mapped);
-  Status add_mapped(Produce produce, MappedRecords& mapped);
-  Status add_mapped_events(MappedRecords& mapped);
-  Status add_mapped_changes(std::string_view topic, const MappedRecords& mapped);
-  Status add_split(const BodySplit& split);
-  Status add_record(std::string_view topic, const NewRecord& record);
-  Status quarantine(std::uint64_t line, std::string_view raw, std::string_view codec, Error reason);
   Status begin_load();
-  BodyFacts facts() const;
-  void report(const FileReader& file) const;
+  void report(const ReadProgress& progress) const;
 
   const Context context_;
   const Path path_;
   LoadKey key_;
-  std::string content_hex_;
-  bool replaces_ = false;             ///< what an earlier load of the file wrote
-  std::uint64_t refused_line_ = 0;    ///< of the last row that was put aside …
-  std::uint64_t refused_pieces_ = 0;  ///< … and how many of its pieces were
-  IngestCounts counts_;
+  std::uint64_t rows_ = 0;
   bool was_loaded_before_ = false;
-  bool log_failed_ = false;
-  std::uint64_t spread_ = 0;
-  LogWriter writer_;
+  RecordSink sink_;
 };
 
 }  // namespace millrace

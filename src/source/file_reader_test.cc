@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "net/gzip.h"
+#include "source/json_elements.h"
 #include "source/row_reader.h"
 #include "source/source_testing.h"
 
@@ -23,7 +24,7 @@ std::vector<std::string> all_rows(Result<std::unique_ptr<RowReader>> reader) {
     const auto step = (*reader)->next(row);
     if (!step) said.push_back("error " + step.error().message);
     if (!step || *step == RowReader::Step::kEnd) return said;
-    auto text = std::to_string(row.line);
+    auto text = row.place.text();
     if (*step == RowReader::Step::kBadRow) {
       said.push_back(text + "! " + row.problem.message);
       continue;
@@ -44,8 +45,8 @@ class Rows : public testing::Test {
   std::vector<std::string> csv(std::string_view content, char delimiter = ',') {
     return all_rows(open_csv(file(content), delimiter, 1 << 20));
   }
-  std::vector<std::string> json(std::string_view content) {
-    return all_rows(open_json_rows(file(content), 1 << 20));
+  std::vector<std::string> json(std::string_view content, const std::string& unnest = {}) {
+    return all_rows(read_json_rows(std::make_unique<JsonElements>(file(content), 1 << 20), unnest));
   }
 
   TestFolder folder_;
@@ -172,6 +173,34 @@ TEST(FileReader, HashesTheBytesOnTheDisk) {
 
 TEST(FileReader, SaysWhichFileIsMissing) {
   EXPECT_EQ(FileReader::open(Env::system(), "/no/such/file").error().code, Code::kNotFound);
+}
+
+TEST_F(Rows, ElementsOfAListAreRowsWithWhatIsAroundThem) {
+  EXPECT_THAT(json("{\"v\":1,\"hits\":[{\"t\":\"a\"},{\"t\":\"b\",\"n\":2}],\"z\":\"e\\u00e9\"}\n"
+                   "{\"v\":2,\"hits\":[]}\n{\"v\":3}\n{\"hits\":[{\"n\":4}]}\n",
+                   "hits"),
+              ElementsAre("1.1: <1>|eé|a", "1.2: <1>|eé|b|<2>", "4.1: |||<4>"));
+}
+
+TEST_F(Rows, AListBelowAnObjectCanBeUnnested) {
+  EXPECT_THAT(json("{\"a\":{\"b\":[{\"c\":1},{\"c\":2}],\"d\":3}}", "a.b"),
+              ElementsAre("1.1: <3>|<1>", "1.2: <3>|<2>"));
+}
+
+TEST_F(Rows, ABadElementIsBadAlone) {
+  const auto said = json(
+      "{\"hits\":[{\"a\":1},7,{\"a\":2}]}\n{\"hits\":\"x\"}\n{\"hits\":{\"a\":1}}\n{\"hits\":[{\"a\":3}]}",
+      "hits");
+  EXPECT_THAT(said, ElementsAre("1.1: <1>", "1.2! the row is not a JSON object", "1.3: <2>",
+                                "2! 'hits' is not a list", "3! 'hits' is not a list", HasSubstr("4.1: <3>")));
+}
+
+TEST_F(Rows, ListsOfIndexAndValueAreColumns) {
+  const auto all = json(
+      "{\"d\":[{\"index\":\"10\",\"value\":\"x\"},{\"index\":7,\"value\":null}],\"e\":[{\"index\":1,\"name\":"
+      "2}],"
+      "\"f\":[]}");
+  EXPECT_THAT(all, ElementsAre("1: x||<[{\"index\":1,\"name\":2}]>|<[]>"));
 }
 
 }  // namespace

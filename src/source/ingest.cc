@@ -23,8 +23,14 @@ constexpr NamedCodec kCodecs[] = {{"segment", CodecId::kSegment},   {"cloudevent
                                   {"native", CodecId::kNative},     {"visits", CodecId::kVisit},
                                   {"activity", CodecId::kActivity}, {"ga4", CodecId::kGa4}};
 
-constexpr std::string_view kFormats[] = {"segment", "cloudevents", "native", "visits", "activity",
-                                         "ga4",     "csv",         "jsonl",  "items",  "users"};
+constexpr std::string_view kRowFormats[] = {"csv", "jsonl", "parquet"};
+
+constexpr std::string_view kFormats[] = {"segment", "cloudevents", "native",  "visits", "activity", "ga4",
+                                         "csv",     "jsonl",       "parquet", "items",  "users"};
+
+std::string_view row_format_name(RowFormat format) {
+  return format == RowFormat::kCsv ? "csv" : format == RowFormat::kJsonLines ? "jsonl" : "parquet";
+}
 
 /// How to read the files of one request.
 struct Plan {
@@ -39,8 +45,9 @@ Status check_mapping(const IngestRequest& request, const Mapping& mapping) {
     return fail(Code::kInvalid, fmt::format("the mapping is for {}, not for {}", what, request.format),
                 request.map.string());
   };
-  if (request.format == "csv" && mapping.format == RowFormat::kJsonLines) return wrong("jsonl");
-  if (request.format == "jsonl" && mapping.format == RowFormat::kCsv) return wrong("csv");
+  const auto format = row_format_name(mapping.format);
+  const bool names_row_format = std::ranges::find(kRowFormats, request.format) != std::end(kRowFormats);
+  if (names_row_format && request.format != format) return wrong(format);
   if (request.format == "items" && mapping.produce != Produce::kItems) return wrong("something else");
   if (request.format == "users" && mapping.produce != Produce::kUsers) return wrong("something else");
   return {};
@@ -48,13 +55,12 @@ Status check_mapping(const IngestRequest& request, const Mapping& mapping) {
 
 Result<Plan> make_plan(Env& env, const IngestRequest& request) {
   Plan plan;
-  const auto named = std::ranges::find(kCodecs, request.format, &NamedCodec::format);
   const bool catalogue = request.format == "items" || request.format == "users";
-  const bool rows = request.format == "csv" || request.format == "jsonl" || catalogue;
-  if (named != std::end(kCodecs)) plan.codec = named->codec;
+  const bool rows = catalogue || std::ranges::find(kRowFormats, request.format) != std::end(kRowFormats);
+  plan.codec = codec_of_format(request.format);
   if (!plan.codec && !rows) {
     const auto format = request.format.substr(0, 64);
-    const auto nearest = nearest_name(format, {std::begin(kFormats), std::end(kFormats)});
+    const auto nearest = nearest_name(format, ingest_formats());
     return fail(Code::kInvalid,
                 nearest.empty()
                     ? fmt::format("unknown format '{}'; known are {}", format, fmt::join(kFormats, ", "))
@@ -127,13 +133,27 @@ void add(IngestCounts& to, const IngestCounts& counts) {
 
 }  // namespace
 
-Ingest::Ingest(EventLog& log, Env& env, const IngestLimits& limits, std::unique_ptr<IngestLedger> ledger)
-    : log_(log), env_(env), limits_(limits), ledger_(std::move(ledger)) {}
+std::optional<CodecId> codec_of_format(std::string_view format) {
+  const auto named = std::ranges::find(kCodecs, format, &NamedCodec::format);
+  return named == std::end(kCodecs) ? std::nullopt : std::optional(named->codec);
+}
+
+std::vector<std::string> ingest_formats() {
+  return {std::begin(kFormats), std::end(kFormats)};
+}
+
+Ingest::Ingest(EventLog& log, Env& env, const IngestLimits& limits, OpenParquet open_parquet,
+               std::unique_ptr<IngestLedger> ledger)
+    : log_(log),
+      env_(env),
+      limits_(limits),
+      open_parquet_(std::move(open_parquet)),
+      ledger_(std::move(ledger)) {}
 
 Result<std::unique_ptr<Ingest>> Ingest::open(EventLog& log, Env& env, const Path& ledger_path,
-                                             const IngestLimits& limits) {
+                                             const IngestLimits& limits, OpenParquet open_parquet) {
   MILLRACE_ASSIGN(auto ledger, IngestLedger::open(ledger_path));
-  return std::unique_ptr<Ingest>(new Ingest(log, env, limits, std::move(ledger)));
+  return std::unique_ptr<Ingest>(new Ingest(log, env, limits, std::move(open_parquet), std::move(ledger)));
 }
 
 Result<IngestResult> Ingest::run(const IngestRequest& request, const OnProgress& on_progress,
@@ -159,7 +179,7 @@ Result<IngestResult> Ingest::run(const IngestRequest& request, const OnProgress&
     const FileIngest::OnChunk on_chunk = [&](const IngestCounts& counts, std::uint64_t bytes_done) {
       progress.show(result.counts, counts, bytes_before, bytes_done, false);
     };
-    FileIngest job({log_, env_, *ledger_, limits_, stop, on_chunk}, path,
+    FileIngest job({log_, env_, *ledger_, limits_, open_parquet_, stop, on_chunk}, path,
                    {file.source, request.format, plan.mapping_hash});
     const auto status =
         plan.codec ? job.load_events(*plan.codec, request.again)

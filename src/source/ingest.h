@@ -14,19 +14,27 @@
 #include "log/event_log.h"
 #include "source/ingest_ledger.h"
 #include "source/mapping.h"
+#include "source/row_reader.h"
 
 namespace millrace {
 
 struct IngestRequest {
   /// `segment`, `cloudevents`, `native`, `visits`, `activity`, `ga4`: JSON lines, or JSON values over any
-  /// lines. `csv`, `jsonl`: rows, with `map`. `items`, `users`: CSV or JSON rows with a column `id` (or
-  /// `item_id`, `user_id`), or any with `map`.
+  /// lines. `csv`, `jsonl`, `parquet`: rows, with `map`. `items`, `users`: CSV, JSON or Parquet rows with a
+  /// column `id` (or `item_id`, `user_id`), or any with `map`. A Parquet file is known by its first bytes,
+  /// and may stand wherever JSON may.
   std::string format;
   Path map;                 ///< mapping file, or empty
   std::vector<Path> files;  ///< plain or gzip, on this machine
   std::string source;       ///< overrides the mapping's, and the file's stem
   bool again = false;       ///< load also what was loaded before, in the same way, and replace it
 };
+
+/// Return the codec of a format that is one.
+std::optional<CodecId> codec_of_format(std::string_view format);
+
+/// Return all formats.
+std::vector<std::string> ingest_formats();
 
 struct IngestLimits {
   std::size_t event_bytes_max = 4 << 20;    ///< of one event, also of a group of rows
@@ -66,9 +74,9 @@ struct IngestProgress {
 };
 
 /// Loads files through the same validation, and into the same topics, as what comes over HTTP. A message
-/// id is the client's own, else `<content hash>:<line>`. Where the same content of the same source was loaded
-/// before, or only begun, the records say that they replace what came of it.
-/// Threads: `run` from any, also at the same time; the rest one at a time.
+/// id is the client's own, else `<content hash>:<line>`, with `.<part>` where a line gave several rows. Where
+/// the same content of the same source was loaded before, or only begun, the records say that they replace
+/// what came of it. Threads: `run` from any, also at the same time; the rest one at a time.
 class Ingest {
  public:
   /// Runs on the thread of `run`, about ten times a second.
@@ -77,7 +85,7 @@ class Ingest {
   /// `ledger_path` is the file that remembers what was loaded (SQLite; made when absent). `log`, with its
   /// topics made, and `env` must outlive it. Errors: kIo, kDenied, kCorrupt.
   static Result<std::unique_ptr<Ingest>> open(EventLog& log, Env& env, const Path& ledger_path,
-                                              const IngestLimits& limits = {});
+                                              const IngestLimits& limits = {}, OpenParquet open_parquet = {});
 
   /// Load the files, one after the other; a file that fails does not stop the others. Returns once
   /// everything is durable. While the log is overloaded or the disk full it waits.
@@ -87,11 +95,13 @@ class Ingest {
                            std::stop_token stop = {});
 
  private:
-  Ingest(EventLog& log, Env& env, const IngestLimits& limits, std::unique_ptr<IngestLedger> ledger);
+  Ingest(EventLog& log, Env& env, const IngestLimits& limits, OpenParquet open_parquet,
+         std::unique_ptr<IngestLedger> ledger);
 
   EventLog& log_;
   Env& env_;
   const IngestLimits limits_;
+  const OpenParquet open_parquet_;
   const std::unique_ptr<IngestLedger> ledger_;
 };
 

@@ -114,7 +114,7 @@ Result<Step> JsonElements::next_line(Row& row) {
   }
   MILLRACE_ASSIGN(const bool any, skip_any_of(kSpace));
   if (!any) return Step::kEnd;
-  row.line = window_.line();
+  row.place.line = window_.line();
   MILLRACE_ASSIGN(const auto end, find_line_end());
   taken_ = std::min(end, window_.rest().size());
   in_long_line_ = end == std::string_view::npos;
@@ -126,7 +126,7 @@ Result<Step> JsonElements::next_line(Row& row) {
 Result<Step> JsonElements::next_value(Row& row) {
   MILLRACE_ASSIGN(const bool any, skip_any_of(kBetweenValues));
   if (!any) return Step::kEnd;
-  row.line = window_.line();
+  row.place.line = window_.line();
   for (ValueEnd end;;) {
     if (const auto size = end.find(window_.rest())) {
       taken_ = std::max<std::size_t>(*size, 1);  // a stray closing brace is a value of its own
@@ -137,7 +137,7 @@ Result<Step> JsonElements::next_value(Row& row) {
       return fail(Code::kInvalid,
                   fmt::format("the value that begins at line {} is too large, or a bracket or quote "
                               "is left open",
-                              row.line));
+                              row.place.line));
     }
     MILLRACE_ASSIGN(const bool more, window_.more());
     if (more) continue;

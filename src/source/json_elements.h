@@ -10,18 +10,17 @@ namespace millrace {
 
 /// Cuts a file of JSON into its values without parsing them: one a line, or the elements of arrays, or
 /// values one after the other over any lines; the first bytes tell which. One thread.
-class JsonElements {
+class JsonElements final : public JsonTexts {
  public:
   explicit JsonElements(std::unique_ptr<FileReader> file, std::size_t element_bytes_max = kRowBytesMax)
       : window_(std::move(file), element_bytes_max) {}
 
-  /// Find the next value: `line` and `raw` are given, and `problem` for a bad one; `raw` lives until the
-  /// next call and 64 readable bytes follow it.
   /// Errors: those of `FileReader::read`; kInvalid for a value that is too large, where the next begins
   /// being unknown.
-  Result<RowReader::Step> next(Row& row);
+  Result<RowReader::Step> next(Row& row) override;
 
-  const FileReader& file() const { return window_.file(); }
+  std::uint64_t bytes_done() const override { return window_.file().file_bytes_done(); }
+  Result<Hash128> content_hash() const override { return window_.file().file_hash(); }
 
  private:
   enum class Layout : std::uint8_t { kUnknown, kLines, kValues };

@@ -12,7 +12,24 @@
 namespace millrace {
 namespace {
 
-/// Read `Column`, or `{column: …, prefix: …, values: {…}, otherwise: …}`, or `{constant: …}`.
+/// Read `columns: [A, B], separator: "."`; return whether it is there.
+bool read_joined_columns(const YamlMap& map, ValueRule& rule) {
+  const auto value = map.find("columns");
+  if (!value) return false;
+  value->read(rule.more_columns);
+  map.optional("separator", rule.separator);
+  if (rule.more_columns.size() < 2) {
+    value->error("expected a list of two or more columns");
+    rule.more_columns.clear();
+  } else {
+    rule.column = rule.more_columns.front();
+    rule.more_columns.erase(rule.more_columns.begin());
+  }
+  return true;
+}
+
+/// Read `Column`, or `{column: …, prefix: …, values: {…}, otherwise: …}`, with `columns: [A, B], separator:
+/// …` in the place of `column` for several joined, or `{constant: …}`.
 ValueRule read_value(const YamlValue& from) {
   ValueRule rule;
   rule.where = from.where();
@@ -21,7 +38,7 @@ ValueRule read_value(const YamlValue& from) {
     return rule;
   }
   const auto map = from.map();
-  const bool has_column = map.optional("column", rule.column);
+  const bool has_column = map.optional("column", rule.column) || read_joined_columns(map, rule);
   const bool has_constant = map.optional("constant", rule.constant);
   map.optional("prefix", rule.prefix);
   for (const auto& [text, meaning] : map.map("values").entries()) meaning.read(rule.values[text]);
@@ -94,6 +111,17 @@ void read_types(const YamlMap& root, std::vector<TypeRule>& into) {
   if (value->is_list() && into.empty()) value->error("the list of types is empty");
 }
 
+/// Read what is added to the time: a column of seconds, milliseconds or microseconds.
+void read_time_plus(const YamlValue& from, Mapping& mapping) {
+  mapping.time_plus.where = from.where();
+  const auto map = from.map();
+  map.required("column", mapping.time_plus.column);
+  std::string unit;
+  map.required("format", unit);
+  if (unit != "s" && unit != "ms" && unit != "us") return from.error("the format of 'plus' is s, ms or us");
+  mapping.time_plus_format = TimeFormat::make(unit).value();
+}
+
 void read_time(const YamlMap& root, Env& env, Mapping& mapping) {
   const auto value = root.find("time");
   if (!value) return root.missing("time");
@@ -114,6 +142,7 @@ void read_time(const YamlMap& root, Env& env, Mapping& mapping) {
   const auto made = TimeFormat::make(format, std::move(zone));
   if (!made) return value->error(made.error().message);
   mapping.time_format = *made;
+  if (const auto plus = map.find("plus")) read_time_plus(*plus, mapping);
   if (!has_constant) return;
   if (const auto time = made->read(mapping.time.constant); !time) value->error(time.error().message);
 }
@@ -184,6 +213,11 @@ void read_delimiter(const YamlMap& root, char& into) {
   into = text[0];
 }
 
+void read_unnest(const YamlMap& root, Mapping& mapping) {
+  if (!root.optional("unnest", mapping.unnest) || mapping.format != RowFormat::kCsv) return;
+  root.find("unnest")->error("rows of CSV hold no lists; say 'format: jsonl' or 'format: parquet'");
+}
+
 void read_columns(const YamlMap& root, std::string_view key, std::vector<std::string>& into,
                   std::string& where) {
   const auto value = root.find(key);
@@ -215,12 +249,17 @@ Result<Mapping> read_document(const YamlDocument& yaml, Env& env) {
   Mapping mapping;
   const auto root = yaml.root();
   root.optional("source", mapping.source);
-  root.optional_choice<RowFormat>("format", mapping.format,
-                                  {{"csv", RowFormat::kCsv}, {"jsonl", RowFormat::kJsonLines}});
+  root.optional_choice<RowFormat>(
+      "format", mapping.format,
+      {{"csv", RowFormat::kCsv}, {"jsonl", RowFormat::kJsonLines}, {"parquet", RowFormat::kParquet}});
   root.optional_choice<Produce>(
       "produce", mapping.produce,
       {{"events", Produce::kEvents}, {"items", Produce::kItems}, {"users", Produce::kUsers}});
   read_delimiter(root, mapping.delimiter);
+  read_unnest(root, mapping);
+  for (const auto& [column, test] : root.map("only").entries()) {
+    std::ranges::move(read_conditions(column, test), std::back_inserter(mapping.only));
+  }
   read_columns(root, "group_by", mapping.group_by, mapping.group_by_where);
   read_columns(root, "ignore", mapping.ignore, mapping.ignore_where);
   if (mapping.produce == Produce::kEvents) {

@@ -18,11 +18,13 @@ namespace millrace {
 /// What the rows of a file become.
 enum class Produce : std::uint8_t { kEvents, kItems, kUsers };
 
-enum class RowFormat : std::uint8_t { kCsv, kJsonLines };
+enum class RowFormat : std::uint8_t { kCsv, kJsonLines, kParquet };
 
-/// Where a value comes from: a column, or a constant when `column` is empty.
+/// Where a value comes from: a column, several joined, or a constant when `column` is empty.
 struct ValueRule {
   std::string column;
+  std::vector<std::string> more_columns;  ///< whose texts follow that of `column`, if all have one
+  std::string separator = "-";            ///< between them
   std::string constant;
   std::string prefix;                                      ///< put before a value that is not empty
   std::map<std::string, std::string, std::less<>> values;  ///< what stands for what
@@ -70,6 +72,8 @@ struct Mapping {
 
   ValueRule time;
   TimeFormat time_format;
+  ValueRule time_plus;  ///< what is added to it, if anything: milliseconds since a visit began, …
+  TimeFormat time_plus_format;
   std::vector<TypeRule> types;  ///< the first that fits counts
   std::vector<MemberRule<Event>> event;
   std::vector<MemberRule<EventOrder>> order;
@@ -79,6 +83,8 @@ struct Mapping {
   ValueRule id;                           ///< of items and users …
   std::vector<AttributeRule> attributes;  ///< … and what else is said of them
 
+  std::vector<Condition> only;        ///< rows that do not meet all are passed over
+  std::string unnest;                 ///< path of a list whose elements are the rows; empty: none
   std::vector<std::string> group_by;  ///< rows alike in these columns (and in type) are one event
   std::vector<std::string> ignore;    ///< columns to leave out
   std::string group_by_where;         ///< "mapping.yaml:3"

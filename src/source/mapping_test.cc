@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "source/json_elements.h"
 #include "source/row_mapper.h"
 #include "source/source_testing.h"
 
@@ -28,8 +29,9 @@ std::vector<json> mapped(std::string_view mapping_text, std::string_view csv,
   const TestFolder folder;
   auto file = FileReader::open(Env::system(), folder.write("rows", csv)).value();
   const bool is_csv = mapping->format == RowFormat::kCsv;
-  const auto reader =
-      (is_csv ? open_csv(std::move(file), mapping->delimiter) : open_json_rows(std::move(file))).value();
+  const auto reader = is_csv
+                          ? open_csv(std::move(file), mapping->delimiter).value()
+                          : read_json_rows(std::make_unique<JsonElements>(std::move(file)), mapping->unnest);
   RowMapper mapper(*mapping, Hash128{1, 2}, group_bytes_max);
   std::vector<json> all;
   MappedRecords out;
@@ -191,7 +193,7 @@ TEST(Mapping, RefusesWhatItDoesNotKnow) {
               HasSubstr("'x' is not a number"));
   EXPECT_EQ(refusal("produce: items\ntype: read\nid: a"),
             "m.yaml:2: unknown key 'type'; known here: attributes, delimiter, format, "
-            "group_by, id, ignore, produce, source");
+            "group_by, id, ignore, only, produce, source, unnest");
 }
 
 TEST(Mapping, ReportsAllMistakesAtOnceWithTheirLines) {
@@ -209,15 +211,69 @@ TEST(Mapping, ReportsAllMistakesAtOnceWithTheirLines) {
       "thousands\n"
       "m.yaml:4: give either 'column' or 'constant'\n"
       "m.yaml:5: expected one character, or the word tab\n"
-      "m.yaml:6: unknown key 'colour'; known here: delimiter, fields, format, group_by, ignore, item, order, "
-      "produce, source, time, type");
+      "m.yaml:6: unknown key 'colour'; known here: delimiter, fields, format, group_by, ignore, item, only, "
+      "order, produce, source, time, type, unnest");
+}
+
+constexpr std::string_view kSession =
+    R"({"fullVisitorId":"77","visitNumber":"3","visitStartTime":"1500000000",)"
+    R"("device":{"deviceCategory":"mobile"},"hits":[)"
+    R"({"hitNumber":"1","time":"0","type":"PAGE","page":{"pagePath":"/a"},"customDimensions":[{"index":"10","value":"A1"},)"
+    R"({"index":"6","value":"Title"},{"index":"7","value":"News"},{"index":"4","value":"2017.07"}]},)"
+    R"({"hitNumber":"2","time":"1500","type":"EVENT","eventInfo":{"eventAction":"scroll"}},)"
+    R"({"hitNumber":"3","time":"61250","type":"PAGE","page":{"pagePath":"/home"},"customDimensions":[]}]})";
+
+std::vector<json> mapped_by_file(const char* path, std::string_view text) {
+  return mapped(read_file(Env::system(), path).value(), text);
+}
+
+TEST(Mapping, HitsOfASessionAreEventsWithTheirOwnTimes) {
+  const auto events = mapped_by_file("examples/news/mappings/ga_sessions.yaml", kSession);
+  ASSERT_EQ(events.size(), 3u);
+  EXPECT_EQ(events[0]["type"], "read");
+  EXPECT_EQ(events[0]["event_time"], "2017-07-14T02:40:00Z");
+  EXPECT_EQ(events[0]["session_id"], "77.3");
+  EXPECT_EQ(events[0]["anonymous_id"], "77");
+  EXPECT_EQ(events[0]["device_type"], "mobile");
+  EXPECT_EQ(events[0]["items"][0], (json{{"item_id", "A1"}, {"name", "Title"}, {"category", "News"}}));
+  EXPECT_EQ(events[0]["properties"]["hits.customDimensions.4"], "2017.07");
+  EXPECT_TRUE(events[0]["message_id"].get<std::string>().ends_with(":1.1"));
+  EXPECT_EQ(events[1]["type"], "other_hit");
+  EXPECT_EQ(events[1]["properties"]["hits.eventInfo.eventAction"], "scroll");
+  EXPECT_EQ(events[2]["type"], "page_view");
+  EXPECT_EQ(events[2]["event_time"], "2017-07-14T02:41:01.250000Z");
+  EXPECT_FALSE(events[2].contains("items"));
+}
+
+TEST(Mapping, RowsThatDoNotMeetOnlyArePassedOver) {
+  const auto items = mapped_by_file("examples/news/mappings/ga_articles.yaml", kSession);
+  ASSERT_EQ(items.size(), 1u);
+  EXPECT_EQ(items[0]["id"], "A1");
+  EXPECT_EQ(items[0]["attributes"]["title"], "Title");
+}
+
+TEST(Mapping, JoinedColumnsAreEmptyWhereOneIs) {
+  const auto events =
+      mapped("type: read\ntime: at\nitem: {item_id: a}\nfields: {session_id: {columns: [a, b, c]}}\n",
+             "a,b,c,at\n1,2,3,2024-01-01\n1,,3,2024-01-01\n");
+  EXPECT_EQ(events[0]["session_id"], "1-2-3");
+  EXPECT_FALSE(events[1].contains("session_id"));
+}
+
+TEST(Mapping, MistakesOfListsAndJoinsAreRefused) {
+  EXPECT_EQ(refusal("type: read\nunnest: hits\ntime: {column: a, plus: {column: b, format: iso}}\n"
+                    "item: {item_id: {columns: [a]}}\n"),
+            "m.yaml:2: rows of CSV hold no lists; say 'format: jsonl' or 'format: parquet'\n"
+            "m.yaml:3: the format of 'plus' is s, ms or us\n"
+            "m.yaml:4: expected a list of two or more columns");
 }
 
 TEST(Mapping, ShippedOnesAreSound) {
   for (const auto* path :
        {"examples/shop/mappings/online_retail.yaml", "examples/shop/mappings/ratings.yaml",
         "examples/shop/mappings/ratings_items.yaml", "examples/shop/mappings/ratings_users.yaml",
-        "examples/news/mappings/news_clicks.yaml"}) {
+        "examples/news/mappings/news_clicks.yaml", "examples/news/mappings/ga_sessions.yaml",
+        "examples/news/mappings/ga_articles.yaml"}) {
     const auto mapping = load_mapping(Env::system(), path);
     EXPECT_TRUE(mapping) << (mapping ? "" : mapping.error().text());
   }

@@ -27,14 +27,14 @@ std::string_view RowGroups::keep(std::string_view text) {
   return texts_.keep(text);
 }
 
-RowGroups::Group& RowGroups::find_or_begin(std::string_view key, std::uint64_t line, const Event& event) {
+RowGroups::Group& RowGroups::find_or_begin(std::string_view key, const RowPlace& place, const Event& event) {
   if (!groups_.empty() && key == last_key_) return groups_[last_group_];
   last_key_ = key;
   const auto [found, is_new] = index_.try_emplace(last_key_, groups_.size());
   last_group_ = found->second;
   if (!is_new) return groups_[last_group_];
 
-  Group& group = groups_.emplace_back(Group{event, {}, line});
+  Group& group = groups_.emplace_back(Group{event, {}, place});
   bytes_ += sizeof(Group) + key.size() + kGroupOverheadBytes;
   const auto keeper = [this](std::string_view text) { return keep(text); };
   keep_texts(group.event, keeper);
@@ -44,7 +44,7 @@ RowGroups::Group& RowGroups::find_or_begin(std::string_view key, std::uint64_t l
   return group;
 }
 
-Status RowGroups::add(std::string_view key, std::uint64_t line, const Event& event,
+Status RowGroups::add(std::string_view key, const RowPlace& place, const Event& event,
                       const std::optional<EventItem>& item) {
   if (bytes_ > bytes_max_) {
     return fail(
@@ -54,7 +54,7 @@ Status RowGroups::add(std::string_view key, std::uint64_t line, const Event& eve
             "holds whole groups",
             with_thousands(bytes_max_ / 1'000'000)));
   }
-  Group& group = find_or_begin(key, line, event);
+  Group& group = find_or_begin(key, place, event);
   if (!item) return {};
   EventItem& kept = group.items.emplace_back(*item);
   bytes_ += 2 * sizeof(EventItem);  // vectors grow by doubling

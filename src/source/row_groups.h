@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "event/event.h"
+#include "source/row_reader.h"
 
 namespace millrace {
 
@@ -19,14 +20,14 @@ class RowGroups {
   struct Group {
     Event event;  ///< with the fields of its first row
     std::vector<EventItem> items;
-    std::uint64_t line = 0;  ///< of its first row
+    RowPlace place;  ///< of its first row
   };
 
   explicit RowGroups(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
   /// Add a row to the group of `key`, which begins with the row's own event. Copies all texts.
   /// Errors: kOutOfRange when more memory were needed than allowed.
-  Status add(std::string_view key, std::uint64_t line, const Event& event,
+  Status add(std::string_view key, const RowPlace& place, const Event& event,
              const std::optional<EventItem>& item);
 
   /// Return the next group, in the order of their first rows, or nothing. Valid until the next `add`.
@@ -38,7 +39,7 @@ class RowGroups {
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
   };
 
-  Group& find_or_begin(std::string_view key, std::uint64_t line, const Event& event);
+  Group& find_or_begin(std::string_view key, const RowPlace& place, const Event& event);
   std::string_view keep(std::string_view text);
 
   const std::size_t bytes_max_;

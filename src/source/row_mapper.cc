@@ -31,14 +31,22 @@ RowMapper::RowMapper(const Mapping& mapping, const Hash128& content, std::size_t
     : mapping_(mapping), content_hex_(to_hex(content)), groups_(group_bytes_max) {}
 
 std::size_t RowMapper::use(ColumnFinder& finder, const ValueRule& rule) {
-  const auto column = finder.find(rule.column, rule.where);
-  if (column != kNoColumn) is_used_[column] = true;
-  return column;
+  const auto use_one = [&](const std::string& name) {
+    const auto column = finder.find(name, rule.where);
+    if (column != kNoColumn) is_used_[column] = true;
+    return column;
+  };
+  const auto column = use_one(rule.column);
+  if (rule.more_columns.empty()) return column;
+  std::vector<std::size_t> columns{column};
+  for (const auto& name : rule.more_columns) columns.push_back(use_one(name));
+  return values_.join(std::move(columns), rule.separator);
 }
 
 Status RowMapper::bind(const std::vector<std::string>& columns, bool complete) {
   columns_ = columns;
   is_used_.assign(columns.size(), false);
+  values_.forget_joined();
   ColumnFinder finder(columns_, complete);
   group_columns_.clear();
   for (const auto& name : mapping_.group_by) {
@@ -47,6 +55,10 @@ Status RowMapper::bind(const std::vector<std::string>& columns, bool complete) {
   for (const auto& name : mapping_.ignore) {
     const auto column = finder.find(name, mapping_.ignore_where);
     if (column != kNoColumn) is_used_[column] = true;
+  }
+  only_columns_.clear();
+  for (const auto& condition : mapping_.only) {
+    only_columns_.push_back(finder.find(condition.column, condition.where));
   }
   if (mapping_.produce == Produce::kEvents) {
     bind_events(finder);
@@ -65,6 +77,7 @@ void RowMapper::bind_events(ColumnFinder& finder) {
   bind_all(mapping_.order, order_columns_);
   bind_all(mapping_.item, item_columns_);
   time_column_ = use(finder, mapping_.time);
+  time_plus_column_ = use(finder, mapping_.time_plus);
   condition_columns_.clear();
   for (const auto& type : mapping_.types) {
     auto& columns = condition_columns_.emplace_back();
@@ -99,27 +112,38 @@ Status RowMapper::check_price() {
   return check(kPrice, values_.cell(other_price_column_));
 }
 
+bool RowMapper::meets_all(std::span<const Condition> conditions, std::span<const std::size_t> columns) const {
+  for (std::size_t i = 0; i < conditions.size(); ++i) {
+    if (!values_.meets(conditions[i], columns[i])) return false;
+  }
+  return true;
+}
+
 Result<std::string_view> RowMapper::type_of_row() const {
   for (std::size_t i = 0; i < mapping_.types.size(); ++i) {
     const auto& rule = mapping_.types[i];
-    bool fits = true;
-    for (std::size_t j = 0; j < rule.when.size() && fits; ++j) {
-      fits = values_.meets(rule.when[j], condition_columns_[i][j]);
-    }
-    if (fits) return rule.type;
+    if (meets_all(rule.when, condition_columns_[i])) return rule.type;
   }
   return fail(Code::kInvalid, "no rule under 'type' of the mapping fits this row");
 }
 
 Result<TimeUs> RowMapper::time_of_row() {
+  const auto read = [&](const ValueRule& rule, const TimeFormat& format,
+                        std::string_view text) -> Result<TimeUs> {
+    auto time = format.read(text);
+    if (!time) return fail(std::move(time).error().with_context(fmt::format("column '{}'", rule.column)));
+    return time;
+  };
   const auto text = values_.value(mapping_.time, time_column_);
-  if (last_time_ && text == last_time_text_) return *last_time_;
-  auto time = mapping_.time_format.read(text);
-  if (!time)
-    return fail(std::move(time).error().with_context(fmt::format("column '{}'", mapping_.time.column)));
-  last_time_text_ = text;
-  last_time_ = *time;
-  return *time;
+  if (!last_time_ || text != last_time_text_) {
+    last_time_.reset();
+    MILLRACE_ASSIGN(last_time_, read(mapping_.time, mapping_.time_format, text));
+    last_time_text_ = text;
+  }
+  const auto plus = values_.value(mapping_.time_plus, time_plus_column_);
+  if (plus.empty()) return *last_time_;
+  MILLRACE_ASSIGN(const auto since, read(mapping_.time_plus, mapping_.time_plus_format, plus));
+  return *last_time_ + since;
 }
 
 /// Append the columns that go nowhere else as JSON members; return whether there are any.
@@ -156,9 +180,16 @@ Status RowMapper::read_event(Event& event) {
 Result<std::optional<EventItem>> RowMapper::read_item() {
   if (mapping_.item.empty()) return std::nullopt;
   EventItem item;
+  bool any_column = false, any_text = false;
   for (std::size_t i = 0; i < item_columns_.size(); ++i) {
-    MILLRACE_TRY(values_.fill(mapping_.item[i], item_columns_[i], item));
+    const auto& rule = mapping_.item[i];
+    MILLRACE_TRY(values_.fill(rule, item_columns_[i], item));
+    if (rule.value.column.empty()) continue;
+    any_column = true;
+    any_text |= !values_.value(rule.value, item_columns_[i]).empty();
   }
+  // A row whose columns all are empty is about no item, whatever constants the mapping adds.
+  if (any_column && !any_text) return std::nullopt;
   return item;
 }
 
@@ -172,6 +203,7 @@ void RowMapper::make_group_key(std::string_view type) {
 
 Status RowMapper::map(const Row& row, MappedRecords& out) {
   values_.begin(row);
+  if (!meets_all(mapping_.only, only_columns_)) return {};
   return mapping_.produce == Produce::kEvents ? map_event(row, out) : map_change(row, out);
 }
 
@@ -189,10 +221,10 @@ Status RowMapper::map_event(const Row& row, MappedRecords& out) {
   }
   if (!mapping_.group_by.empty()) {
     make_group_key(event.type_name);
-    return groups_.add(group_key_, row.line, event, item);
+    return groups_.add(group_key_, row.place, event, item);
   }
   if (item) event.items = std::span(&*item, 1);
-  write_event(event, row.line, out);
+  write_event(event, row.place, out);
   return {};
 }
 
@@ -201,7 +233,7 @@ bool RowMapper::take_groups(MappedRecords& out, std::size_t bytes_enough) {
     auto* group = groups_.take();
     if (group == nullptr) return false;
     group->event.items = group->items;
-    write_event(group->event, group->line, out);
+    write_event(group->event, group->place, out);
   }
   return true;
 }
@@ -213,16 +245,16 @@ void RowMapper::add_up(Event& event) const {
   for (const auto amount : mapping_.sums_of_items) (*event.order).*amount = sum;
 }
 
-void RowMapper::write_event(Event& event, std::uint64_t line, MappedRecords& out) const {
+void RowMapper::write_event(Event& event, const RowPlace& place, MappedRecords& out) const {
   fmt::memory_buffer id;
   if (event.message_id.empty()) {
-    fmt::format_to(std::back_inserter(id), "{}:{}", content_hex_, line);
+    fmt::format_to(std::back_inserter(id), "{}:{}", content_hex_, place.text());
     event.message_id = std::string_view(id.data(), id.size());
   }
   if (!mapping_.sums_of_items.empty()) add_up(event);
   const auto begin = out.text.size();
   append_native_event(event, out.text);
-  out.pieces.push_back({begin, out.text.size() - begin, line, ""});
+  out.pieces.push_back({begin, out.text.size() - begin, place, ""});
   out.text += '\n';
 }
 
@@ -248,7 +280,7 @@ Status RowMapper::map_change(const Row& row, MappedRecords& out) {
   }
   write_other_columns(row, out.text, any);
   out.text += "}}";
-  out.pieces.push_back({begin, out.text.size() - begin, row.line, std::string(id)});
+  out.pieces.push_back({begin, out.text.size() - begin, row.place, std::string(id)});
   out.text += '\n';
   return {};
 }

@@ -22,8 +22,8 @@ struct MappedRecords {
   struct Piece {
     std::size_t begin = 0;
     std::size_t size = 0;
-    std::uint64_t line = 0;  ///< of the file, where its (first) row begins
-    std::string key;         ///< of an item or a person; empty for events
+    RowPlace place;   ///< of its (first) row
+    std::string key;  ///< of an item or a person; empty for events
   };
 
   std::string text;
@@ -40,7 +40,7 @@ struct MappedRecords {
 
 /// Turns the rows of one file into native events (docs/formats/native-event.md), or into changes of
 /// items or people, as a mapping says. Columns that the mapping does not name are kept: in an event's
-/// properties, or as further attributes. The message id of a row is `<content hash>:<line>`.
+/// properties, or as further attributes. The message id of a row is `<content hash>:<place>`.
 /// Grouped rows become one event at the end, with the fields of the group's first row and an item for
 /// each row; of items and people, the first row of a group counts.
 /// One thread.
@@ -53,8 +53,8 @@ class RowMapper {
   /// columns that are not there are an error, all at once: kInvalid, `where` pointing into the mapping.
   Status bind(const std::vector<std::string>& columns, bool complete);
 
-  /// Map one row, appending to `out` unless it is grouped. Errors: kInvalid for a row that does not fit,
-  /// which changes nothing; kOutOfRange when the groups need more memory than allowed.
+  /// Map one row, appending to `out` unless it is grouped or passed over. Errors: kInvalid for a row that
+  /// does not fit, which changes nothing; kOutOfRange when the groups need more memory than allowed.
   Status map(const Row& row, MappedRecords& out);
 
   /// Append finished groups until `out` holds `bytes_enough`; return whether there may be more.
@@ -65,6 +65,7 @@ class RowMapper {
   void bind_catalogue(ColumnFinder& finder);
   std::size_t use(ColumnFinder& finder, const ValueRule& rule);
 
+  bool meets_all(std::span<const Condition> conditions, std::span<const std::size_t> columns) const;
   Result<std::string_view> type_of_row() const;
   Result<TimeUs> time_of_row();
   Status read_event(Event& event);
@@ -75,7 +76,7 @@ class RowMapper {
   Status check_price();
   Status map_event(const Row& row, MappedRecords& out);
   Status map_change(const Row& row, MappedRecords& out);
-  void write_event(Event& event, std::uint64_t line, MappedRecords& out) const;
+  void write_event(Event& event, const RowPlace& place, MappedRecords& out) const;
   void add_up(Event& event) const;
 
   const Mapping& mapping_;
@@ -89,8 +90,10 @@ class RowMapper {
   std::vector<std::size_t> item_columns_;
   std::vector<std::size_t> attribute_columns_;
   std::vector<std::vector<std::size_t>> condition_columns_;  ///< [type][condition]
+  std::vector<std::size_t> only_columns_;
   std::vector<std::size_t> group_columns_;
   std::size_t time_column_ = kNoColumn;
+  std::size_t time_plus_column_ = kNoColumn;
   std::size_t id_column_ = kNoColumn;
   std::size_t other_price_column_ = kNoColumn;  ///< of items, where no rule names it
 

@@ -102,8 +102,29 @@ std::string_view RowValues::cell(std::size_t column) const {
   return column < row_->cells.size() ? trimmed(row_->cells[column].text) : std::string_view();
 }
 
+std::size_t RowValues::join(std::vector<std::size_t> columns, std::string_view separator) {
+  joined_.push_back({std::move(columns), std::string(separator)});
+  return kFirstJoined + joined_.size() - 1;
+}
+
+std::string_view RowValues::joined(const Joined& joined) {
+  auto& text = made_.emplace_back();
+  for (std::size_t i = 0; i < joined.columns.size(); ++i) {
+    const auto part = cell(joined.columns[i]);
+    if (part.empty()) return {};
+    if (i > 0) text += joined.separator;
+    text += part;
+  }
+  return text;
+}
+
 std::string_view RowValues::value(const ValueRule& rule, std::size_t column) {
-  std::string_view text = rule.column.empty() ? std::string_view(rule.constant) : cell(column);
+  std::string_view text = rule.constant;
+  if (!rule.more_columns.empty()) {
+    text = joined(joined_.at(column - kFirstJoined));
+  } else if (!rule.column.empty()) {
+    text = cell(column);
+  }
   if (!rule.values.empty() || rule.otherwise) {
     const auto found = rule.values.find(text);
     if (found != rule.values.end()) {

@@ -38,13 +38,20 @@ class ColumnFinder {
 /// Reads the values of a row by a mapping's rules. One thread.
 class RowValues {
  public:
+  /// Forget the joined columns, since the columns are found anew.
+  void forget_joined() { joined_.clear(); }
+
+  /// Return the number of a column that is the texts of `columns` with `separator` between them, empty where
+  /// any of them is.
+  std::size_t join(std::vector<std::size_t> columns, std::string_view separator);
+
   /// Begin with another row; what was returned for the last one is no longer valid.
   void begin(const Row& row) {
     row_ = &row;
     made_.clear();
   }
 
-  /// Return the text of a column without blanks around it; empty where there is none.
+  /// Return the text of a column without blanks around it; empty where there is none. Not of joined ones.
   std::string_view cell(std::size_t column) const;
 
   /// Return what `rule` says, `column` being where its column was found. Valid until the next row.
@@ -58,7 +65,16 @@ class RowValues {
   Status fill(const MemberRule<Object>& rule, std::size_t column, Object& into);
 
  private:
+  struct Joined {
+    std::vector<std::size_t> columns;
+    std::string separator;
+  };
+  static constexpr std::size_t kFirstJoined = kNoColumn / 2;
+
+  std::string_view joined(const Joined& joined);
+
   const Row* row_ = nullptr;
+  std::vector<Joined> joined_;    ///< columns from kFirstJoined on
   std::deque<std::string> made_;  ///< texts of this row that stand in no cell
 };
 
