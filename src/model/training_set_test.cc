@@ -273,6 +273,23 @@ TEST_F(TrainingSetTest, MistakesAreToldWithTheirLinesAllAtOnce) {
       HasSubstr("labels have none to compare"));
 }
 
+TEST_F(TrainingSetTest, NoTwoColumnsAreCalledAlike) {
+  execute("CREATE TABLE people AS SELECT 1 AS id, 5 AS views, 6 AS n");
+  const std::string feature = "features:\n  p: {from: people, on: id, columns: [views]}\n";
+  const auto with = [&](const std::string& column, const std::string& more) {
+    execute("CREATE OR REPLACE TABLE labels AS SELECT 1 AS id, TIMESTAMP '2026-01-01' AS moment, 7 AS " + column);
+    const auto made = build(kLabels + more);
+    return made ? "fine" : made.error().text();
+  };
+  EXPECT_THAT(with("\"Views\"", feature), HasSubstr("features.p.views"));
+  EXPECT_THAT(with("_row", feature), HasSubstr("cannot be called _row"));
+  EXPECT_THAT(with("\"Split\"", "split: {test: 0.5}\n"), HasSubstr("nor split"));
+  EXPECT_EQ(with("split", feature), "fine");
+  EXPECT_THAT(mistakes(std::string(kLabels) + "features:\n  p: {from: people, on: id, columns: [views]}\n"
+                                              "  q: {from: people, on: id, columns: {Views: n, _t: n}}\n"),
+              AllOf(HasSubstr("another feature has a column Views"), HasSubstr("cannot be called _t")));
+}
+
 TEST_F(TrainingSetTest, WhatCannotBeMadeNamesWhatIsToBlame) {
   execute("CREATE TABLE labels AS SELECT 1 AS id, TIMESTAMP '2026-01-01' AS moment, 'x' AS city");
   execute("CREATE TABLE people AS SELECT * FROM (VALUES (1, 'Rome'), (1, 'Oslo')) t(id, city)");
