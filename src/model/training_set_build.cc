@@ -80,7 +80,7 @@ class Build {
 
   Status make_labels() {
     on_step_("labels");
-    MILLRACE_TRY(execute(sql_.all_labels(), "labels.from"));
+    MILLRACE_TRY(named(make_checked(connection_, sql_.all_labels()), "labels.from"));
     MILLRACE_TRY(check_names());
     MILLRACE_ASSIGN(const auto all, number("SELECT count(*) FROM ts_all"));
     MILLRACE_TRY(execute(sql_.labels(), "labels"));
@@ -112,7 +112,7 @@ class Build {
     const TrainingFeature& feature = set_.features[i];
     const std::string what = "feature " + feature.name;
     on_step_(what);
-    MILLRACE_TRY(execute(sql_.feature_rows(i), what));
+    MILLRACE_TRY(named(make_checked(connection_, sql_.feature_rows(i)), what));
     if (!feature.has_time()) {
       MILLRACE_ASSIGN(const auto several, number(sql_.ambiguous_keys(i)));
       if (several > 0)
