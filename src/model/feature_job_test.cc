@@ -305,6 +305,10 @@ TEST_F(FeatureJobTest, TablesAreReadAsTrainingReadsThem) {
             "  city: {type: VARCHAR, description: d}\n  shout: {value: upper(city), type: VARCHAR, "
             "description: d}\n"},
            {"broken", "entity: id\nfrom: nosuch\nfeatures:\n  a: {type: BIGINT, description: d}\n"},
+           {"unsafe", "entity: id\nfrom: people;DROP/**/TABLE/**/people\nfeatures:\n"
+                      "  city: {type: VARCHAR, description: d}\n"},
+           {"unsteady", "entity: id\nfrom: people\ntime: since\nfeatures:\n"
+                        "  city: {value: random(), type: DOUBLE, description: d}\n"},
            {"twice", "entity: id\nfrom: people\nfeatures:\n  city: {type: VARCHAR, description: d}\n"}});
   const auto tables = make_table_feature_job(*warehouse_, *store_);
   EXPECT_FALSE(store_->filled());
@@ -316,6 +320,8 @@ TEST_F(FeatureJobTest, TablesAreReadAsTrainingReadsThem) {
   EXPECT_EQ(read("homes", "4"), "NOT_FOUND");
   expect_parity("homes", 3);
   EXPECT_THAT((**store_->find("broken")).problem(), testing::HasSubstr("nosuch"));
+  EXPECT_THAT((**store_->find("unsafe")).problem(), testing::ContainsRegex("only SELECT|exactly one"));
+  EXPECT_THAT((**store_->find("unsteady")).problem(), testing::HasSubstr("random() gives something else"));
   EXPECT_THAT((**store_->find("twice")).problem(), testing::HasSubstr("1 entities have several rows"));
   execute("UPDATE people SET city = 'Thun' WHERE id = 1");
   const auto parity = check_parity(*warehouse_, job_.get(), **store_->find("homes"), 10);

@@ -184,8 +184,8 @@ Result<TableMemory> read_table_view(Warehouse& warehouse, const FeatureView& vie
   MILLRACE_ASSIGN(auto snapshot, duck::Transaction::begin(connection));
   const TrainingSet set = labels_of(view);
   const TrainingSetSql sql(set);
-  MILLRACE_TRY(connection.execute(labels_sql(view, at)));
-  MILLRACE_TRY(connection.execute(sql.feature_rows(0)));
+  MILLRACE_TRY(make_checked(connection, labels_sql(view, at)));
+  MILLRACE_TRY(make_checked(connection, sql.feature_rows(0)));
   if (view.time.empty()) {
     MILLRACE_ASSIGN(const auto several, connection.scalar(sql.ambiguous_keys(0)));
     if (several.value_or(0) > 0)

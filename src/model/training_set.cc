@@ -149,12 +149,15 @@ class Reader {
   void check_feature(const TrainingFeature& feature, const YamlMap& map) {
     if (feature.has_time() && set_.time.empty())
       map.error("has a time, but the labels have none to compare it with: give labels.time");
-    for (const auto& [column, expression] : feature.columns)
-      if (std::ranges::count(columns_, column) > 0)
+    for (const auto& [column, expression] : feature.columns) {
+      const std::string name = lower_name(column);
+      if (std::ranges::count(columns_, name) > 0)
         map.error(
             fmt::format("another feature has a column {}; name one otherwise: {{NAME: {}}}", column, column));
-      else
-        columns_.push_back(column);
+      else if (name.starts_with('_') || name == "split")
+        map.error(fmt::format("a column cannot be called {}; name it otherwise: {{NAME: {}}}", column, column));
+      columns_.push_back(name);
+    }
   }
 
   /// `[a, b]`, a name, or {a: x, b: y}.
@@ -211,7 +214,7 @@ class Reader {
   const YamlMap root_;
   TrainingSet& set_;
   const std::span<const FeatureView> views_;
-  std::vector<std::string> columns_;
+  std::vector<std::string> columns_;  ///< of features, in small letters
 };
 
 }  // namespace

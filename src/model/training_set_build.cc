@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -79,37 +80,39 @@ class Build {
 
   Status make_labels() {
     on_step_("labels");
-    MILLRACE_TRY(execute(sql_.all_labels(), "labels.from"));
+    MILLRACE_TRY(named(make_checked(connection_, sql_.all_labels()), "labels.from"));
+    MILLRACE_TRY(check_names());
     MILLRACE_ASSIGN(const auto all, number("SELECT count(*) FROM ts_all"));
     MILLRACE_TRY(execute(sql_.labels(), "labels"));
     MILLRACE_ASSIGN(const auto complete, number(sql_.complete_labels()));
     MILLRACE_ASSIGN(result_.rows, number("SELECT count(*) FROM ts_labels"));
     result_.incomplete = all - complete;
     result_.repeats = complete - result_.rows;
-    MILLRACE_TRY(connection_.execute("DROP TABLE ts_all"));
-    return check_names();
+    return connection_.execute("DROP TABLE ts_all");
   }
 
-  /// A feature's column must not be called as one of the labels.
+  /// Columns that would be called alike, which DuckDB would rename or mistake for each other.
   Status check_names() {
-    std::string taken;
-    MILLRACE_TRY(each_row(connection_.query("SELECT column_name FROM (DESCRIBE ts_labels)"),
-                          [&](const duck::Rows& rows, std::size_t row) {
-                            for (const auto& feature : set_.features)
-                              for (const auto& [name, expression] : feature.columns)
-                                if (rows.text(0, row) == name)
-                                  taken = fmt::format("features.{}.{}", feature.name, name);
-                          }));
-    if (taken.empty()) return {};
-    return fail(Code::kInvalid, "the labels have a column of that name; name one otherwise: {NAME: column}",
-                taken);
+    std::set<std::string> labels;
+    MILLRACE_TRY(each_row(
+        connection_.query("SELECT lower(column_name) FROM (DESCRIBE ts_all)"),
+        [&](const duck::Rows& rows, std::size_t row) { labels.emplace(rows.text(0, row)); }));
+    if (labels.contains("_row") || (set_.test > 0 && labels.contains("split")))
+      return fail(Code::kInvalid, "a column cannot be called _row, nor split where there is a split", "labels");
+    for (const auto& feature : set_.features)
+      for (const auto& [name, expression] : feature.columns)
+        if (labels.contains(lower_name(name)))
+          return fail(Code::kInvalid,
+                      "the labels have a column of that name; name one otherwise: {NAME: column}",
+                      fmt::format("features.{}.{}", feature.name, name));
+    return {};
   }
 
   Status make_feature(std::size_t i) {
     const TrainingFeature& feature = set_.features[i];
     const std::string what = "feature " + feature.name;
     on_step_(what);
-    MILLRACE_TRY(execute(sql_.feature_rows(i), what));
+    MILLRACE_TRY(named(make_checked(connection_, sql_.feature_rows(i)), what));
     if (!feature.has_time()) {
       MILLRACE_ASSIGN(const auto several, number(sql_.ambiguous_keys(i)));
       if (several > 0)

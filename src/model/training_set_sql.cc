@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "base/text.h"
+#include "warehouse/sql_check.h"
 #include "warehouse/transform.h"
 
 namespace millrace {
@@ -30,6 +31,11 @@ std::string columns_of(const TrainingFeature& feature, std::string_view table) {
 }
 
 }  // namespace
+
+Status make_checked(duck::Connection& connection, const std::string& sql) {
+  MILLRACE_TRY(check_steady_select(connection, std::string_view(sql).substr(sql.find("SELECT"))));
+  return connection.execute(sql);
+}
 
 std::string from_sql(const std::string& from) {
   const bool is_query = from.find_first_of(" \n") != std::string::npos;

@@ -4,6 +4,7 @@
 
 #include "model/feature_sql.h"
 #include "model/training_set.h"
+#include "warehouse/duck.h"
 
 namespace millrace {
 
@@ -44,6 +45,10 @@ class TrainingSetSql {
   const TrainingSet& set_;
   const FlowAt at_;
 };
+
+/// Run a statement "CREATE … AS SELECT …" of above, whose SELECT holds what people wrote, once it is known to
+/// be one SELECT that gives the same of the same tables (warehouse/sql_check.h). Errors: kInvalid; kDenied.
+Status make_checked(duck::Connection& connection, const std::string& sql);
 
 /// Return what a FROM takes of a table's name or a SELECT.
 std::string from_sql(const std::string& from);

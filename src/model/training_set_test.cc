@@ -273,6 +273,52 @@ TEST_F(TrainingSetTest, MistakesAreToldWithTheirLinesAllAtOnce) {
       HasSubstr("labels have none to compare"));
 }
 
+TEST_F(TrainingSetTest, NoTwoColumnsAreCalledAlike) {
+  execute("CREATE TABLE people AS SELECT 1 AS id, 5 AS views, 6 AS n");
+  const std::string feature = "features:\n  p: {from: people, on: id, columns: [views]}\n";
+  const auto with = [&](const std::string& column, const std::string& more) {
+    execute("CREATE OR REPLACE TABLE labels AS SELECT 1 AS id, TIMESTAMP '2026-01-01' AS moment, 7 AS " + column);
+    const auto made = build(kLabels + more);
+    return made ? "fine" : made.error().text();
+  };
+  EXPECT_THAT(with("\"Views\"", feature), HasSubstr("features.p.views"));
+  EXPECT_THAT(with("_row", feature), HasSubstr("cannot be called _row"));
+  EXPECT_THAT(with("\"Split\"", "split: {test: 0.5}\n"), HasSubstr("nor split"));
+  EXPECT_EQ(with("split", feature), "fine");
+  EXPECT_THAT(mistakes(std::string(kLabels) + "features:\n  p: {from: people, on: id, columns: [views]}\n"
+                                              "  q: {from: people, on: id, columns: {Views: n, _t: n}}\n"),
+              AllOf(HasSubstr("another feature has a column Views"), HasSubstr("cannot be called _t")));
+}
+
+TEST_F(TrainingSetTest, ItsSqlIsOneSelectOverTablesThatGivesTheSameEachTime) {
+  execute("CREATE TABLE labels AS SELECT 1 AS id, TIMESTAMP '2026-01-01' AS moment");
+  execute("CREATE SCHEMA shop");
+  execute("CREATE TABLE shop.people AS SELECT 1 AS id, 5 AS n");
+  const auto from = [&](const std::string& sql) {
+    const auto made = build("labels:\n  from: |\n    " + sql + "\n  key: id\n");
+    return made ? "fine" : made.error().text();
+  };
+  EXPECT_EQ(from("SELECT p.id FROM shop.people p JOIN labels USING (id)"), "fine");
+  EXPECT_THAT(from("SELECT 1 AS id) ; COMMIT; DROP TABLE events; SELECT * FROM (SELECT 1 AS id"),
+              AllOf(HasSubstr("labels.from"), testing::ContainsRegex("only SELECT|exactly one")));
+  EXPECT_THAT(from("SELECT 1 AS id FROM read_parquet('raw/x.parquet')"), HasSubstr("read_parquet() is not"));
+  EXPECT_THAT(from("SELECT 1 AS id FROM 'raw/x.parquet'"), HasSubstr("there is no table"));
+  EXPECT_THAT(from("SELECT 1 AS id, now() AS n"), HasSubstr("now() gives something else each time"));
+  EXPECT_THAT(from("SELECT 1 AS id, current_date AS n"), HasSubstr("current_date gives something else"));
+  EXPECT_THAT(from("SELECT * FROM labels USING SAMPLE 50%"), HasSubstr("a sample gives something else"));
+  EXPECT_THAT(from("SELECT * FROM labels TABLESAMPLE 50%"), HasSubstr("a sample gives something else"));
+  const auto feature = [&](const std::string& text) {
+    const auto made = build(std::string(kLabels) + "features:\n  p: {on: id, " + text + "}\n");
+    return made ? "fine" : made.error().text();
+  };
+  EXPECT_EQ(feature("from: shop.people, columns: {m: n + 1}"), "fine");
+  EXPECT_THAT(feature("from: 'shop.people;DROP/**/TABLE/**/events', columns: [n]"), HasSubstr("feature p"));
+  EXPECT_THAT(feature("from: shop.people, columns: {m: random()}"), HasSubstr("random() gives something"));
+  EXPECT_THAT(feature("from: shop.people, columns: {m: '1) AS m FROM labels; DROP TABLE events; SELECT (1'}"),
+              HasSubstr("feature p"));
+  EXPECT_EQ(cell("SELECT count(*) FROM events"), "0");
+}
+
 TEST_F(TrainingSetTest, WhatCannotBeMadeNamesWhatIsToBlame) {
   execute("CREATE TABLE labels AS SELECT 1 AS id, TIMESTAMP '2026-01-01' AS moment, 'x' AS city");
   execute("CREATE TABLE people AS SELECT * FROM (VALUES (1, 'Rome'), (1, 'Oslo')) t(id, city)");

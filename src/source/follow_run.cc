@@ -95,6 +95,8 @@ Status FollowRun::run() {
     const Followed& followed = followed_.at(table->name);
     MILLRACE_TRY(writer_->alter(followed.target, table->schema.to_json()));
   }
+  MILLRACE_TRY(writer_->flush());
+  memory_.planned.clear();
   return stream(turn);
 }
 
@@ -163,6 +165,14 @@ void FollowRun::tell(const std::string& type, const std::string& table, const st
                      .after = after});
 }
 
+/// Tell what is going to happen once, however often it must be tried.
+void FollowRun::tell_plan(const std::string& type, const MysqlTable& table, const std::string& message,
+                          const std::string& before) {
+  const std::string schema = table.schema.to_json();
+  if (memory_.planned.insert(type + " " + table.name + " " + schema).second)
+    tell(type, table.name, message, before, schema);
+}
+
 Result<FollowRun::Plan> FollowRun::plan(const SourceLoad& load) {
   Plan plan;
   for (const MysqlTable& table : tables_) {
@@ -175,7 +185,7 @@ Result<FollowRun::Plan> FollowRun::plan(const SourceLoad& load) {
     }
     const auto found = load.states.find(table.name);
     if (found == load.states.end() || !found->second.published) {
-      if (load.stream) tell("table_added", table.name, "its rows are read now", "", table.schema.to_json());
+      if (load.stream) tell_plan("table_added", table, "its rows are read now");
       plan.snapshots.push_back(table.name);
     } else if (needs_snapshot(table, *found->second.published, plan)) {
       plan.snapshots.push_back(table.name);
@@ -195,10 +205,10 @@ bool FollowRun::needs_snapshot(const MysqlTable& table, const SourceTableState::
   if (published.schema_id == schema_id(table.schema)) return is_stale;
   const auto before = TableSchema::from_json(published.schema);
   const bool grows = before && !is_stale && only_grew(*before, table);
-  tell("schema_changed", table.name,
-       grows ? "it has what is new; older rows have NULL there"
-             : "its columns changed: all its rows are read again, and until then it is as it was",
-       published.schema, table.schema.to_json());
+  tell_plan("schema_changed", table,
+            grows ? "it has what is new; older rows have NULL there"
+                  : "its columns changed: all its rows are read again, and until then it is as it was",
+            published.schema);
   if (grows) plan.altered.push_back(&table);
   return !grows;
 }

@@ -49,6 +49,7 @@ struct FollowMemory {
   std::map<std::string, std::uint64_t> misfits;  ///< schema of tables when rows last did not fit it
   std::map<std::string, std::string> told;       ///< problems that were told
   std::set<std::string> gone;                    ///< tables that were told to be gone
+  std::set<std::string> planned;                 ///< changes of tables that were told, until they are done
 };
 
 /// Follows a source until something is to be planned anew or fails. Threads: one.
@@ -83,6 +84,8 @@ class FollowRun {
   void note_problem(const std::string& table, const std::string& problem);
   void tell(const std::string& type, const std::string& table, const std::string& message,
             const std::string& before = "", const std::string& after = "");
+  void tell_plan(const std::string& type, const MysqlTable& table, const std::string& message,
+                 const std::string& before = "");
   Result<Plan> plan(const SourceLoad& load);
   bool needs_snapshot(const MysqlTable& table, const SourceTableState::Published& published, Plan& plan);
   void note_gone(const SourceLoad& load);

@@ -57,11 +57,11 @@ Status DuckFlowExpression::open_all(std::string_view sql) {
       "CREATE VIEW message AS SELECT n, TRY_CAST(text AS JSON) AS data, key, time, "
       "CAST(attributes AS JSON) AS attributes FROM given;"
       "SET lock_configuration = true"));
-  // What closes the brackets around it to say something else does not fit into others.
-  MILLRACE_TRY(connection_->prepare(fmt::format("SELECT (\n{}\n) FROM message", sql)));
   // On lines of its own, so that a comment at its end hides nothing.
   query_ = fmt::format("SELECT n, CAST((\n{}\n) AS VARCHAR) FROM message ORDER BY n", sql);
   MILLRACE_TRY(connection_->prepare(query_));
+  // What closes the brackets around it to say something else does not fit into others.
+  MILLRACE_TRY(connection_->prepare(fmt::format("SELECT (\n{}\n) FROM message", sql)));
   return {};
 }
 

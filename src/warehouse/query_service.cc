@@ -3,16 +3,15 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
-#include <set>
 #include <thread>
 
 #include <fmt/format.h>
 
 #include "base/text.h"
 #include "event/json_writer.h"
-#include "event/source_state.h"
 #include "warehouse/duck.h"
 #include "warehouse/json_cells.h"
+#include "warehouse/sql_check.h"
 #include "warehouse/sql_guard.h"
 
 namespace millrace {
@@ -93,45 +92,6 @@ class Answer {
   std::size_t rows_ = 0;
   bool truncated_ = false;
 };
-
-/// Return the names that a query of one column gives.
-Result<std::set<std::string>> names(duck::Connection& connection, const std::string& sql) {
-  MILLRACE_ASSIGN(auto rows, connection.query(sql));
-  std::set<std::string> names;
-  for (;;) {
-    MILLRACE_ASSIGN(const bool more, rows.next_chunk());
-    if (!more) return names;
-    for (std::size_t i = 0; i < rows.size(); ++i) names.emplace(rows.text(0, i));
-  }
-}
-
-Result<std::set<std::string>> table_names(duck::Connection& connection) {
-  return names(connection,
-               "SELECT lower(table_name) FROM information_schema.tables "
-               "WHERE table_schema = 'main' AND table_catalog = current_database()");
-}
-
-/// Of transforms and sources: not the schemas of replays, nor those that are ours alone, nor snapshots on
-/// their way.
-Result<std::set<std::string>> other_table_names(duck::Connection& connection) {
-  return names(
-      connection,
-      fmt::format("SELECT lower(table_schema || '.' || table_name) FROM information_schema.tables "
-                  "WHERE table_catalog = current_database() AND table_schema <> 'main' AND "
-                  "table_schema <> 'information_schema' AND NOT starts_with(table_schema, 'replay_') AND "
-                  "NOT starts_with(table_schema, '_') AND NOT starts_with(table_name, '{}')",
-                  kStagingPrefix));
-}
-
-Status check_syntax(duck::Connection& connection, std::string_view query,
-                    const QueryService::MayRead& may_read) {
-  MILLRACE_ASSIGN(auto tables, table_names(connection));
-  MILLRACE_ASSIGN(auto others, other_table_names(connection));
-  MILLRACE_ASSIGN(auto tree,
-                  connection.query("SELECT json_serialize_sql(?::VARCHAR)", {without_explain(query)}));
-  MILLRACE_TRY(tree.next_chunk());
-  return check_query(tree.text(0, 0), {std::move(tables), std::move(others), may_read});
-}
 
 /// Prepare the one statement in `query`. Errors: kInvalid.
 Result<duck::PreparedStatement> prepare_one(duck::Connection& connection, const std::string& query) {
@@ -241,7 +201,7 @@ Result<std::string> QueryService::run(std::string_view query, const QueryLimits&
                 fmt::format("{} queries run already: try again in a moment", impl_->options.at_once_max));
   }
   Result<std::string> answer;
-  if (auto fine = check_syntax(*connection, query, may_read); !fine) {
+  if (auto fine = check_select(*connection, without_explain(query), may_read); !fine) {
     answer = fail(std::move(fine).error());
   } else {
     answer = execute(impl_->env, *connection, std::string(query), limits, impl_->stopping);

@@ -111,6 +111,7 @@ class DuckSourceTables final : public SourceTables {
   Result<std::uint64_t> count(const std::string& sql);
   Status count_published(const TableName& name);
   Status write_progress();
+  void end();
 
   Warehouse& warehouse_;
   duck::Connection connection_;
@@ -484,18 +485,26 @@ Status DuckSourceTables::commit() {
     done = transaction_->commit();
     transaction_.reset();
   }
-  if (done) committed_ = std::move(pending_);
-  rollback();
+  if (!done) {
+    rollback();
+    return done;
+  }
+  committed_ = std::move(pending_);
+  end();
   return done;
 }
 
 void DuckSourceTables::rollback() {
+  history_.rollback();
+  end();
+}
+
+void DuckSourceTables::end() {
   staging_.clear();  // before the transaction: what appenders still hold would go to the next one
   changes_.clear();
   rejected_.clear();
   touched_.clear();
   in_changes_.clear();
-  history_.rollback();
   pending_ = {};
   transaction_.reset();
   if (std::exchange(is_writer_, false)) warehouse_.writer().release();

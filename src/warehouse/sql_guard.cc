@@ -25,6 +25,10 @@ bool is_plain_name(std::string_view name) {
   return plain && std::ranges::none_of(kOwnPrefixes, [&](auto prefix) { return lower.starts_with(prefix); });
 }
 
+/// What tells the time without looking like a function.
+constexpr std::array kTimeWords = {"current_timestamp", "current_date", "current_time", "localtimestamp",
+                                   "localtime"};
+
 /// Table functions that only compute. All others read something: files, settings, secrets, or SQL in a text.
 constexpr std::array kTableFunctions = {"range",     "generate_series", "unnest",
                                         "json_each", "json_tree",       "repeat"};
@@ -96,7 +100,14 @@ class Checker {
       return check_function(node);
     }
     note_with_queries(node);
-    return {};
+    if (rules_.unsteady.empty()) return {};
+    const auto word = unsteady_word(node);
+    return word.empty() ? Status{} : unsteady(word);
+  }
+
+  static std::unexpected<Error> unsteady(const std::string& what) {
+    return fail(Code::kInvalid, what + " gives something else each time, so the same tables would not give "
+                                       "the same: use columns");
   }
 
   /// Remember the names that WITH gives. One that hides a table is refused, since a name could then mean
@@ -119,6 +130,7 @@ class Checker {
 
   Status check_function(const json& node) {
     const auto name = text_of(node, "function_name");
+    if (rules_.unsteady.contains(name)) return unsteady(name + "()");
     if (!is_denied_function(name)) return {};
     return fail(Code::kDenied, fmt::format("{}() is not allowed in queries", name));
   }
@@ -195,6 +207,16 @@ bool is_computing_table_function(std::string_view name) {
 
 bool is_denied_function(std::string_view name) {
   return contains(kDeniedFunctions, name) || name.starts_with("pragma_");
+}
+
+std::string unsteady_word(const json& node) {
+  if (text_of(node, "class") == "column_ref" && node.contains("column_names") &&
+      node["column_names"].size() == 1) {
+    auto name = lower(node["column_names"][0].get<std::string>());
+    if (contains(kTimeWords, name)) return name;
+  }
+  const auto sample = node.find("sample");
+  return sample != node.end() && sample->is_object() ? "a sample" : "";
 }
 
 std::string_view without_explain(std::string_view sql) {

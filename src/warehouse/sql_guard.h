@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "base/result.h"
 
 namespace millrace {
@@ -22,6 +24,9 @@ struct SqlRules {
   std::set<std::string> others;
   /// Says whether a table may be read: "events", "analytics.visits", "shop.orders".
   std::function<bool(std::string_view table)> may_read;
+  /// Functions that give something else each time. When there are some they are refused, and all else that
+  /// does not give the same of the same tables.
+  std::set<std::string> unsteady;
 };
 
 /// Return whether a table function, by its name in small letters, only computes: it reads nothing.
@@ -29,6 +34,10 @@ bool is_computing_table_function(std::string_view name);
 
 /// Return whether a function tells about the process, changes something or runs text as SQL.
 bool is_denied_function(std::string_view name);
+
+/// Return what a node of a syntax tree says, in small letters, that gives something else each time without
+/// being a function: current_date, for example, or a sample; empty when it says nothing of the kind.
+std::string unsteady_word(const nlohmann::json& node);
 
 /// Return the query without a leading EXPLAIN [ANALYZE]; what follows is checked like any other.
 std::string_view without_explain(std::string_view sql);

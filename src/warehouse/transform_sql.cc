@@ -1,13 +1,13 @@
 #include "warehouse/transform_sql.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "warehouse/sql_check.h"
 #include "warehouse/sql_guard.h"
 #include "warehouse/transform_portable.h"
 
@@ -138,10 +138,6 @@ std::string text_of(const json& node, const char* key) {
   return found != node.end() && found->is_string() ? lower(found->get<std::string>()) : std::string();
 }
 
-/// What tells the time without looking like a function.
-constexpr std::array<std::string_view, 5> kTimeWords = {"current_timestamp", "current_date", "current_time",
-                                                        "localtimestamp", "localtime"};
-
 /// Walks a syntax tree without recursion.
 class Walk {
  public:
@@ -194,9 +190,8 @@ class Walk {
       return visit_function(node);
     } else if (kind == "parameter") {
       return wrong(node, "parameters such as ? or $1 have no value here; an interval is @start and @end");
-    } else if (kind == "column_ref" && node["column_names"].size() == 1) {
-      const auto name = lower(node["column_names"][0].get<std::string>());
-      if (std::ranges::find(kTimeWords, name) != kTimeWords.end()) return unsteady(node, name);
+    } else if (const auto word = unsteady_word(node); !word.empty()) {
+      return unsteady(node, word);
     }
     note_with_queries(node);
     return {};
@@ -286,14 +281,7 @@ std::string expand_transform(std::string_view text, const TransformBounds& bound
 
 Result<TransformReader> TransformReader::open(duck::Connection& connection) {
   TransformReader reader(connection);
-  MILLRACE_ASSIGN(auto rows, connection.query("SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
-                                              "WHERE stability IN ('VOLATILE', 'CONSISTENT_WITHIN_QUERY')"));
-  for (;;) {
-    MILLRACE_ASSIGN(const bool more, rows.next_chunk());
-    if (!more) break;
-    for (std::size_t i = 0; i < rows.size(); ++i) reader.unsteady_.emplace(rows.text(0, i));
-  }
-  reader.unsteady_.insert({"today", "version", "pg_postmaster_start_time"});
+  MILLRACE_ASSIGN(reader.unsteady_, unsteady_functions(connection));
   return reader;
 }
 
