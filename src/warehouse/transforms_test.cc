@@ -409,6 +409,20 @@ TEST_F(TransformsTest, AnOldVersionStaysAsAViewUntilItsEnd) {
               IsEmpty());
 }
 
+TEST_F(TransformsTest, AnOldVersionThatCannotBeReadAnyMoreDoesNotHoldUpTheNew) {
+  env_.now_is = kMonday;
+  add("base", "SELECT 1 AS i");
+  add("made", "SELECT i FROM ref('base')");
+  run();
+  add("made", "/*\nversion: 2\nold_until: 2026-02-01\n*/ SELECT 2 AS i");
+  std::erase_if(files_, [](const auto& file) { return file.path.stem() == "base"; });
+  EXPECT_THAT(run(), ElementsAre("made done 0")) << errors_["made"];
+  EXPECT_EQ(cell("SELECT i FROM analytics.made"), "2");
+  EXPECT_THAT(rows("SELECT view_name FROM duckdb_views() WHERE schema_name = 'analytics'"),
+              ElementsAre("made_v2"));
+  EXPECT_THAT(run(), ElementsAre("made done 0"));
+}
+
 TEST_F(TransformsTest, IndependentOnesRunBesideEachOtherAndBesideTheLoader) {
   for (int i = 0; i < 20; ++i) views({kMonday + i * kHourUs});
   for (int i = 0; i < 6; ++i) {
