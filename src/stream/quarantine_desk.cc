@@ -312,7 +312,7 @@ void QuarantineDesk::finish(const QuarantineAction& action, std::vector<Entry>& 
     ++(entry.outcome.error ? result.failed : result.done);
     result.outcomes.push_back(std::move(entry.outcome));
   }
-  if (!result.cursor.empty()) return;
+  if (!result.cursor.empty() || !action.page.cursor.empty()) return;  // others may be on other pages
   for (const RecordAddress& record : missing) {
     ++result.failed;
     result.outcomes.push_back(

@@ -225,6 +225,21 @@ TEST_F(QuarantineDeskTest, PagesAndFiltersGiveEachRecordOnce) {
   EXPECT_EQ(groups["rows"].size(), 4u);  // two sources, two reasons
 }
 
+TEST_F(QuarantineDeskTest, NamedRecordsOfOtherPagesAreNotMissing) {
+  for (int i = 0; i < 5; ++i) refuse(kTypo);
+  QuarantineAction action = named({0, 1, 2, 3, 4});
+  action.mend = kMend;
+  action.page.limit = 2;
+  std::string texts;
+  do {
+    const auto result = desk_->try_out(action);
+    ASSERT_TRUE(result) << result.error().text();
+    texts += text_of(result) + ",";
+    action.page.cursor = result->cursor;
+  } while (!action.page.cursor.empty());
+  EXPECT_EQ(texts, "2/0,2/0,1/0,");
+}
+
 TEST_F(QuarantineDeskTest, ActsOnAllPartByPart) {
   for (int i = 0; i < 12; ++i) refuse(kTypo);
   refuse("{nonsense");
