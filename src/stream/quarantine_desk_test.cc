@@ -124,6 +124,19 @@ TEST_F(QuarantineDeskTest, ATextThatIsNoJsonIsMendedByItsRawText) {
   EXPECT_EQ(cell("SELECT type FROM events"), "page_view");
 }
 
+TEST_F(QuarantineDeskTest, AMendGetsALongRawTextWhole) {
+  const std::string long_text(100 << 10, 'x');
+  refuse(fmt::format(R"({{"type":"page","anonymousId":"a1","properties":{{"note":"{}"}},}})", long_text));
+  EXPECT_EQ(text_of(desk_->replay(mended("replace(attributes->>'raw', ',}', '}')"))), "1/0");
+}
+
+TEST_F(QuarantineDeskTest, OnlyWhatLooksAtTheRawTextMendsWhatIsNoJson) {
+  refuse("{nonsense");
+  const auto result = desk_->replay(
+      mended(R"(json_merge_patch(data, json_object('type', 'page', 'anonymousId', attributes->>'source')))"));
+  EXPECT_THAT(text_of(result), HasSubstr("0/1 is no JSON"));
+}
+
 TEST_F(QuarantineDeskTest, ReplayedTwiceItCountsOnce) {
   refuse(kTypo);
   EXPECT_EQ(text_of(desk_->replay(mended(kMend))), "1/0");
