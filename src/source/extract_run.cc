@@ -151,8 +151,8 @@ Result<ExtractRun::Reading> ExtractRun::plan(const MysqlTable& table, ExtractTab
     reading.run = filling->run;
     reading.after = texts(filling->resume);
     reading.rows_before = filling->rows;
-  } else if (request_.incremental && table.cursor && published && !published->cursor.empty() &&
-             published->schema_id == reading.schema_id) {
+  } else if (request_.incremental && !(request_.restart && filling) && table.cursor && published &&
+             !published->cursor.empty() && published->schema_id == reading.schema_id) {
     reading.mode = ExtractMode::kChanges;
     MILLRACE_TRY(plan_changes(published->cursor, reading));
   }
