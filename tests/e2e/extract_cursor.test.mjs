@@ -45,3 +45,16 @@ test('--restart --incremental begins a broken snapshot anew, so that nothing res
   assert.deepEqual(await third.sql("SELECT count(*), count(*) FILTER (v = 'new') FROM anew.o"), [[3999, 1]]);
   assert.equal((await extracted(third, 'anew')).tables[0].mode, 'snapshot');
 });
+
+test('a table that snapshots read whole loses no row of one cursor value at the end of a chunk', async (t) => {
+  await db.sql(`CREATE DATABASE bulk; USE bulk; CREATE TABLE o (id INT PRIMARY KEY, version INT NOT NULL, KEY (version));
+    INSERT INTO o SELECT seq, 1 FROM seq_1_to_35`);
+  const project = await db.project('bulk', { database: 'bulk', tables: { o: { whole: true, cursor: 'version' } }, chunk_rows: 10 });
+  const server = await start(await temporaryDir(), project);
+  t.after(() => server.stop());
+  assert.equal((await extracted(server, 'bulk')).rows, 35);
+  await db.sql('UPDATE o SET version = 2', { database: 'bulk' });
+  const result = await extracted(server, 'bulk', '--incremental');
+  assert.deepEqual([result.tables[0].mode, result.rows], ['changes', 35]);
+  assert.deepEqual(await server.sql('SELECT count(*), min(version) FROM bulk.o'), [[35, 2]]);
+});
