@@ -101,12 +101,14 @@ TEST(RowChanges, RefusesASchemaWhoseKeyIsNotThere) {
 
 TEST(SourceNames, RefusesThoseTheWarehouseKeeps) {
   EXPECT_TRUE(check_source_name("classicmodels"));
-  for (const char* name : {"main", "replay_june", "information_schema", "temp", "warehouse", "Shop",
+  for (const char* name : {"main", "analytics", "replay_june", "information_schema", "temp", "warehouse", "Shop",
                            "my-shop", "", "_sources", "9lives"})
     EXPECT_FALSE(check_source_name(name)) << name;
   EXPECT_TRUE(check_source_table_name("orders"));
   EXPECT_FALSE(check_source_table_name("_rejected"));
   EXPECT_FALSE(check_source_table_name("_staging_orders"));
+  EXPECT_FALSE(check_source_table_name("_Rejected"));
+  EXPECT_FALSE(check_source_table_name("_STAGING_orders"));
 }
 
 }  // namespace

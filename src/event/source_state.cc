@@ -10,8 +10,11 @@ namespace {
 
 constexpr std::size_t kNameMax = 60;
 
-constexpr std::array<std::string_view, 9> kTakenNames = {
-    "main", "temp", "system", "information_schema", "pg_catalog", "warehouse", "memory", "sqlite", "default"};
+/// `analytics` is where the tables of transforms are.
+constexpr std::array<std::string_view, 10> kTakenNames = {"main",       "analytics", "temp",
+                                                          "system",     "information_schema",
+                                                          "pg_catalog", "warehouse", "memory",
+                                                          "sqlite",     "default"};
 
 }  // namespace
 
@@ -34,7 +37,10 @@ Status check_source_name(std::string_view name) {
 }
 
 Status check_source_table_name(std::string_view name) {
-  if (name != kRejectedTable && !name.starts_with(kStagingPrefix)) return {};
+  std::string lower(name);  // the warehouse does not tell capitals from small letters
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  if (lower != kRejectedTable && !lower.starts_with(kStagingPrefix)) return {};
   return fail(Code::kInvalid,
               fmt::format("a table cannot be called {} in the warehouse: leave it out", name));
 }

@@ -151,8 +151,8 @@ Result<ExtractRun::Reading> ExtractRun::plan(const MysqlTable& table, ExtractTab
     reading.run = filling->run;
     reading.after = texts(filling->resume);
     reading.rows_before = filling->rows;
-  } else if (request_.incremental && table.cursor && published && !published->cursor.empty() &&
-             published->schema_id == reading.schema_id) {
+  } else if (request_.incremental && !(request_.restart && filling) && table.cursor && published &&
+             !published->cursor.empty() && published->schema_id == reading.schema_id) {
     reading.mode = ExtractMode::kChanges;
     MILLRACE_TRY(plan_changes(published->cursor, reading));
   }
@@ -167,6 +167,7 @@ Status ExtractRun::plan_changes(const std::string& cursor, Reading& reading) con
   if (table.cursor_is_time && source_.cursor_overlap > 0)
     from += fmt::format(" - INTERVAL {} MICROSECOND", source_.cursor_overlap);
   reading.from = fmt::format("{} >= {}", mysql_name(table.cursor->name), from);
+  reading.key = table.key;  // also of a table that snapshots read whole: chunks may end amid one cursor value
   reading.key.insert(reading.key.begin(), *table.cursor);
   for (const KeyColumn& column : table.key)
     if (column.name == table.cursor->name && reading.key.size() > 1)

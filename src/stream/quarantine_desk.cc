@@ -130,7 +130,7 @@ Status QuarantineDesk::check_caught_up() const {
 
 Status QuarantineDesk::mend(std::vector<Entry>& entries, const std::string& expression) const {
   if (expression.empty()) return {};
-  const bool sees_raw = expression.find("attributes") != std::string::npos;
+  const bool sees_raw = expression.find("raw") != std::string::npos;
   MILLRACE_ASSIGN(const auto function, FlowExpression::open(expression));
   std::vector<FlowRow> rows;
   std::vector<std::string> attributes;
@@ -138,7 +138,7 @@ Status QuarantineDesk::mend(std::vector<Entry>& entries, const std::string& expr
   for (const Entry& entry : entries) {
     const auto& row = entry.row;
     attributes.push_back(Json{
-        {"raw", text_or_note(entry.text())},
+        {"raw", is_utf8(entry.text()) ? std::string(entry.text()) : std::string()},
         {"stage", row.stage},
         {"code", row.code},
         {"message", row.message},
@@ -325,7 +325,7 @@ void QuarantineDesk::finish(const QuarantineAction& action, std::vector<Entry>& 
     ++(entry.outcome.error ? result.failed : result.done);
     result.outcomes.push_back(std::move(entry.outcome));
   }
-  if (!result.cursor.empty()) return;
+  if (!result.cursor.empty() || !action.page.cursor.empty()) return;  // others may be on other pages
   for (const RecordAddress& record : missing) {
     ++result.failed;
     result.outcomes.push_back(

@@ -124,6 +124,19 @@ TEST_F(QuarantineDeskTest, ATextThatIsNoJsonIsMendedByItsRawText) {
   EXPECT_EQ(cell("SELECT type FROM events"), "page_view");
 }
 
+TEST_F(QuarantineDeskTest, AMendGetsALongRawTextWhole) {
+  const std::string long_text(100 << 10, 'x');
+  refuse(fmt::format(R"({{"type":"page","anonymousId":"a1","properties":{{"note":"{}"}},}})", long_text));
+  EXPECT_EQ(text_of(desk_->replay(mended("replace(attributes->>'raw', ',}', '}')"))), "1/0");
+}
+
+TEST_F(QuarantineDeskTest, OnlyWhatLooksAtTheRawTextMendsWhatIsNoJson) {
+  refuse("{nonsense");
+  const auto result = desk_->replay(
+      mended(R"(json_merge_patch(data, json_object('type', 'page', 'anonymousId', attributes->>'source')))"));
+  EXPECT_THAT(text_of(result), HasSubstr("0/1 is no JSON"));
+}
+
 TEST_F(QuarantineDeskTest, ReplayedTwiceItCountsOnce) {
   refuse(kTypo);
   EXPECT_EQ(text_of(desk_->replay(mended(kMend))), "1/0");
@@ -223,6 +236,21 @@ TEST_F(QuarantineDeskTest, PagesAndFiltersGiveEachRecordOnce) {
   EXPECT_FALSE(desk_->list({}, {.limit = 4, .cursor = "1@events:0"}));
   const auto groups = nlohmann::json::parse(desk_->groups({}).value());
   EXPECT_EQ(groups["rows"].size(), 4u);  // two sources, two reasons
+}
+
+TEST_F(QuarantineDeskTest, NamedRecordsOfOtherPagesAreNotMissing) {
+  for (int i = 0; i < 5; ++i) refuse(kTypo);
+  QuarantineAction action = named({0, 1, 2, 3, 4});
+  action.mend = kMend;
+  action.page.limit = 2;
+  std::string texts;
+  do {
+    const auto result = desk_->try_out(action);
+    ASSERT_TRUE(result) << result.error().text();
+    texts += text_of(result) + ",";
+    action.page.cursor = result->cursor;
+  } while (!action.page.cursor.empty());
+  EXPECT_EQ(texts, "2/0,2/0,1/0,");
 }
 
 TEST_F(QuarantineDeskTest, ActsOnAllPartByPart) {

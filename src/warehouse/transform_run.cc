@@ -108,9 +108,14 @@ Status keep_versions(duck::Connection& connection, const SoundTransform& one,
     const auto version = static_cast<std::uint32_t>(rows.int32(0, i));
     const auto view = version_view(transform.name, version);
     if (rows.int64(2, i) > now && version < std::max(1u, transform.version)) {
-      MILLRACE_TRY(connection.execute(
-          fmt::format("CREATE OR REPLACE VIEW {} AS {}", view, expand_transform(rows.text(1, i), {}))));
-      continue;
+      const Status made = connection.execute(
+          fmt::format("CREATE OR REPLACE VIEW {} AS {}", view, expand_transform(rows.text(1, i), {})));
+      if (made) continue;
+      if (made.error().code != Code::kInvalid) return made;
+      // What it reads is gone, and it must not hold up the new one.
+      log_warning("transforms", "an old version cannot be read any more, so it goes",
+                  {field("name", transform.name), field("version", version),
+                   field("error", made.error().text())});
     }
     MILLRACE_TRY(connection.execute("DROP VIEW IF EXISTS " + view));
     MILLRACE_TRY(connection.execute(

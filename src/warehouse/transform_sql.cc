@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <deque>
 #include <optional>
 
 #include <fmt/format.h>
@@ -145,13 +146,15 @@ class Walk {
       : transform_(transform), sql_(sql), unsteady_(unsteady) {}
 
   Result<TransformReads> run(const json& statement) {
-    std::vector<const json*> open{&statement};
-    while (!open.empty()) {
-      const json& node = *open.back();
-      open.pop_back();
-      if (node.is_object()) MILLRACE_TRY(visit(node));
-      if (!node.is_structured()) continue;
-      for (const auto& child : node) open.push_back(&child);
+    open_.push_back({&statement, &scopes_.emplace_back()});
+    while (!open_.empty()) {
+      const auto [node, outer] = open_.back();
+      open_.pop_back();
+      const Names* names = node->is_object() ? enter_with(*node, outer) : outer;
+      if (node->is_object()) MILLRACE_TRY(visit(*node, *names));
+      if (!node->is_structured()) continue;
+      for (const auto& [key, child] : node->items())
+        if (key != "cte_map") open_.push_back({&child, names});
     }
     for (const auto& table : tables_) MILLRACE_TRY(take_table(table));
     std::ranges::sort(reads_.unportable);
@@ -159,6 +162,11 @@ class Walk {
   }
 
  private:
+  using Names = std::set<std::string>;  ///< that WITH gives
+  struct Open {
+    const json* node;
+    const Names* names;  ///< that it sees
+  };
   struct Table {
     std::string catalog, schema, name, where;
   };
@@ -174,14 +182,16 @@ class Walk {
     return fail(Code::kInvalid, std::move(message), where(node));
   }
 
-  Status visit(const json& node) {
+  Status visit(const json& node, const Names& names) {
+    if (const auto word = unsteady_word(node); !word.empty()) return unsteady(node, word);
     if (auto why = why_unportable(node); !why.empty())
       reads_.unportable.push_back(fmt::format("{}: {}", where(node), why));
     const auto type = text_of(node, "type");
     const auto kind = text_of(node, "class");
     if (type == "base_table") {
-      tables_.push_back({text_of(node, "catalog_name"), text_of(node, "schema_name"),
-                         text_of(node, "table_name"), where(node)});
+      Table table{text_of(node, "catalog_name"), text_of(node, "schema_name"), text_of(node, "table_name"),
+                  where(node)};
+      if (!table.schema.empty() || !names.contains(table.name)) tables_.push_back(std::move(table));
     } else if (type == "table_function") {
       return visit_table_function(node);
     } else if (type == "show_ref") {
@@ -190,10 +200,7 @@ class Walk {
       return visit_function(node);
     } else if (kind == "parameter") {
       return wrong(node, "parameters such as ? or $1 have no value here; an interval is @start and @end");
-    } else if (const auto word = unsteady_word(node); !word.empty()) {
-      return unsteady(node, word);
     }
-    note_with_queries(node);
     return {};
   }
 
@@ -222,14 +229,26 @@ class Walk {
                                    name));
   }
 
-  void note_with_queries(const json& node) {
+  /// Open the queries of a node's WITH, each of which sees those before it, and itself only when it is
+  /// recursive: WITH events AS (SELECT * FROM events) reads the table. Return the names that the rest sees.
+  const Names* enter_with(const json& node, const Names* outer) {
     const auto map = node.find("cte_map");
-    if (map == node.end() || !map->is_object() || !map->contains("map")) return;
-    for (const auto& entry : (*map)["map"]) with_names_.insert(text_of(entry, "key"));
+    if (map == node.end() || !map->is_object() || !map->contains("map") || (*map)["map"].empty()) return outer;
+    Names seen = *outer;
+    for (const auto& entry : (*map)["map"]) {
+      const auto name = text_of(entry, "key");
+      const auto query = entry.find("value");
+      if (query == entry.end()) continue;
+      Names& of_query = scopes_.emplace_back(seen);
+      if (query->value(json::json_pointer("/query/node/type"), "") == "RECURSIVE_CTE_NODE")
+        of_query.insert(name);
+      open_.push_back({&*query, &of_query});
+      seen.insert(name);
+    }
+    return &scopes_.emplace_back(std::move(seen));
   }
 
   Status take_table(const Table& table) {
-    if (table.schema.empty() && with_names_.contains(table.name)) return {};
     if (table.catalog.empty() && table.schema == kTransformSchema) {
       reads_.refs.insert(table.name);
       return {};
@@ -250,7 +269,8 @@ class Walk {
   const std::set<std::string>& unsteady_;
   TransformReads reads_;
   std::vector<Table> tables_;
-  std::set<std::string> with_names_;
+  std::vector<Open> open_;
+  std::deque<Names> scopes_;  ///< whose places stay
 };
 
 /// Say at which line DuckDB's parser stopped.

@@ -282,6 +282,15 @@ TEST_F(TransformsTest, RefusesWithFileAndLine) {
   EXPECT_THAT(refusal_of("SELECT *\nFROM ref(by_day)"), HasSubstr("bad.sql:2: ref() takes the name"));
   EXPECT_THAT(refusal_of("SELECT * FROM other.events"), HasSubstr("other.events is not a table"));
   EXPECT_THAT(refusal_of("SELECT * FROM source('_offsets')"), HasSubstr("no table '_offsets'"));
+  EXPECT_THAT(refusal_of("WITH _offsets AS (SELECT * FROM _offsets) SELECT * FROM _offsets"),
+              HasSubstr("no table '_offsets'"));
+  EXPECT_THAT(refusal_of("WITH \"raw/x.parquet\" AS (SELECT * FROM \"raw/x.parquet\") SELECT * FROM "
+                         "\"raw/x.parquet\""),
+              HasSubstr("no table 'raw/x.parquet'"));
+  EXPECT_THAT(refusal_of("SELECT * FROM _offsets, (WITH _offsets AS (SELECT 1) SELECT * FROM _offsets) AS x"),
+              HasSubstr("no table '_offsets'"));
+  EXPECT_THAT(refusal_of("SELECT *\nFROM source('events') USING SAMPLE 10%"), HasSubstr("a sample"));
+  EXPECT_THAT(refusal_of("SELECT *\nFROM source('events') TABLESAMPLE 10%"), HasSubstr("a sample"));
   EXPECT_THAT(refusal_of("/* x: */\n\nSELECT typ\nFROM source('events')"), HasSubstr("'x'"));
   EXPECT_THAT(refusal_of("-- a comment\nSELECT 1 AS i,\ntyp\nFROM source('events')"),
               AllOf(HasSubstr("bad.sql:3"), HasSubstr("typ")));
@@ -318,6 +327,25 @@ TEST_F(TransformsTest, ReadsOtherTransformsByAnyNameDuckDbUnderstands) {
   add("a_second", "WITH x AS (SELECT n FROM analytics.z_first) SELECT (SELECT max(n) FROM x) AS n");
   EXPECT_THAT(run(), ElementsAre("a_second done 0", "z_first done 0"));
   EXPECT_EQ(cell("SELECT n FROM analytics.a_second"), "1");
+}
+
+TEST_F(TransformsTest, AWithThatIsCalledLikeATableReadsIt) {
+  views({kMonday, kMonday + 1});
+  std::string text = kByDay;
+  const std::string from = "FROM source('events')";
+  text.replace(text.find(from), from.size(), "FROM events");
+  text.insert(text.find("SELECT"), "WITH events AS (SELECT * FROM events WHERE page_path IS NULL)\n");
+  add("by_day", text);
+  EXPECT_THAT(run(), ElementsAre("by_day done 1"));
+  views({kMonday + 2});
+  EXPECT_THAT(run(), ElementsAre("by_day done 1")) << "new events touch their interval";
+  EXPECT_THAT(rows("SELECT n FROM analytics.by_day"), ElementsAre("3"));
+  add("by_day",
+      "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 3), m AS MATERIALIZED (SELECT "
+      "max(i) AS i FROM n), events AS (SELECT event_time FROM source('events')) SELECT m.i, count(*) AS n FROM m, "
+      "events GROUP BY ALL");
+  EXPECT_THAT(run(), ElementsAre("by_day done 0"));
+  EXPECT_THAT(rows("SELECT i, n FROM analytics.by_day"), ElementsAre("3|3"));
 }
 
 TEST_F(TransformsTest, SelectsByNameAndByWhatNeedsWhat) {
@@ -379,6 +407,20 @@ TEST_F(TransformsTest, AnOldVersionStaysAsAViewUntilItsEnd) {
   run();
   EXPECT_THAT(rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'analytics'"),
               IsEmpty());
+}
+
+TEST_F(TransformsTest, AnOldVersionThatCannotBeReadAnyMoreDoesNotHoldUpTheNew) {
+  env_.now_is = kMonday;
+  add("base", "SELECT 1 AS i");
+  add("made", "SELECT i FROM ref('base')");
+  run();
+  add("made", "/*\nversion: 2\nold_until: 2026-02-01\n*/ SELECT 2 AS i");
+  std::erase_if(files_, [](const auto& file) { return file.path.stem() == "base"; });
+  EXPECT_THAT(run(), ElementsAre("made done 0")) << errors_["made"];
+  EXPECT_EQ(cell("SELECT i FROM analytics.made"), "2");
+  EXPECT_THAT(rows("SELECT view_name FROM duckdb_views() WHERE schema_name = 'analytics'"),
+              ElementsAre("made_v2"));
+  EXPECT_THAT(run(), ElementsAre("made done 0"));
 }
 
 TEST_F(TransformsTest, IndependentOnesRunBesideEachOtherAndBesideTheLoader) {

@@ -1,6 +1,5 @@
 #include "warehouse/warehouse.h"
 
-#include <chrono>
 #include <map>
 
 #include <fmt/format.h>
@@ -15,7 +14,6 @@ namespace millrace {
 namespace {
 
 constexpr std::uint64_t kCheckpointRoomBytes = 16ull << 20;
-constexpr std::chrono::seconds kCheckpointWait(2);
 
 /// What must be said before the file is opened. When to checkpoint is the loader's decision
 /// (`checkpoint_over`): DuckDB itself would do it after every large transaction, going by what it wrote and
@@ -87,11 +85,11 @@ Status Warehouse::checkpoint_over(std::uint64_t log_bytes) {
   return connection.execute("CHECKPOINT");
 }
 
-/// The last of those who write makes it; where they do not end, the others do not wait for ever.
+/// Who comes while one is due waits until those who write have ended and it is made: else it would never be,
+/// where somebody always does.
 WriterBeside::WriterBeside(Warehouse& warehouse) : warehouse_(warehouse) {
   std::unique_lock lock(warehouse_.beside_mutex_);
-  const auto made = [&] { return !warehouse_.checkpoint_due_ || warehouse_.beside_ == 0; };
-  warehouse_.beside_changed_.wait_for(lock, kCheckpointWait, made);
+  warehouse_.beside_changed_.wait(lock, [&] { return !warehouse_.checkpoint_due_; });
   ++warehouse_.beside_;
 }
 
@@ -99,12 +97,12 @@ WriterBeside::~WriterBeside() {
   std::unique_lock lock(warehouse_.beside_mutex_);
   --warehouse_.beside_;
   if (warehouse_.beside_ > 0 || !warehouse_.checkpoint_due_) return;
-  warehouse_.checkpoint_due_ = false;
   const auto bytes = warehouse_.checkpoint_bytes_;
   lock.unlock();
   if (const auto done = warehouse_.checkpoint_over(bytes); !done)
     log_warning("warehouse", "could not shorten the warehouse's log", {field("error", done.error().text())});
   lock.lock();
+  warehouse_.checkpoint_due_ = false;
   warehouse_.beside_changed_.notify_all();
 }
 

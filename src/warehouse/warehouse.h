@@ -89,7 +89,8 @@ class WriterTurn {
 };
 
 /// Held for one transaction by who writes tables of his own for long, beside the loader, which does not wait
-/// for it: only checkpoints do. The last to end makes one that was put off; those to come wait a moment.
+/// for it: only checkpoints do. The last to end makes one that was put off; those to come wait for it. So
+/// nobody may hold two, nor take one with a WriterTurn held.
 class WriterBeside {
  public:
   explicit WriterBeside(Warehouse& warehouse);

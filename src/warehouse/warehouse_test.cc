@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <sys/resource.h>
@@ -127,6 +128,25 @@ TEST_F(WarehouseTest, ShortensItsLogWhenItIsLong) {
   EXPECT_FALSE(std::filesystem::exists(log) && std::filesystem::file_size(log) > 1000);
   EXPECT_TRUE(warehouse_->checkpoint_over(0));
   EXPECT_EQ(cell("SELECT count(*) FROM _books"), "10000");
+}
+
+TEST_F(WarehouseTest, ACheckpointThatIsDueIsMadeThoughOthersAlwaysWantToWrite) {
+  const auto log = options().path.string() + ".wal";
+  const auto log_bytes = [&] { return std::filesystem::exists(log) ? std::filesystem::file_size(log) : 0; };
+  execute("INSERT INTO _books SELECT 'events', range, 0, 0, 0 FROM range(10000)");
+  auto first = std::make_unique<WriterBeside>(*warehouse_);
+  ASSERT_TRUE(warehouse_->checkpoint_over(1));
+  EXPECT_GT(log_bytes(), 1000u);
+  std::uintmax_t seen = 0;
+  std::thread second([&] {
+    const WriterBeside beside(*warehouse_);
+    seen = log_bytes();
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(2'200));  // a long statement
+  first.reset();
+  second.join();
+  EXPECT_LT(seen, 1000u) << "the one to come began before it was made";
+  EXPECT_LT(log_bytes(), 1000u);
 }
 
 TEST_F(WarehouseTest, AnotherProcessIsToldThatTheFileIsTaken) {
