@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MariaDb, readerEnv } from '../support/mariadb.mjs';
-import { Server, eventually, temporaryDir } from '../support/millrace.mjs';
+import { Server, eventually, run, temporaryDir } from '../support/millrace.mjs';
 import { ShopWriter, shopTables } from '../support/shop_writer.mjs';
 import { TcpProxy } from '../support/tcp_proxy.mjs';
 
@@ -160,6 +160,8 @@ test('what cannot be followed is refused with what to do, and goes on by itself 
   assert.match(status.problems.keyless, /has no key.*give it a primary key/);
   await db.sql('INSERT INTO good VALUES (2)', { database: 'bad' });
   await eventually('it follows', async () => assert.deepEqual(await server.sql('SELECT id FROM bad.good ORDER BY id'), [[1], [2]]));
+  const list = await run(['extract', '--list', '--data', server.data]);
+  assert.match(list.stdout, /followed: streaming[\s\S]*keyless is not followed: it has no key/);
   const refused = await (await server.asAdmin('POST', '/v1/extracts', { source: 'bad', incremental: true })).text();
   assert.match(refused, /is followed: its changes come by themselves/);
 });
