@@ -38,7 +38,7 @@ function(millrace_layer NAME)
   if(tests)
     add_executable(${NAME}_test ${tests})
     target_link_libraries(${NAME}_test PRIVATE millrace_${NAME} ${helpers} GTest::gmock GTest::gtest_main)
-    # Tests take longer to compile than to run: a quarter of the build's time goes otherwise into making them fast.
+    # Tests take longer to compile than to run; without optimization that takes a third less.
     target_compile_options(${NAME}_test PRIVATE $<$<CONFIG:Release>:-O0>)
     add_test(NAME ${NAME} COMMAND ${NAME}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set(timeout 300)

@@ -64,7 +64,7 @@ Result<ValidationReport> check_events(Env& env, const Path& path, const CheckCal
   for (Row row;;) {
     MILLRACE_ASSIGN(const auto step, elements.next(row));
     if (step == RowReader::Step::kEnd) return report;
-    const auto place = fmt::format("{}:{}", path.filename().string(), row.line);
+    const auto place = fmt::format("{}:{}", path.filename().string(), row.place.text());
     if (step == RowReader::Step::kBadRow) {
       report.add_refused({row.problem.code, row.problem.message, place});
     } else if (const auto split = split_body(*codec, row.raw, facts, limits, env)) {
