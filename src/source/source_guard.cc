@@ -27,6 +27,10 @@ std::vector<std::optional<std::string>> column(const std::vector<MysqlConnection
 
 }  // namespace
 
+bool takes_writes(std::string_view read_only) {
+  return read_only.empty() || read_only == "0" || read_only == "OFF";
+}
+
 SourceGuard::SourceGuard(const MysqlSource& source, Env& env, std::stop_token stop,
                          std::unique_ptr<MysqlConnection> connection)
     : source_(source), env_(env), stop_(std::move(stop)), connection_(std::move(connection)) {}
@@ -43,7 +47,7 @@ Result<std::unique_ptr<SourceGuard>> SourceGuard::open(const MysqlSource& source
 Status SourceGuard::check_role() {
   if (source_.allow_primary) return {};
   MILLRACE_ASSIGN(const std::string read_only, connection_->value("SELECT @@global.read_only"));
-  if (read_only != "0") return {};
+  if (!takes_writes(read_only)) return {};
   return fail(
       Code::kDenied,
       fmt::format("{} takes writes (read_only is off), so it may be the primary that your shop lives on: "

@@ -4,6 +4,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "base/env.h"
 #include "base/result.h"
@@ -11,6 +12,10 @@
 #include "source/mysql_source.h"
 
 namespace millrace {
+
+/// Return whether a server whose @@global.read_only is this takes writes. It is a number, or with newer
+/// MariaDB a word: OFF, ON, NO_LOCK, NO_LOCK_NO_ADMIN. One that says nothing takes them.
+bool takes_writes(std::string_view read_only);
 
 /// Sees to it that an extraction does not harm the server it reads from: over a connection of its own it asks
 /// how far a replica is behind and how many threads run. Threads: one at a time.
