@@ -101,8 +101,8 @@ TEST(RowChanges, RefusesASchemaWhoseKeyIsNotThere) {
 
 TEST(SourceNames, RefusesThoseTheWarehouseKeeps) {
   EXPECT_TRUE(check_source_name("classicmodels"));
-  for (const char* name : {"main", "analytics", "replay_june", "information_schema", "temp", "warehouse", "Shop",
-                           "my-shop", "", "_sources", "9lives"})
+  for (const char* name : {"main", "analytics", "replay_june", "information_schema", "temp", "warehouse",
+                           "Shop", "my-shop", "", "_sources", "9lives"})
     EXPECT_FALSE(check_source_name(name)) << name;
   EXPECT_TRUE(check_source_table_name("orders"));
   EXPECT_FALSE(check_source_table_name("_rejected"));

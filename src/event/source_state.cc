@@ -11,10 +11,9 @@ namespace {
 constexpr std::size_t kNameMax = 60;
 
 /// `analytics` is where the tables of transforms are.
-constexpr std::array<std::string_view, 10> kTakenNames = {"main",       "analytics", "temp",
-                                                          "system",     "information_schema",
-                                                          "pg_catalog", "warehouse", "memory",
-                                                          "sqlite",     "default"};
+constexpr std::array<std::string_view, 10> kTakenNames = {
+    "main",       "analytics", "temp",   "system", "information_schema",
+    "pg_catalog", "warehouse", "memory", "sqlite", "default"};
 
 }  // namespace
 

@@ -305,10 +305,12 @@ TEST_F(FeatureJobTest, TablesAreReadAsTrainingReadsThem) {
             "  city: {type: VARCHAR, description: d}\n  shout: {value: upper(city), type: VARCHAR, "
             "description: d}\n"},
            {"broken", "entity: id\nfrom: nosuch\nfeatures:\n  a: {type: BIGINT, description: d}\n"},
-           {"unsafe", "entity: id\nfrom: people;DROP/**/TABLE/**/people\nfeatures:\n"
-                      "  city: {type: VARCHAR, description: d}\n"},
-           {"unsteady", "entity: id\nfrom: people\ntime: since\nfeatures:\n"
-                        "  city: {value: random(), type: DOUBLE, description: d}\n"},
+           {"unsafe",
+            "entity: id\nfrom: people;DROP/**/TABLE/**/people\nfeatures:\n"
+            "  city: {type: VARCHAR, description: d}\n"},
+           {"unsteady",
+            "entity: id\nfrom: people\ntime: since\nfeatures:\n"
+            "  city: {value: random(), type: DOUBLE, description: d}\n"},
            {"twice", "entity: id\nfrom: people\nfeatures:\n  city: {type: VARCHAR, description: d}\n"}});
   const auto tables = make_table_feature_job(*warehouse_, *store_);
   EXPECT_FALSE(store_->filled());

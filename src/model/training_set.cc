@@ -155,7 +155,8 @@ class Reader {
         map.error(
             fmt::format("another feature has a column {}; name one otherwise: {{NAME: {}}}", column, column));
       else if (name.starts_with('_') || name == "split")
-        map.error(fmt::format("a column cannot be called {}; name it otherwise: {{NAME: {}}}", column, column));
+        map.error(
+            fmt::format("a column cannot be called {}; name it otherwise: {{NAME: {}}}", column, column));
       columns_.push_back(name);
     }
   }

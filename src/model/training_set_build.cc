@@ -94,11 +94,12 @@ class Build {
   /// Columns that would be called alike, which DuckDB would rename or mistake for each other.
   Status check_names() {
     std::set<std::string> labels;
-    MILLRACE_TRY(each_row(
-        connection_.query("SELECT lower(column_name) FROM (DESCRIBE ts_all)"),
-        [&](const duck::Rows& rows, std::size_t row) { labels.emplace(rows.text(0, row)); }));
+    MILLRACE_TRY(
+        each_row(connection_.query("SELECT lower(column_name) FROM (DESCRIBE ts_all)"),
+                 [&](const duck::Rows& rows, std::size_t row) { labels.emplace(rows.text(0, row)); }));
     if (labels.contains("_row") || (set_.test > 0 && labels.contains("split")))
-      return fail(Code::kInvalid, "a column cannot be called _row, nor split where there is a split", "labels");
+      return fail(Code::kInvalid, "a column cannot be called _row, nor split where there is a split",
+                  "labels");
     for (const auto& feature : set_.features)
       for (const auto& [name, expression] : feature.columns)
         if (labels.contains(lower_name(name)))
@@ -200,8 +201,8 @@ class Build {
     return names;
   }
 
-  /// Find which files are of the set made before: in a folder of Millrace's own all are. In a `path` those that
-  /// the manifest names, and those of a build that was cut off. Errors: kExists when others' lie there.
+  /// Find which files are of the set made before: in a folder of Millrace's own all are. In a `path` those
+  /// that the manifest names, and those of a build that was cut off. Errors: kExists when others' lie there.
   Result<std::vector<std::string>> files_before() {
     std::vector<std::string> before;
     MILLRACE_ASSIGN(const auto objects, lake_.list(result_.path + "/"));
@@ -217,8 +218,7 @@ class Build {
       for (auto& name : files_in(*text)) before.push_back(std::move(name));
     }
     if (is_ours) return before;
-    return fail(Code::kExists,
-                "holds files that no training set made: give another path, or move them away",
+    return fail(Code::kExists, "holds files that no training set made: give another path, or move them away",
                 "path " + result_.path);
   }
 
@@ -274,10 +274,11 @@ class Build {
     std::ranges::sort(names);
     for (const auto& name : names)
       if (!check_object_key(key_of(name)))
-        return fail(Code::kInvalid,
-                    "the values of columns that become folders may hold letters, digits, '.', '_', '-' alone: " +
-                        key_of(name),
-                    "partitions");
+        return fail(
+            Code::kInvalid,
+            "the values of columns that become folders may hold letters, digits, '.', '_', '-' alone: " +
+                key_of(name),
+            "partitions");
     return {};
   }
 

@@ -31,8 +31,8 @@ struct TrainingSetResult {
 ///
 /// A version's files never change; its manifest comes last, and one that is there is not made again. With a
 /// `path` of its own a set is written in place, once all of its files lie ready: its manifest goes first and
-/// comes last, and only files that it or a build that was cut off names are removed. A build that fails before
-/// leaves what was there. Threads: one at a time.
+/// comes last, and only files that it or a build that was cut off names are removed. A build that fails
+/// before leaves what was there. Threads: one at a time.
 class TrainingSetBuilder {
  public:
   /// Hears what is being done: "labels", "feature customer", "files".

@@ -277,7 +277,8 @@ TEST_F(TrainingSetTest, NoTwoColumnsAreCalledAlike) {
   execute("CREATE TABLE people AS SELECT 1 AS id, 5 AS views, 6 AS n");
   const std::string feature = "features:\n  p: {from: people, on: id, columns: [views]}\n";
   const auto with = [&](const std::string& column, const std::string& more) {
-    execute("CREATE OR REPLACE TABLE labels AS SELECT 1 AS id, TIMESTAMP '2026-01-01' AS moment, 7 AS " + column);
+    execute("CREATE OR REPLACE TABLE labels AS SELECT 1 AS id, TIMESTAMP '2026-01-01' AS moment, 7 AS " +
+            column);
     const auto made = build(kLabels + more);
     return made ? "fine" : made.error().text();
   };

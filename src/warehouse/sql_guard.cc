@@ -106,8 +106,9 @@ class Checker {
   }
 
   static std::unexpected<Error> unsteady(const std::string& what) {
-    return fail(Code::kInvalid, what + " gives something else each time, so the same tables would not give "
-                                       "the same: use columns");
+    return fail(Code::kInvalid, what +
+                                    " gives something else each time, so the same tables would not give "
+                                    "the same: use columns");
   }
 
   /// Remember the names that WITH gives. One that hides a table is refused, since a name could then mean

@@ -113,9 +113,9 @@ Status keep_versions(duck::Connection& connection, const SoundTransform& one,
       if (made) continue;
       if (made.error().code != Code::kInvalid) return made;
       // What it reads is gone, and it must not hold up the new one.
-      log_warning("transforms", "an old version cannot be read any more, so it goes",
-                  {field("name", transform.name), field("version", version),
-                   field("error", made.error().text())});
+      log_warning(
+          "transforms", "an old version cannot be read any more, so it goes",
+          {field("name", transform.name), field("version", version), field("error", made.error().text())});
     }
     MILLRACE_TRY(connection.execute("DROP VIEW IF EXISTS " + view));
     MILLRACE_TRY(connection.execute(

@@ -233,7 +233,8 @@ class Walk {
   /// recursive: WITH events AS (SELECT * FROM events) reads the table. Return the names that the rest sees.
   const Names* enter_with(const json& node, const Names* outer) {
     const auto map = node.find("cte_map");
-    if (map == node.end() || !map->is_object() || !map->contains("map") || (*map)["map"].empty()) return outer;
+    if (map == node.end() || !map->is_object() || !map->contains("map") || (*map)["map"].empty())
+      return outer;
     Names seen = *outer;
     for (const auto& entry : (*map)["map"]) {
       const auto name = text_of(entry, "key");

@@ -63,8 +63,8 @@ struct TransformState {
 /// over connections of their own. Threads: any method from any thread.
 class Transforms {
  public:
-  /// Reads the files of the project as they are now; nothing without a project or its folder, when those that ran
-  /// last are kept.
+  /// Reads the files of the project as they are now; nothing without a project or its folder, when those that
+  /// ran last are kept.
   using Load = std::function<Result<std::optional<std::vector<TransformFile>>>()>;
   using OnProgress = std::function<void(const TransformProgress&)>;
 
@@ -77,9 +77,9 @@ class Transforms {
       : warehouse_(warehouse), load_(std::move(load)), options_(options) {}
 
   /// Make what is to be made of those that are selected, each after those that it reads, and, when all are,
-  /// drop the tables of those that are declared no more. One that fails ends those that read it, not the others. `progress`
-  /// is called by one thread at a time. Errors: kInvalid with all mistakes of all files; kNotFound for a
-  /// name; kOverloaded while another run is under way; kCancelled; those of the warehouse.
+  /// drop the tables of those that are declared no more. One that fails ends those that read it, not the
+  /// others. `progress` is called by one thread at a time. Errors: kInvalid with all mistakes of all files;
+  /// kNotFound for a name; kOverloaded while another run is under way; kCancelled; those of the warehouse.
   Result<TransformRunResult> run(const TransformRunRequest& request, const OnProgress& progress,
                                  const std::stop_token& stop);
 

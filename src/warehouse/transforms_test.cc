@@ -341,8 +341,10 @@ TEST_F(TransformsTest, AWithThatIsCalledLikeATableReadsIt) {
   EXPECT_THAT(run(), ElementsAre("by_day done 1")) << "new events touch their interval";
   EXPECT_THAT(rows("SELECT n FROM analytics.by_day"), ElementsAre("3"));
   add("by_day",
-      "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 3), m AS MATERIALIZED (SELECT "
-      "max(i) AS i FROM n), events AS (SELECT event_time FROM source('events')) SELECT m.i, count(*) AS n FROM m, "
+      "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 3), m AS MATERIALIZED "
+      "(SELECT "
+      "max(i) AS i FROM n), events AS (SELECT event_time FROM source('events')) SELECT m.i, count(*) AS n "
+      "FROM m, "
       "events GROUP BY ALL");
   EXPECT_THAT(run(), ElementsAre("by_day done 0"));
   EXPECT_THAT(rows("SELECT i, n FROM analytics.by_day"), ElementsAre("3|3"));
