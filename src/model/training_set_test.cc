@@ -68,7 +68,7 @@ struct Row {
 std::optional<int> oracle(const std::vector<Row>& rows, int key, int at, bool by_known) {
   const Row* best = nullptr;
   const auto rank = [&](const Row& row) {
-    return std::tuple(row.time, by_known ? std::max(row.known, row.time + 1) : 0, row.value);
+    return std::tuple(row.time, by_known ? row.known : 0, row.value);
   };
   for (const Row& row : rows) {
     if (row.key != key || row.time >= at || (by_known && row.known > at)) continue;
