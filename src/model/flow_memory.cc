@@ -34,8 +34,7 @@ bool FlowMemory::Slot::holds(TimeUs at, TimeUs now) const {
   return window == 0 || (at >= first_slice(now) && at < slice_start(now, slice) + slice);
 }
 
-FlowMemory::FlowMemory(const FeatureView& view, std::size_t bytes_max)
-    : shard_bytes_max_(bytes_max / kShards) {
+FlowMemory::FlowMemory(const FeatureView& view, std::size_t bytes_max) : bytes_max_(bytes_max) {
   slots_.push_back({FlowMeasure::kMax, view.horizon, view.horizon_slice});
   for (const Feature& feature : view.features)
     slots_.push_back({feature.flow.measure, feature.flow.window, feature.flow.slice});
@@ -55,7 +54,7 @@ FlowMemory::Entity& FlowMemory::entity_of(Shard& shard, const std::string& key) 
   entity.key = key;
   entity.whole = shard.evicted == 0;
   shard.index.emplace(entity.key, shard.entities.begin());
-  shard.bytes += entity.bytes();
+  bytes_ += entity.bytes();
   return entity;
 }
 
@@ -107,9 +106,9 @@ std::set<std::string> FlowMemory::add_loaded(std::vector<FlowEntry> rows, const 
         missing.insert(row.key);
         continue;
       }
-      shard.bytes -= entity.bytes();
+      bytes_ -= entity.bytes();
       add_row(entity, row, now);
-      shard.bytes += entity.bytes();
+      bytes_ += entity.bytes();
     }
     evict(shard);
   }
@@ -120,12 +119,12 @@ void FlowMemory::put(const std::string& key, std::span<const FlowEntry> rows, Ti
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   Entity& entity = entity_of(shard, key);
-  shard.bytes -= entity.bytes();
+  bytes_ -= entity.bytes();
   for (const Part& part : entity.parts) entity.beyond -= part.partial.bytes();
   entity.parts.clear();
   for (const FlowEntry& row : rows) add_row(entity, row, now);
   entity.whole = true;
-  shard.bytes += entity.bytes();
+  bytes_ += entity.bytes();
   evict(shard);
 }
 
@@ -133,11 +132,11 @@ void FlowMemory::add_pending(FlowEntry row) {
   Shard& shard = shard_of(row.key);
   const std::lock_guard lock(shard.mutex);
   Entity& entity = entity_of(shard, row.key);
-  shard.bytes -= entity.bytes();
+  bytes_ -= entity.bytes();
   entity.beyond += sizeof(FlowEntry) + row.values.size() * sizeof(FeatureValue);
   shard.pending.insert(row.key);
   entity.pending.push_back(std::move(row));
-  shard.bytes += entity.bytes();
+  bytes_ += entity.bytes();
   evict(shard);
 }
 
@@ -149,11 +148,11 @@ void FlowMemory::forget_pending(Shard& shard, const LoadedOffsets& loaded) {
     const auto found = shard.index.find(*at);
     if (found != shard.index.end()) {
       Entity& entity = *found->second;
-      shard.bytes -= entity.bytes();
+      bytes_ -= entity.bytes();
       for (const FlowEntry& row : entity.pending)
         if (is_loaded(row)) entity.beyond -= sizeof(FlowEntry) + row.values.size() * sizeof(FeatureValue);
       std::erase_if(entity.pending, is_loaded);
-      shard.bytes += entity.bytes();
+      bytes_ += entity.bytes();
       if (!entity.pending.empty()) {
         ++at;
         continue;
@@ -163,10 +162,12 @@ void FlowMemory::forget_pending(Shard& shard, const LoadedOffsets& loaded) {
   }
 }
 
-void FlowMemory::evict(Shard& shard) const {
-  while (shard.bytes > shard_bytes_max_ && shard.entities.size() > 1) {
+void FlowMemory::evict(Shard& shard) {
+  // By what all parts take up: one with an entity of very many rows needs more than its share. Each part
+  // keeps the one used last.
+  while (bytes_ > bytes_max_ && shard.entities.size() > 1) {
     const Entity& gone = shard.entities.back();
-    shard.bytes -= gone.bytes();
+    bytes_ -= gone.bytes();
     shard.index.erase(gone.key);
     shard.entities.pop_back();
     ++shard.evicted;
@@ -223,16 +224,16 @@ void FlowMemory::sweep(TimeUs now) {
   for (std::size_t i = 0; i < kShards / kSweepsForAll; ++i) sweep(shards_[next_sweep_++ % kShards], now);
 }
 
-void FlowMemory::sweep(Shard& shard, TimeUs now) const {
+void FlowMemory::sweep(Shard& shard, TimeUs now) {
   const std::lock_guard lock(shard.mutex);
   for (auto at = shard.entities.begin(); at != shard.entities.end();) {
-    shard.bytes -= at->bytes();
+    bytes_ -= at->bytes();
     if (expire(*at, now) && at->whole) {
       shard.index.erase(at->key);
       at = shard.entities.erase(at);
       continue;
     }
-    shard.bytes += at->bytes();
+    bytes_ += at->bytes();
     ++at;
   }
 }
@@ -247,15 +248,6 @@ std::vector<std::string> FlowMemory::keys(std::size_t max) const {
     }
   }
   return keys;
-}
-
-std::size_t FlowMemory::bytes() const {
-  std::size_t sum = 0;
-  for (const Shard& shard : shards_) {
-    const std::lock_guard lock(shard.mutex);
-    sum += shard.bytes;
-  }
-  return sum;
 }
 
 std::size_t FlowMemory::size() const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -62,7 +63,7 @@ class FlowMemory {
   /// Return the entities there are, at most `max` of them.
   std::vector<std::string> keys(std::size_t max) const;
 
-  std::size_t bytes() const;
+  std::size_t bytes() const { return bytes_; }
   std::size_t size() const;
   /// Return how many entities had to go.
   std::uint64_t evicted() const;
@@ -88,7 +89,6 @@ class FlowMemory {
     Entities entities;
     std::unordered_map<std::string_view, Entities::iterator> index;
     std::set<std::string, std::less<>> pending;  ///< entities that have some
-    std::size_t bytes = 0;
     std::uint64_t evicted = 0;
   };
   struct Slot {
@@ -107,13 +107,14 @@ class FlowMemory {
   void add_value(Entity& entity, std::uint32_t slot, const FeatureValue& value, TimeUs time,
                  TimeUs now) const;
   FeatureValue value_of(const Entity& entity, std::uint32_t slot, TimeUs now, bool pending) const;
-  static void forget_pending(Shard& shard, const LoadedOffsets& loaded);
-  void evict(Shard& shard) const;
+  void forget_pending(Shard& shard, const LoadedOffsets& loaded);
+  void evict(Shard& shard);
   bool expire(Entity& entity, TimeUs now) const;
-  void sweep(Shard& shard, TimeUs now) const;
+  void sweep(Shard& shard, TimeUs now);
 
   std::vector<Slot> slots_;
-  const std::size_t shard_bytes_max_;
+  const std::size_t bytes_max_;
+  std::atomic<std::size_t> bytes_ = 0;  ///< of all parts
   std::array<Shard, kShards> shards_;
   std::size_t next_sweep_ = 0;
 };

@@ -139,6 +139,8 @@ test('hours of Parquet are written anew', async () => {
     for (const [n, messageId] of ['a', 'b'].entries()) {
       await server.post('/v1/track', { event: 'Seen', messageId, anonymousId: 'x', timestamp });
       await eventually('a file', async () => assert.equal((await files()).length, n + 1));
+      // It lies there a moment before it is true.
+      await eventually('it counts', async () => assert.match(await (await server.fetch('/metrics')).text(), new RegExp(`^millrace_curated_files_total(\\{[^}]*\\})? ${n + 1}$`, 'm')));
     }
     const rebuild = (...args) => run(['replay', '--data', server.data, '--job', 'curate', ...args]);
     const before = await rebuild('--from', '2026-07-01T10:00:00Z', '--to', '2026-07-01T11:00:00Z');
