@@ -497,6 +497,7 @@ void Platform::stop(DurationUs grace) {
   follower_.reset();
   queries_->stop();
   catalogue_->stop();
+  warehouse_->end_answers();
   ingest_workers_.reset();
   workers_.reset();
   log_streams_.reset();

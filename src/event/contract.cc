@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kContractBytesMax = 1 << 20;
 constexpr int kNestingMax = 16;
-constexpr std::size_t kPropertiesMax = 256;
+using contract::kPropertiesMax;
 
 constexpr std::array<std::string_view, 10> kTypeNames = {
     "any", "string", "date", "timestamp", "time", "number", "integer", "object", "array", "boolean"};

@@ -2,16 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <set>
 
 #include <fmt/format.h>
 
+#include "event/contract_reader.h"
 #include "event/json_text.h"
 
 namespace millrace {
 namespace {
 
-constexpr std::size_t kMembersMax = 256;  // of one object, as the reader of contracts holds it to
+constexpr std::size_t kMembersMax = contract::kPropertiesMax;
 
 using Kind = ContractCell::Kind;
 
@@ -221,6 +223,7 @@ EventRules::Breach EventRules::check_member(std::string_view json, const Member&
 EventRules::Breach EventRules::check_object(std::string_view json, const std::vector<Member>& members,
                                             bool is_top, ContractNotes& notes) const {
   std::array<bool, kMembersMax> seen{};
+  assert(members.size() <= seen.size());
   std::size_t expected = 0;  // most come in the order of last time
   json::RawItems given(json);
   while (given.next()) {

@@ -67,6 +67,27 @@ TEST_F(ContractCheck, NamesThePropertyAndTheContract) {
             "invalid: properties.points: contract shop 1.0.0: must be a whole number, not 7.5");
 }
 
+TEST_F(ContractCheck, RulesOfValuesCompareTruthsAndNumbersByWhatTheyAre) {
+  use({test_contract(contract_text(R"(schema:
+  - name: purchase
+    physicalType: event
+    properties:
+      - {name: gift, logicalType: boolean, quality: [{metric: invalidValues, arguments: {validValues: [true]}, mustBe: 0}]}
+      - {name: value, quality: [{metric: invalidValues, arguments: {validValues: [1, 2.5]}, mustBe: 0}]}
+      - {name: points, logicalType: integer, logicalTypeOptions: {multipleOf: 1000}}
+      - {name: order, logicalType: object, properties: [{name: revenue, logicalType: number, logicalTypeOptions: {multipleOf: 0.5}, quality: [{metric: missingValues, arguments: {missingValues: [-1]}, mustBe: 0}]}]}
+)"))});
+  EXPECT_EQ(reason(R"("value":1,"properties":{"gift":true,"points":1700000000000000000})"), "");
+  EXPECT_EQ(reason(R"("value":2.50)"), "");
+  EXPECT_THAT(reason(R"("properties":{"gift":false})"),
+              HasSubstr("properties.gift: contract shop 1.0.0: must be one of true"));
+  EXPECT_THAT(reason(R"("value":3)"), HasSubstr("value: contract shop 1.0.0: must be one of 1, 2.5, not 3"));
+  EXPECT_THAT(reason(R"("properties":{"points":1700000000000000500})"),
+              HasSubstr("must be a multiple of 1000"));
+  EXPECT_THAT(reason(R"("order":{"order_id":"o","revenue":-1})"), HasSubstr("must not stand for no value"));
+  EXPECT_THAT(reason(R"("order":{"order_id":"o","revenue":1.25})"), HasSubstr("must be a multiple of 0.5"));
+}
+
 TEST_F(ContractCheck, ChecksCustomEventsAndNestedJson) {
   const auto subscribed = [&](std::string_view properties) {
     return take(R"({"type":"Newsletter Subscribed","properties":)" + std::string(properties) + "}").reason();

@@ -207,11 +207,16 @@ class Differ {
       if (std::ranges::find(old.valid_values, value) == old.valid_values.end())
         add(old.valid_values.empty(), place, fmt::format("the value '{}' is added", value),
             old.valid_values.empty() ? kRefused : kWider);
+    for (const std::string& value : now.missing_values)
+      if (std::ranges::find(old.missing_values, value) == old.missing_values.end())
+        add(now.severity == RuleSeverity::kStop, place, fmt::format("the value '{}' stands for none", value),
+            kRefused);
     if (old.metric != now.metric)
       add(now.severity == RuleSeverity::kStop, place,
           fmt::format("the rule {} measures something else", old.name), kRefused);
     if (old.must.text() != now.must.text() || old.percent != now.percent || old.pattern != now.pattern ||
-        old.query != now.query)
+        old.query != now.query || old.properties != now.properties ||
+        old.null_is_missing != now.null_is_missing)
       add(now.severity == RuleSeverity::kStop, place,
           fmt::format("the rule {} {}, and {} before", old.name, now.must.text(), old.must.text()),
           "data that were right may fail it");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <span>
 
 #include <fmt/format.h>
@@ -166,8 +167,24 @@ std::string_view field_clash(LogicalType type, LogicalType declared) {
 }
 
 void contract::check_event_object(const ContractObject& object, const std::vector<YamlMap>& maps) {
-  for (std::size_t i = 0; i < std::min(object.properties.size(), maps.size()); ++i)
-    check_member(object.properties[i], maps[i]);
+  // Names on top and those below `properties` are members of the same object.
+  std::set<std::string_view> members;
+  for (std::size_t i = 0; i < std::min(object.properties.size(), maps.size()); ++i) {
+    const ContractProperty& property = object.properties[i];
+    check_member(property, maps[i]);
+    const auto add = [&](const std::string& name) {
+      if (!members.insert(name).second)
+        maps[i].error(fmt::format("'{}' is named twice: below 'properties' and beside it", name));
+    };
+    if (property.column() == "properties") {
+      for (const ContractProperty& one : property.properties) add(one.column());
+    } else if (event_field(property.column()) == nullptr) {
+      add(property.column());
+    }
+  }
+  if (members.size() > kPropertiesMax && !maps.empty())
+    maps.back().error(fmt::format("an event can have {} announced properties at the most, not {}",
+                                  kPropertiesMax, members.size()));
 }
 
 }  // namespace millrace

@@ -44,6 +44,10 @@ class OptionReader {
     }
     map_.optional("format", options.format);
     if (property_.type == LogicalType::kInteger) integer_format();
+    const bool is_iso = options.format.empty() || options.format.starts_with("yyyy-MM-dd");
+    if (is_time_type(property_.type) && !is_iso && (options.minimum || options.maximum))
+      map_.error(fmt::format("bounds of dates and times need the format yyyy-MM-dd…, and '{}' has {}",
+                             property_.name, options.format));
     pass_over(map_, {"timezone", "defaultTimezone"});
     if (property_.type == LogicalType::kObject) pass_over(map_, {"required"});
     ordered("minimum", "maximum", options.minimum, options.maximum);
@@ -112,7 +116,9 @@ class OptionReader {
     const auto [end, problem] = std::from_chars(format.data() + 1, format.data() + format.size(), bits);
     if (problem != std::errc() || end != format.data() + format.size() || bits < 8 || bits > 64) return;
     const bool is_signed = format[0] == 'i';
-    const double top = std::ldexp(1.0, is_signed ? bits - 1 : bits) - (bits > 32 ? 0 : 1);
+    // Beyond 53 bits a double is too coarse to tell the last number that fits from the first that does not.
+    const int exponent = is_signed ? bits - 1 : bits;
+    const double top = std::ldexp(1.0, exponent) - (exponent > 53 ? 0 : 1);
     auto& options = property_.options;
     if (!options.maximum) options.maximum = {top, fmt::format("{:.0f}", top), false};
     if (!options.minimum) {
@@ -145,11 +151,12 @@ class OptionReader {
 }  // namespace
 
 void check_pattern(const YamlValue& value, const std::string& pattern) {
-  const RE2 compiled(pattern, RE2::Quiet);
-  if (!compiled.ok())
+  const auto compiled = compile_pattern(pattern);
+  if (!compiled->ok())
     value.error(
-        fmt::format("'{}' is no regular expression: {} (RE2 has no look-around and no back references)",
-                    pattern, compiled.error()));
+        fmt::format("'{}' is no regular expression that can be used: {} (RE2 has no look-around and no back "
+                    "references, and a pattern may take up 1 MB)",
+                    pattern, compiled->error()));
 }
 
 void read_options(const YamlMap& map, ContractProperty& property) {

@@ -11,6 +11,9 @@
 /// The parts of the contract parser. Mistakes are noted in the document, where they stand.
 namespace millrace::contract {
 
+/// Of one object.
+inline constexpr std::size_t kPropertiesMax = 256;
+
 /// Count keys of the standard that say nothing to us as known.
 void pass_over(const YamlMap& map, std::initializer_list<std::string_view> keys);
 

@@ -219,5 +219,30 @@ TEST(ContractParser, AnyTextIsRefusedOrRead) {
   EXPECT_THAT(mistakes(deep + "]}]"), HasSubstr("nested more than 16 deep"));
 }
 
+TEST(ContractParser, MembersOnTopAndBelowPropertiesAreOfOneObject) {
+  const auto with = [](int top, int below, const char* first) {
+    std::string text = "schema:\n  - name: purchase\n    physicalType: event\n    properties:\n";
+    for (int i = 0; i < top; ++i) text += "      - {name: m" + std::to_string(i) + "}\n";
+    text += "      - name: properties\n        logicalType: object\n        properties:\n";
+    for (int i = 0; i < below; ++i)
+      text += "          - {name: " + (i == 0 ? std::string(first) : "b" + std::to_string(i)) + "}\n";
+    return mistakes(contract_text(text));
+  };
+  EXPECT_EQ(with(156, 100, "b0"), "");
+  EXPECT_THAT(with(200, 100, "b0"),
+              HasSubstr("an event can have 256 announced properties at the most, not 300"));
+  EXPECT_THAT(with(2, 2, "m1"), HasSubstr("'m1' is named twice: below 'properties' and beside it"));
+}
+
+TEST(ContractParser, WhatCannotBeHeldAgainstDataIsRefused) {
+  EXPECT_THAT(
+      property_mistakes("name: p, logicalType: string, logicalTypeOptions: {pattern: '^(\\pL{1,900}){3}$'}"),
+      HasSubstr("is no regular expression that can be used"));
+  EXPECT_THAT(
+      property_mistakes(
+          "name: d, logicalType: date, logicalTypeOptions: {format: dd.MM.yyyy, minimum: 2020-01-01}"),
+      HasSubstr("bounds of dates and times need the format yyyy-MM-dd"));
+}
+
 }  // namespace
 }  // namespace millrace

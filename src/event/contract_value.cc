@@ -21,9 +21,7 @@ constexpr std::int64_t kPatternBytesMax = 1 << 20;
 
 std::unique_ptr<re2::RE2> compile(const std::string& pattern) {
   if (pattern.empty()) return nullptr;
-  re2::RE2::Options options(re2::RE2::Quiet);
-  options.set_max_mem(kPatternBytesMax);
-  auto compiled = std::make_unique<re2::RE2>(pattern, options);
+  auto compiled = compile_pattern(pattern);
   return compiled->ok() ? std::move(compiled) : nullptr;  // the reader of contracts has said so
 }
 
@@ -88,7 +86,29 @@ std::string listed(const std::vector<std::string>& values) {
   return out;
 }
 
+/// Return what rules compare: the text of a value that has none of its own is put into `made`.
+std::string_view text_of(const ContractCell& cell, std::string& made) {
+  using Kind = ContractCell::Kind;
+  if (!cell.text.empty()) return cell.text;
+  if (cell.kind == Kind::kBoolean) return cell.number != 0 ? "true" : "false";
+  if (cell.kind == Kind::kNumber) return made = fmt::format("{}", cell.number);
+  if (cell.kind == Kind::kTime) return made = format_time(static_cast<TimeUs>(cell.number));
+  return cell.text;
+}
+
+void read_numbers(const std::vector<std::string>& texts, std::vector<double>& numbers) {
+  for (const std::string& text : texts)
+    if (double number = 0; read_number(text, number)) numbers.push_back(number);
+  std::ranges::sort(numbers);
+}
+
 }  // namespace
+
+std::unique_ptr<re2::RE2> compile_pattern(const std::string& pattern) {
+  re2::RE2::Options options(re2::RE2::Quiet);
+  options.set_max_mem(kPatternBytesMax);
+  return std::make_unique<re2::RE2>(pattern, options);
+}
 
 ValueCheck::ValueCheck(const ContractProperty& property, From from)
     : type_(property.type),
@@ -109,10 +129,9 @@ ValueCheck::ValueCheck(const ContractProperty& property, From from)
     rule.said = said.valid_values.empty() ? "must look like " + said.pattern
                                           : "must be one of " + listed(said.valid_values);
     if (said.metric == QualityRule::Metric::kMissingValues) rule.said = "must not stand for no value";
-    for (const std::string& value : rule.valid)
-      if (double number = 0; is_number() && read_number(value, number)) rule.valid_numbers.push_back(number);
+    read_numbers(rule.valid, rule.valid_numbers);
+    read_numbers(rule.missing, rule.missing_numbers);
     std::ranges::sort(rule.valid);
-    std::ranges::sort(rule.valid_numbers);
   }
   std::ranges::stable_partition(rules_, [](const Rule& rule) { return !rule.warn; });
   takes_any_text_ =
@@ -140,6 +159,8 @@ bool ValueCheck::has_type(const ContractCell& cell, double& number) const {
   const bool reads_text = is_text && from_ == From::kText;
   switch (type_) {
     case LogicalType::kAny:
+      number = cell.number;
+      if (cell.kind == Kind::kNumber && !cell.text.empty()) read_number(cell.text, number);
       return true;
     case LogicalType::kString:
       return is_text;
@@ -181,20 +202,34 @@ ValueCheck::Fault ValueCheck::number_fault(const ContractCell& cell, double numb
     return Fault::kMinimum;
   if (maximum && (maximum->exclusive ? number >= maximum->value : number > maximum->value))
     return Fault::kMaximum;
-  if (!options_.multiple_of) return Fault::kNone;
-  const auto exact =
-      cell.text.empty() ? Decimal::parse(fmt::format("{}", number)) : Decimal::parse(cell.text);
-  return exact && exact->units() % options_.multiple_of->units() == 0 ? Fault::kNone : Fault::kMultiple;
+  return !options_.multiple_of || is_multiple(cell, number) ? Fault::kNone : Fault::kMultiple;
 }
 
-bool ValueCheck::fits(const Rule& rule, std::string_view text, double number) const {
+/// By its digits, where they have at most four decimals; else as near as a double tells.
+bool ValueCheck::is_multiple(const ContractCell& cell, double number) const {
+  const std::string text = cell.text.empty() ? fmt::format("{}", number) : std::string(cell.text);
+  const std::size_t point = std::min(text.find('.'), text.size());
+  const bool is_plain = text.find_first_not_of("-0123456789.") == std::string::npos;
+  if (is_plain && point < text.size() && text.find_last_not_of('0') > point + 4) return false;
+  if (const auto exact = Decimal::parse(text); is_plain && exact)
+    return exact->units() % options_.multiple_of->units() == 0;
+  std::int64_t whole = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), whole);
+  const auto units = options_.multiple_of->units();
+  if (problem == std::errc() && end == text.data() + text.size() && units % Decimal::kScale == 0)
+    return whole % (units / Decimal::kScale) == 0;
+  return std::fmod(number, options_.multiple_of->to_double()) == 0;
+}
+
+/// `number` is given for a value that is compared as one.
+bool ValueCheck::fits(const Rule& rule, std::string_view text, const double* number) {
   const auto as_view = [](const std::string& value) { return std::string_view(value); };
-  if (!rule.valid.empty() && is_number() && !std::ranges::binary_search(rule.valid_numbers, number))
-    return false;
-  if (!rule.valid.empty() && !is_number() && !std::ranges::binary_search(rule.valid, text, {}, as_view))
-    return false;
   if (rule.pattern && !matches(*rule.pattern, text)) return false;
-  return std::ranges::find(rule.missing, text, as_view) == rule.missing.end();
+  if (number != nullptr)
+    return (rule.valid.empty() || std::ranges::binary_search(rule.valid_numbers, *number)) &&
+           !std::ranges::binary_search(rule.missing_numbers, *number);
+  return (rule.valid.empty() || std::ranges::binary_search(rule.valid, text, {}, as_view)) &&
+         std::ranges::find(rule.missing, text, as_view) == rule.missing.end();
 }
 
 ValueCheck::Finding ValueCheck::find_fault(const ContractCell& cell) const {
@@ -206,8 +241,13 @@ ValueCheck::Finding ValueCheck::find_fault(const ContractCell& cell) const {
     if (const Fault fault = is_text ? text_fault(cell.text) : number_fault(cell, number);
         fault != Fault::kNone)
       return {fault};
+  if (rules_.empty()) return {};
+  std::string made;
+  const std::string_view text = text_of(cell, made);
+  const bool by_number =
+      is_number() || (type_ == LogicalType::kAny && cell.kind == ContractCell::Kind::kNumber);
   for (const Rule& rule : rules_)
-    if (!fits(rule, cell.text, number)) return {Fault::kRule, &rule};
+    if (!fits(rule, text, by_number ? &number : nullptr)) return {Fault::kRule, &rule};
   return {};
 }
 

@@ -31,6 +31,9 @@ struct Misfit {
   bool warn = false;    ///< a rule of severity warn: counted, but let through
 };
 
+/// Compile a pattern as values are checked with it; ask it whether it is `ok`.
+std::unique_ptr<re2::RE2> compile_pattern(const std::string& pattern);
+
 /// Checks single values against what one property says of them: type, options, and those quality rules that
 /// no value may break. Immutable; threads: any.
 class ValueCheck {
@@ -69,8 +72,9 @@ class ValueCheck {
   };
   struct Rule {
     std::vector<std::string> valid;     ///< empty: any
-    std::vector<double> valid_numbers;  ///< the same of numbers
+    std::vector<double> valid_numbers;  ///< those of them that are numbers
     std::vector<std::string> missing;   ///< values that stand for none
+    std::vector<double> missing_numbers;
     std::unique_ptr<re2::RE2> pattern;
     std::string said;  ///< what a value must be
     bool warn = false;
@@ -89,7 +93,8 @@ class ValueCheck {
   bool has_time_type(const ContractCell& cell, double& number) const;
   Fault text_fault(std::string_view text) const;
   Fault number_fault(const ContractCell& cell, double number) const;
-  bool fits(const Rule& rule, std::string_view text, double number) const;
+  static bool fits(const Rule& rule, std::string_view text, const double* number);
+  bool is_multiple(const ContractCell& cell, double number) const;
   Misfit tell(const Finding& found, const ContractCell& cell) const;
   std::string must(const Finding& found) const;
   bool is_number() const { return type_ == LogicalType::kNumber || type_ == LogicalType::kInteger; }

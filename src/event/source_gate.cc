@@ -9,6 +9,10 @@ std::string SourceFault::text() const {
                      property);
 }
 
+bool SourceGate::may_tell(const SourceFault& fault, TimeUs now) {
+  return !fault.told_at || now - *fault.told_at >= kTellEvery;
+}
+
 std::string SourceGate::object_key(const EventRules& rules) {
   return rules.contract().id + '\n' + rules.object().name;
 }
@@ -35,10 +39,14 @@ void SourceGate::note(std::string_view source, const EventRules& rules, const Co
     const std::lock_guard lock(mutex_);
     const auto found = faults_.find(Key(source, object_key(rules)));
     if (!is_structural) {
-      if (breach == nullptr && found != faults_.end() && !found->second.is_stopped) faults_.erase(found);
+      if (breach == nullptr && found != faults_.end() && !found->second.is_stopped) {
+        found->second.events = 0;
+        if (may_tell(found->second, now)) faults_.erase(found);
+      }
     } else if (found != faults_.end() || faults_.size() < kWatchedMax) {
       SourceFault& fault = found != faults_.end() ? found->second : faults_[Key(source, object_key(rules))];
-      if (fault.property != breach->property && !fault.is_stopped)
+      const auto told_at = fault.told_at;
+      if ((fault.property != breach->property || fault.events == 0) && !fault.is_stopped)
         fault = {std::string(source),
                  rules.contract().id,
                  rules.contract().version,
@@ -47,10 +55,16 @@ void SourceGate::note(std::string_view source, const EventRules& rules, const Co
                  breach->kind == Misfit::Kind::kMissing,
                  false,
                  0,
-                 now};
+                 now,
+                 told_at};
       ++fault.events;
+      const bool was_stopped = fault.is_stopped;
       fault.is_stopped = fault.is_stopped || (stop_after > 0 && fault.events >= stop_after);
-      if (fault.events == (stop_after > 0 ? stop_after : kTellAfter)) told = fault;
+      const bool is_due = fault.events == kTellAfter && !fault.is_stopped && may_tell(fault, now);
+      if (fault.is_stopped != was_stopped || is_due) {
+        fault.told_at = now;
+        told = fault;
+      }
     }
     watched_.store(faults_.size(), std::memory_order_relaxed);
   }

@@ -27,19 +27,21 @@ struct SourceFault {
   bool is_stopped = false;   ///< all it sends of the object goes to quarantine
   std::uint64_t events = 0;  ///< in a row
   TimeUs since = 0;
+  std::optional<TimeUs> told_at;
 
   /// "20 events in a row lack order.revenue"
   std::string text() const;
 };
 
 /// Watches sources for a property that went missing or changed its type, which no single bad event tells. It
-/// is told of once for as long as it lasts, and stops that source alone where the contract says so
+/// is told of, once an hour at the most, and stops that source alone where the contract says so
 /// (`stopAfter`). Threads: any.
 class SourceGate {
  public:
   static constexpr std::uint64_t kTellAfter =
       20;  ///< events in a row, where the contract does not stop sooner
   static constexpr std::size_t kWatchedMax = 10'000;
+  static constexpr DurationUs kTellEvery = kHourUs;  ///< of a source that is right in between
 
   using OnFault = std::function<void(const SourceFault&)>;
 
@@ -65,6 +67,7 @@ class SourceGate {
  private:
   using Key = std::pair<std::string, std::string>;  ///< source; contract and object
 
+  static bool may_tell(const SourceFault& fault, TimeUs now);
   static std::string object_key(const EventRules& rules);
 
   OnFault on_fault_;

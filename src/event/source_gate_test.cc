@@ -26,6 +26,7 @@ class SourceGateTest : public testing::Test {
 
   Status send(std::string_view source, bool has_user, std::string_view country = "DE") {
     Event event;
+    event.received_time = now_;
     event.type = EventType::kPurchase;
     event.type_name = "purchase";
     event.source = source;
@@ -39,15 +40,23 @@ class SourceGateTest : public testing::Test {
   std::unique_ptr<Contracts> contracts_;
   std::vector<SourceFault> told_;
   ContractNotes notes_;
+  TimeUs now_ = kDayUs;
 };
 
-TEST_F(SourceGateTest, AFaultIsToldOnceForAsLongAsItLasts) {
+TEST_F(SourceGateTest, AFaultIsToldOnceForAsLongAsItLastsAndOnceAnHourAtTheMost) {
   for (int i = 0; i < 100; ++i) EXPECT_FALSE(send("web", false));
   ASSERT_EQ(told_.size(), 1u);
   EXPECT_EQ(told_[0].text(), "20 events in a row lack user_id");
   EXPECT_FALSE(told_[0].is_stopped);
   EXPECT_TRUE(send("web", true)) << "without stopAfter only what is wrong is put aside";
   EXPECT_THAT(contracts_->gate().faults(), IsEmpty());
+  for (int round = 0; round < 50; ++round) {
+    for (int i = 0; i < 20; ++i) EXPECT_FALSE(send("web", false));
+    EXPECT_EQ(contracts_->gate().faults().size(), 1u);
+    EXPECT_TRUE(send("web", true));
+  }
+  EXPECT_EQ(told_.size(), 1u) << "a source that is right in between does not fill the topic";
+  now_ += kHourUs;
   for (int i = 0; i < 20; ++i) EXPECT_FALSE(send("web", false));
   EXPECT_EQ(told_.size(), 2u);
 }

@@ -108,9 +108,11 @@ Status Following::start() {
   if (events == topics.end()) return fail(Code::kNotFound, "there is no topic events");
   base_.assign(events->second.partitions, Offset(0));
   if (!connection_) {
-    MILLRACE_ASSIGN(connection_, tools_.warehouse.connect());
+    MILLRACE_ASSIGN(connection_, tools_.warehouse.connect_for_answer());
   }
-  return rebuild();
+  const Status filled = rebuild();
+  for (auto* shelf : shelves_) shelf->set_problem(filled ? "" : filled.error().text());
+  return filled;
 }
 
 Result<std::int64_t> Following::changes() {

@@ -33,7 +33,7 @@ Result<ViewParity> compare_flow(Warehouse& warehouse, const FeatureStore::Shelf&
   const FeatureView& view = *shelf.view;
   const auto memory = shelf.flow();
   ViewParity parity{.at = warehouse.env().now()};
-  MILLRACE_ASSIGN(auto connection, warehouse.connect());
+  MILLRACE_ASSIGN(auto connection, warehouse.connect_for_answer());
   MILLRACE_ASSIGN(auto keys, read_flow_keys(connection, view, parity.at, loaded, entities_max));
   for (std::string& key : memory->keys(entities_max)) keys.insert(std::move(key));
   MILLRACE_ASSIGN(const auto offline, read_flow_values(connection, view, keys, parity.at, loaded));

@@ -180,7 +180,7 @@ Result<std::set<std::string>> read_flow_keys(duck::Connection& connection, const
 
 Result<TableMemory> read_table_view(Warehouse& warehouse, const FeatureView& view, TimeUs at,
                                     std::size_t bytes_max) {
-  MILLRACE_ASSIGN(auto connection, warehouse.connect());
+  MILLRACE_ASSIGN(auto connection, warehouse.connect_for_answer());
   MILLRACE_ASSIGN(auto snapshot, duck::Transaction::begin(connection));
   const TrainingSet set = labels_of(view);
   const TrainingSetSql sql(set);

@@ -63,8 +63,8 @@ Result<FeatureStore::Shelf*> FeatureStore::find(std::string_view view) const {
 
 bool FeatureStore::filled() const {
   return std::ranges::all_of(shelves_, [](const auto& shelf) {
-    return shelf->view->flow ? shelf->flow() != nullptr
-                             : shelf->table() != nullptr || !shelf->problem().empty();
+    const bool is_there = shelf->view->flow ? shelf->flow() != nullptr : shelf->table() != nullptr;
+    return is_there || !shelf->problem().empty();
   });
 }
 

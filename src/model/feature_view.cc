@@ -155,6 +155,7 @@ class Reader {
     for (const auto& [name, value] : map.map("where").entries()) {
       FlowCondition condition{column_of(name, value), {}};
       value.read(condition.values);
+      if (condition.values.empty()) value.error("names no value, so no row would count");
       if (condition.column == nullptr) continue;
       if (condition.column->type != FeatureType::kVarchar) value.error(name + " is no text to compare with");
       feature.flow.where.push_back(std::move(condition));

@@ -84,5 +84,13 @@ TEST(FeatureViewTest, MistakesAreToldWithTheirLinesAllAtOnce) {
               HasSubstr("the file's name is the view's"));
 }
 
+TEST(FeatureViewTest, AConditionNamesAValue) {
+  const auto view = parse_feature_view(
+      std::string(kHead) + "features:\n  all: {value: count, where: {type: []}, description: d}\n",
+      "features/visits.yaml");
+  ASSERT_FALSE(view);
+  EXPECT_THAT(view.error().text(), testing::HasSubstr("names no value, so no row would count"));
+}
+
 }  // namespace
 }  // namespace millrace

@@ -326,7 +326,7 @@ class Build {
 }  // namespace
 
 Result<TrainingSetResult> TrainingSetBuilder::build(const TrainingSet& set, const OnStep& on_step) {
-  MILLRACE_ASSIGN(auto connection, warehouse_.connect());
+  MILLRACE_ASSIGN(auto connection, warehouse_.connect_for_answer());
   return Build(std::move(connection), warehouse_, lake_, staging_, set, on_step).run();
 }
 

@@ -27,7 +27,7 @@ Status read_training_rows(Warehouse& warehouse, const Path& lake_dir, const std:
     const auto name = column["name"].get<std::string>();
     columns += fmt::format("{}{}: {}", columns.empty() ? "" : ", ", sql_literal(name), sql_identifier(name));
   }
-  MILLRACE_ASSIGN(auto connection, warehouse.connect());
+  MILLRACE_ASSIGN(auto connection, warehouse.connect_for_answer());
   MILLRACE_ASSIGN(
       auto rows,
       connection.stream(fmt::format(

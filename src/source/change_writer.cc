@@ -20,14 +20,20 @@ constexpr LogWriter::Limits kLimits{.batch_bytes = EventLog::kBatchBytesMax,
                                     .batch_records = EventLog::kBatchRecordsMax,
                                     .appends_in_flight = 1};
 
+std::unexpected<Error> stopped() {
+  return fail(Code::kCancelled, "stopped before everything was durable");
+}
+
 }  // namespace
 
-ChangeWriter::ChangeWriter(EventLog& log, Env& env, std::string topic, GtidPosition from)
+ChangeWriter::ChangeWriter(EventLog& log, Env& env, std::string topic, GtidPosition from,
+                           std::stop_token stop)
     : log_(log),
       env_(env),
       topic_(std::move(topic)),
+      stop_(std::move(stop)),
       position_(std::move(from)),
-      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+      thread_([this](const std::stop_token& ending) { run(ending); }) {}
 
 ChangeWriter::~ChangeWriter() = default;
 
@@ -64,7 +70,8 @@ Status ChangeWriter::end_part(std::uint64_t events) {
 
 Status ChangeWriter::hand_over() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return error_ || !waiting_ || waiting_->bytes < kWaitingBytesMax; });
+  const auto has_room = [&] { return error_ || !waiting_ || waiting_->bytes < kWaitingBytesMax; };
+  if (!changed_.wait(lock, stop_, has_room)) return stopped();
   if (error_) return fail(*error_);
   if (!waiting_) waiting_.emplace();
   for (Piece& piece : transaction_) put(std::move(piece));
@@ -114,8 +121,9 @@ Status ChangeWriter::flush() {
   std::unique_lock lock(mutex_);
   flushing_ = true;
   changed_.notify_all();
-  changed_.wait(lock, [&] { return error_ || (!waiting_ && !appending_); });
+  const bool is_done = changed_.wait(lock, stop_, [&] { return error_ || (!waiting_ && !appending_); });
   flushing_ = false;
+  if (!is_done) return stopped();
   return error_ ? Status(fail(*error_)) : Status();
 }
 

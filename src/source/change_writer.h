@@ -27,8 +27,9 @@ class ChangeWriter {
  public:
   static constexpr std::size_t kTransactionBytes = 8 << 20;  ///< of a part of a large transaction, about
 
-  /// `log` and `env` must outlive it.
-  ChangeWriter(EventLog& log, Env& env, std::string topic, GtidPosition from);
+  /// `log` and `env` must outlive it. Whoever waits for the log, which takes nothing while the disk is full,
+  /// waits no longer than until `stop`: kCancelled.
+  ChangeWriter(EventLog& log, Env& env, std::string topic, GtidPosition from, std::stop_token stop);
   /// Waits for an append that is under way; what is not handed over yet is dropped.
   ~ChangeWriter();
 
@@ -81,6 +82,7 @@ class ChangeWriter {
   EventLog& log_;
   Env& env_;
   const std::string topic_;
+  const std::stop_token stop_;
   GtidPosition position_;
   Gtid gtid_;
   TimeUs commit_time_ = 0;

@@ -159,7 +159,10 @@ Status FileFollower::Thread::follow(const std::stop_token& stop) {
   noted_at_ = grew_at_ = env_.steady_now();
   while (!stop.stop_requested()) {
     MILLRACE_ASSIGN(const bool any, read_some(stop));
-    if (env_.steady_now() - noted_at_ >= options_.save_interval) MILLRACE_TRY(note());
+    if (env_.steady_now() - noted_at_ >= options_.save_interval) {
+      measure();
+      MILLRACE_TRY(note());
+    }
     if (any) continue;
     known_.clear();  // what was in the log is before this place
     MILLRACE_ASSIGN(const bool moved, look_after_file());

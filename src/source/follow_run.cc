@@ -257,7 +257,7 @@ Status FollowRun::settle(const SourceLoad& load) {
     MILLRACE_ASSIGN(const auto reached, GtidPosition::parse(load.stream->position));
     start = GtidPosition::later(reached, start);
   }
-  writer_ = std::make_unique<ChangeWriter>(tools_.log, tools_.env, source_topic(source_.name), start);
+  writer_ = std::make_unique<ChangeWriter>(tools_.log, tools_.env, source_topic(source_.name), start, stop_);
   return {};
 }
 

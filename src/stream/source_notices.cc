@@ -24,6 +24,7 @@ constexpr DurationUs kKept = 3'650 * kDayUs;  // the topic is the memory: a noti
 constexpr std::uint64_t kSegmentBytes = 1 << 20;
 constexpr std::size_t kTextBytesMax = 4'000;
 constexpr std::size_t kNameBytesMax = 512;
+constexpr std::string_view kVersionId = "contract:";  // how ids of versions begin
 
 const TopicPartition& place() {
   static const TopicPartition kPlace{std::string(kNoticesTopic), PartitionId(0)};
@@ -151,8 +152,12 @@ void SourceNotices::keep(SourceNotice notice) {
   const std::string id = notice.id;
   notices_[id] = std::move(notice);
   if (notices_.size() <= kNoticesMax) return;
-  notices_.erase(
-      std::ranges::min_element(notices_, {}, [](const auto& one) { return one.second.announced; }));
+  // What is over goes first, then faults that stop nobody; what somebody announced, and stops, at the last.
+  notices_.erase(std::ranges::min_element(notices_, {}, [](const auto& one) {
+    const auto& [key, old] = one;
+    const int worth = old.told.contains("over") ? 0 : old.kind == "fault" && !old.stopped ? 1 : 2;
+    return std::pair(worth, old.announced);
+  }));
 }
 
 /// A source that an earlier process stopped stays so, unless the contract was mended meanwhile.
@@ -173,16 +178,30 @@ void SourceNotices::restore_stops() {
   }
 }
 
+/// What was announced of a version that is postponed or withdrawn does not take effect.
+void SourceNotices::withdraw_versions(TimeUs now) {
+  for (auto& [id, notice] : notices_) {
+    const bool is_ahead = id.starts_with(kVersionId) && notice.effective > now;
+    if (!is_ahead || notice.told.contains("over")) continue;
+    const Contract* contract = find_version(tools_.contracts, notice.contract, notice.version);
+    if (contract != nullptr && contract->is_in_force() && contract->effective == notice.effective) continue;
+    notice.told.insert({"day_before", "effective"});
+    tell(notice, "over", [](const auto&) {});
+  }
+}
+
 /// Versions that take effect later are changes that everybody downstream hears of.
 void SourceNotices::announce_versions() {
   const TimeUs now = tools_.env.now();
+  withdraw_versions(now);
   for (const Contract& contract : tools_.contracts.all()) {
     if (!contract.is_in_force() || contract.effective.value_or(0) <= now) continue;
     std::vector<std::string> sources = contract.sources;
     if (sources.empty()) sources = {"*"};
     for (const std::string& source : sources) {
       SourceNotice notice;
-      notice.id = fmt::format("contract:{}:{}:{}", contract.id, contract.version, source);
+      notice.id = fmt::format("{}{}:{}:{}:{}", kVersionId, contract.id, contract.version, source,
+                              format_time(*contract.effective));
       if (notices_.contains(notice.id)) continue;
       notice.source = source;
       notice.kind = "change";
@@ -268,6 +287,13 @@ Result<std::string> SourceNotices::announce(SourceNotice notice) {
 
 std::string SourceNotices::list(std::string_view source) const {
   const TimeUs now = tools_.env.now();
+  const auto faults = tools_.contracts.gate().faults();
+  const auto lasts = [&](const SourceNotice& notice) {
+    return std::ranges::any_of(faults, [&](const SourceFault& fault) {
+      return fault.source == notice.source && fault.contract == notice.contract &&
+             fault.object == notice.object && fault.property == notice.property;
+    });
+  };
   std::vector<const SourceNotice*> found;
   const std::lock_guard lock(mutex_);
   for (const auto& [id, notice] : notices_)
@@ -275,7 +301,8 @@ std::string SourceNotices::list(std::string_view source) const {
   std::ranges::sort(found, std::ranges::greater(), [](const auto* notice) { return notice->announced; });
   std::string out = R"({"notices":[)";
   for (const SourceNotice* notice : found) {
-    const bool is_over = notice->told.contains("over") || (notice->until && *notice->until <= now);
+    const bool is_over = notice->told.contains("over") || (notice->until && *notice->until <= now) ||
+                         (notice->kind == "fault" && !lasts(*notice));
     const std::string_view phase = is_over ? "over" : notice->effective <= now ? "effective" : "announced";
     out += (out.ends_with('[') ? "" : ",") + json(*notice, phase);
   }
@@ -313,7 +340,7 @@ std::size_t SourceNotices::resume(std::string_view source) {
 
 std::vector<std::string> SourceNotices::due(const SourceNotice& notice, TimeUs now) const {
   std::vector<std::string> phases;
-  if (notice.kind == "fault") return phases;
+  if (notice.kind == "fault" || notice.told.contains("over")) return phases;
   const auto add = [&](const char* phase, TimeUs at) {
     // What was so when it was announced is no news.
     if (at > notice.announced && at <= now && !notice.told.contains(phase)) phases.emplace_back(phase);

@@ -49,7 +49,7 @@ class SourceNotices {
     DurationUs interval = 5 * kSecondUs;  ///< between looks at what is due
   };
 
-  static constexpr std::size_t kNoticesMax = 10'000;  ///< held in memory; of more the oldest are forgotten
+  static constexpr std::size_t kNoticesMax = 10'000;  ///< held in memory; of more those that matter least go
 
   /// Make the topic and read it. All of `tools` must outlive it. Errors: those of the log.
   static Result<std::unique_ptr<SourceNotices>> open(Tools tools);
@@ -72,6 +72,7 @@ class SourceNotices {
 
   Status load();
   void announce_versions();
+  void withdraw_versions(TimeUs now);
   void restore_stops();
   void run(const std::stop_token& stop);
   void tell_due(TimeUs now);

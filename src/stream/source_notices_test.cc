@@ -142,6 +142,22 @@ TEST_F(SourceNoticesTest, AVersionThatComesIsAnnouncedByItselfWithWhatBreaks) {
   EXPECT_THAT(phases(2), ElementsAre("announced", "effective"));
 }
 
+TEST_F(SourceNoticesTest, AVersionThatIsPostponedTakesEffectOnItsNewDateAlone) {
+  const auto use_version = [&](const std::string& date) {
+    std::string next = contract_text();
+    next.replace(next.find("1.0.0"), 5, "2.0.0");
+    use("", {test_contract(next + "customProperties: [{property: effectiveDate, value: " + date + "}]\n")});
+  };
+  use_version("2026-01-08");
+  open(kNow);
+  ASSERT_THAT(phases(1), ElementsAre("announced"));
+  use_version("2026-02-20");
+  open(kNow + kHourUs);
+  ASSERT_THAT(phases(3), ElementsAre("announced", "over", "announced"));
+  open(kNow + 4 * kDayUs);
+  EXPECT_THAT(phases(3), ElementsAre("announced", "over", "announced")) << "not on the old date";
+}
+
 TEST_F(SourceNoticesTest, AStopIsToldOutlastsAProcessAndEndsWhenResumed) {
   use("  - {property: stopAfter, value: 3}\n");
   open(kNow);

@@ -181,22 +181,39 @@ class RuleMaker {
                         table_of(target), sql_identifier(of_other)));
   }
 
+  /// Return the column of a property that a rule names.
+  std::string column_named(const std::string& name) const {
+    const auto found = std::ranges::find(object_.properties, name, &ContractProperty::name);
+    return found == object_.properties.end() ? name : found->column();
+  }
+
+  /// Return `column IN (values)`: of numbers by what they are, not by how they are written.
+  std::string is_one_of(const std::string& name, const std::vector<std::string>& values) const {
+    const auto type = columns_.find(name);
+    const bool is_number = type != columns_.end() && has_type(LogicalType::kNumber, type->second);
+    if (!is_number) return fmt::format("CAST({} AS VARCHAR) IN ({})", column_of(name), list_of(values));
+    std::string numbers;
+    for (const auto& value : values)
+      numbers += fmt::format("{}TRY_CAST({} AS DOUBLE)", numbers.empty() ? "" : ", ", sql_literal(value));
+    return fmt::format("coalesce(CAST({} AS DOUBLE) IN ({}), false)", column_of(name), numbers);
+  }
+
   /// Return the condition of a rule that looks at rows one by one.
-  std::string bad_of(const QualityRule& rule, const std::string& column) const {
+  std::string bad_of(const QualityRule& rule, const std::string& name) const {
+    const std::string column = column_of(name);
     switch (rule.metric) {
       case Metric::kNullValues:
         return column + " IS NULL";
       case Metric::kMissingValues: {
         std::string bad = rule.null_is_missing ? column + " IS NULL" : "";
         if (!rule.missing_values.empty())
-          bad += fmt::format("{}CAST({} AS VARCHAR) IN ({})", bad.empty() ? "" : " OR ", column,
-                             list_of(rule.missing_values));
+          bad += (bad.empty() ? "" : " OR ") + is_one_of(name, rule.missing_values);
         return bad.empty() ? "false" : bad;
       }
       default: {
         std::string bad;
         if (!rule.valid_values.empty())
-          bad = fmt::format("CAST({} AS VARCHAR) NOT IN ({})", column, list_of(rule.valid_values));
+          bad = fmt::format("{} IS NOT NULL AND NOT {}", column, is_one_of(name, rule.valid_values));
         if (!rule.pattern.empty())
           bad += fmt::format("{}NOT regexp_matches(CAST({} AS VARCHAR), {})", bad.empty() ? "" : " OR ",
                              column, sql_literal(rule.pattern));
@@ -209,7 +226,8 @@ class RuleMaker {
     const std::string name = property == nullptr ? "" : property->name;
     const std::string dimension = said.dimension;
     if (said.metric == Metric::kDuplicateValues) {
-      std::vector<std::string> columns = said.properties;
+      std::vector<std::string> columns;
+      for (const auto& one : said.properties) columns.push_back(column_named(one));
       if (columns.empty() && property != nullptr) columns = {property->column()};
       return add_unique(said.name, name, columns, said.severity, said.must, said.percent);
     }
@@ -220,12 +238,13 @@ class RuleMaker {
     if (said.metric == Metric::kRowCount)
       rule.figure = "SELECT count(*) FROM " + table_of(object_);
     else if (said.metric == Metric::kFreshness)
-      rule.figure = fmt::format("SELECT epoch({}) - epoch(CAST(max({}) AS TIMESTAMP)) FROM {}",
-                                sql_time(now_), sql_identifier(said.properties.front()), table_of(object_));
+      rule.figure =
+          fmt::format("SELECT epoch({}) - epoch(CAST(max({}) AS TIMESTAMP)) FROM {}", sql_time(now_),
+                      sql_identifier(column_named(said.properties.front())), table_of(object_));
     else if (said.metric == Metric::kSql)
       rule.figure = expand(said.query, property);
     else if (property != nullptr)
-      rule.bad = bad_of(said, column_of(property->column()));
+      rule.bad = bad_of(said, property->column());
   }
 
   /// Put the table and the column into a query of the contract.
@@ -269,6 +288,9 @@ class Judge {
   Judge(duck::Connection& connection, std::string table, std::uint64_t rows)
       : connection_(connection), table_(std::move(table)), rows_(rows) {}
 
+  /// Whether the SQL of a rule failed, after which a transaction is good for nothing.
+  bool failed() const { return failed_; }
+
   Status judge(RuleResult& result) {
     result.rows = rows_;
     result.error = result.rule.error;
@@ -290,8 +312,9 @@ class Judge {
 
  private:
   /// What the rule's own SQL got wrong is its result; the rest is everybody's.
-  static Status about_rule(const Error& error, RuleResult& result) {
+  Status about_rule(const Error& error, RuleResult& result) {
     if (error.code != Code::kInvalid) return fail(error);
+    failed_ = true;
     result.error = error.message.substr(0, error.message.find('\n'));
     return {};
   }
@@ -325,6 +348,7 @@ class Judge {
   duck::Connection& connection_;
   const std::string table_;
   const std::uint64_t rows_;
+  bool failed_ = false;
 };
 
 RuleResult result_for(const Contract& contract, const ContractObject& object) {
@@ -358,11 +382,12 @@ std::string RuleResult::counted_rows() const {
 }
 
 Result<std::vector<RuleResult>> judge_table(duck::Connection& connection, const Contract& contract,
-                                            const ContractObject& object, TimeUs now) {
+                                            const ContractObject& object, TimeUs now, JudgeWhich which) {
   std::vector<RuleResult> results;
   const std::string table = table_of(object);
   const auto columns = columns_of(connection, table);
   if (!columns && columns.error().code != Code::kInvalid) return fail(columns.error());
+  if (!columns && which == JudgeWhich::kThatWarn) return results;
   if (!columns) {
     RuleResult& result = results.emplace_back(result_for(contract, object));
     result.rule = {.name = "table", .metric = "schema", .dimension = "conformity"};
@@ -372,22 +397,27 @@ Result<std::vector<RuleResult>> judge_table(duck::Connection& connection, const 
   MILLRACE_ASSIGN(const auto rows, connection.scalar("SELECT count(*) FROM " + table));
   Judge judge(connection, table, static_cast<std::uint64_t>(rows.value_or(0)));
   for (TableRule& rule : RuleMaker(object, *columns, contract, now).make()) {
+    const bool stops = rule.severity == RuleSeverity::kStop;
+    if (which != JudgeWhich::kAll && stops != (which == JudgeWhich::kThatStop)) continue;
     RuleResult& result = results.emplace_back(result_for(contract, object));
     result.rule = std::move(rule);
     MILLRACE_TRY(judge.judge(result));
+    if (which == JudgeWhich::kThatStop && judge.failed()) break;
   }
   return results;
 }
 
 Result<std::vector<RuleResult>> judge_by(duck::Connection& connection, const Contracts& contracts,
-                                         std::string_view table, TimeUs now) {
+                                         std::string_view table, TimeUs now, JudgeWhich which) {
   std::vector<RuleResult> all;
   for (const Contract& contract : contracts.all()) {
     if (!contracts.holds_at(contract, now)) continue;
     for (const ContractObject& object : contract.objects) {
       if (object.is_event() || (!table.empty() && object.table() != table)) continue;
-      MILLRACE_ASSIGN(auto results, judge_table(connection, contract, object, now));
+      MILLRACE_ASSIGN(auto results, judge_table(connection, contract, object, now, which));
       std::ranges::move(results, std::back_inserter(all));
+      const bool is_broken = std::ranges::any_of(all, &RuleResult::stops);
+      if (which == JudgeWhich::kThatStop && is_broken) return all;
     }
   }
   return all;
@@ -395,6 +425,8 @@ Result<std::vector<RuleResult>> judge_by(duck::Connection& connection, const Con
 
 Status keep_results(duck::Connection& connection, const std::vector<RuleResult>& results,
                     std::string_view run, std::string_view trigger, TimeUs now) {
+  MILLRACE_TRY(connection.execute(fmt::format("DELETE FROM main.contract_results WHERE dt < CAST({} AS DATE)",
+                                              sql_time(now - kRuleResultsKept))));
   MILLRACE_ASSIGN(auto rows, duck::TableAppender::open(connection, "contract_results", "main"));
   for (const RuleResult& result : results) {
     const TableRule& rule = result.rule;
@@ -421,8 +453,8 @@ Status keep_results(duck::Connection& connection, const std::vector<RuleResult>&
 Result<std::vector<RuleResult>> check_tables(Warehouse& warehouse, const Contracts& contracts,
                                              std::string_view table) {
   const TimeUs now = warehouse.env().now();
-  MILLRACE_ASSIGN(auto connection, warehouse.connect());
-  MILLRACE_ASSIGN(auto results, judge_by(connection, contracts, table, now));
+  MILLRACE_ASSIGN(auto connection, warehouse.connect_for_answer());
+  MILLRACE_ASSIGN(auto results, judge_by(connection, contracts, table, now, JudgeWhich::kAll));
   if (results.empty()) return results;
   const WriterBeside beside(warehouse);
   MILLRACE_ASSIGN(auto transaction, duck::Transaction::begin(connection));

@@ -50,19 +50,29 @@ struct RuleResult {
 };
 
 inline constexpr std::size_t kRuleSamplesMax = 5;
+inline constexpr DurationUs kRuleResultsKept =
+    400 * kDayUs;  ///< long enough to see the same month of last year
 
-/// Count all rules of one object of a contract over its table, as the connection sees it now; `now` is what
+enum class JudgeWhich : std::uint8_t {
+  kAll,
+  kThatStop,  ///< within a transaction: after one whose SQL fails no other can be counted, nor need be
+  kThatWarn,
+};
+
+/// Count rules of one object of a contract over its table, as the connection sees it now; `now` is what
 /// freshness is measured from. A table that is not there, and a rule whose SQL fails, is a result that did
 /// not pass. Errors: those of the warehouse that are not about the rule (memory, interrupt).
 Result<std::vector<RuleResult>> judge_table(duck::Connection& connection, const Contract& contract,
-                                            const ContractObject& object, TimeUs now);
+                                            const ContractObject& object, TimeUs now,
+                                            JudgeWhich which = JudgeWhich::kAll);
 
 /// The same for every contract that holds now and speaks of `table` ("analytics.purchases"); "": of any
 /// table.
 Result<std::vector<RuleResult>> judge_by(duck::Connection& connection, const Contracts& contracts,
-                                         std::string_view table, TimeUs now);
+                                         std::string_view table, TimeUs now, JudgeWhich which);
 
-/// Keep results, in a transaction of the caller's. `run` tells those of one look apart from others.
+/// Keep results, in a transaction of the caller's, and forget those older than `kRuleResultsKept`. `run`
+/// tells those of one look apart from others.
 Status keep_results(duck::Connection& connection, const std::vector<RuleResult>& results,
                     std::string_view run, std::string_view trigger, TimeUs now);
 

@@ -154,6 +154,25 @@ TEST_F(ContractRules, ResultsAreKeptAndTheLatestAreFound) {
               ElementsAre("range:age|false|1.0|4|must be 0", "range:age|true|0.0|3|must be 0"));
   EXPECT_THAT(rows("SELECT passed, samples FROM contract_results_latest"), ElementsAre("true|NULL"));
   EXPECT_EQ(cell("SELECT samples->0->>'age' FROM contract_results WHERE NOT passed"), "200");
+  ASSERT_TRUE(keep_results(connection, {one(kAge)}, "late", "check", kNow + kRuleResultsKept + kDayUs));
+  EXPECT_EQ(cell("SELECT count(*) FROM contract_results"), "1") << "those of long ago are forgotten";
+}
+
+TEST_F(ContractRules, NumbersAreComparedByWhatTheyAreAndColumnsByTheirOwnNames) {
+  execute("ALTER TABLE people ADD COLUMN paid DECIMAL(18, 4)");
+  execute("UPDATE people SET paid = CASE WHEN id = 1 THEN 7 WHEN age = 200 THEN 0 END");
+  const auto with = [&](std::string_view rule) {
+    return judge(
+        "      - {name: amount, physicalName: paid, logicalType: number, quality: [" + std::string(rule) +
+            "]}\n",
+        "    quality: [{id: once, metric: duplicateValues, arguments: {properties: [amount]}, mustBe: "
+        "0}]\n");
+  };
+  auto results = with("{id: known, metric: invalidValues, arguments: {validValues: [0, 7]}, mustBe: 0}");
+  EXPECT_EQ(results.at("known").figure, 0) << results.at("known").error;
+  EXPECT_EQ(results.at("once").figure, 0) << results.at("once").error;
+  results = with("{id: none, metric: missingValues, arguments: {missingValues: [0]}, mustBe: 0}");
+  EXPECT_EQ(results.at("none").figure, 1) << results.at("none").error;
 }
 
 /// Transforms whose tables contracts speak of.
@@ -197,6 +216,18 @@ TEST_F(ContractTransforms, ARuleThatWarnsDoesNot) {
       TransformOutcome::State::kDone);
   EXPECT_THAT(rows("SELECT rule, passed, figure FROM contract_results_latest"),
               ElementsAre("old|false|200.0"));
+}
+
+TEST_F(ContractTransforms, ARuleThatWarnsDoesNotEvenWhereItsSqlFails) {
+  const auto outcome = run(
+      "    properties: [{name: age, logicalType: integer, logicalTypeOptions: {maximum: 500}, quality: [{id: "
+      "odd, "
+      "type: sql, severity: warn, query: \"SELECT CAST('abc' || max({property}) AS DOUBLE) FROM {object}\", "
+      "mustBe: 0}]}]\n");
+  EXPECT_EQ(outcome.state, TransformOutcome::State::kDone) << outcome.error;
+  EXPECT_EQ(cell("SELECT count(*) FROM analytics.adults"), "4");
+  EXPECT_THAT(rows("SELECT rule, passed, error IS NULL FROM contract_results_latest ORDER BY rule"),
+              ElementsAre("odd|false|false", "range:age|true|true"));
 }
 
 }  // namespace

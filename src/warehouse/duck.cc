@@ -191,12 +191,11 @@ Status Connection::use_schema(const std::string& schema) {
 
 Status Connection::execute(const std::string& sql) {
   ExtractedStatements statements;
-  const idx_t count = duckdb_extract_statements(connection_.get(), sql.c_str(), statements.out());
+  const idx_t count = duckdb_extract_statements(handle(), sql.c_str(), statements.out());
   if (count == 0) return fail(Code::kInvalid, words(duckdb_extract_statements_error(statements.get())));
   for (idx_t i = 0; i < count; ++i) {
     PreparedStatement statement;
-    if (duckdb_prepare_extracted_statement(connection_.get(), statements.get(), i, statement.out()) !=
-        DuckDBSuccess) {
+    if (duckdb_prepare_extracted_statement(handle(), statements.get(), i, statement.out()) != DuckDBSuccess) {
       return fail(Code::kInvalid, words(duckdb_prepare_error(statement.get())));
     }
     MILLRACE_ASSIGN(duckdb_result result, run(statement.get()));
@@ -217,7 +216,7 @@ std::unexpected<Error> Connection::refused(Error error) {
 
 Result<PreparedStatement> Connection::prepare(const std::string& sql) {
   PreparedStatement statement;
-  if (duckdb_prepare(connection_.get(), sql.c_str(), statement.out()) != DuckDBSuccess) {
+  if (duckdb_prepare(handle(), sql.c_str(), statement.out()) != DuckDBSuccess) {
     return fail(Code::kInvalid, words(duckdb_prepare_error(statement.get())));
   }
   return statement;

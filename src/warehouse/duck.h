@@ -116,7 +116,7 @@ class Connection {
  public:
   /// `lost` is set when DuckDB says that the database must be opened again.
   Connection(duckdb_connection connection, std::shared_ptr<std::atomic<bool>> lost)
-      : connection_(connection), lost_(std::move(lost)) {}
+      : connection_(std::make_shared<Handle>(connection)), lost_(std::move(lost)) {}
 
   /// Run one or more statements for their effect.
   Status execute(const std::string& sql);
@@ -139,14 +139,18 @@ class Connection {
   const std::string& schema() const { return schema_; }
 
   /// Make the statement that is running, if any, end with kCancelled.
-  void interrupt() { duckdb_interrupt(connection_.get()); }
-  duckdb_connection handle() const { return connection_.get(); }
+  void interrupt() { duckdb_interrupt(handle()); }
+  duckdb_connection handle() const { return connection_->get(); }
+
+  using Handle = Owned<duckdb_connection, duckdb_disconnect>;
+  /// For who interrupts it from elsewhere, and does not know how long it lives.
+  std::weak_ptr<Handle> weak_handle() const { return connection_; }
 
  private:
   Result<duckdb_result> run(duckdb_prepared_statement statement);
   std::unexpected<Error> refused(Error error);
 
-  Owned<duckdb_connection, duckdb_disconnect> connection_;
+  std::shared_ptr<Handle> connection_;  ///< its own; a moment longer while somebody interrupts it
   std::shared_ptr<std::atomic<bool>> lost_;
   std::string schema_;  ///< empty: the database's own
 };

@@ -99,7 +99,7 @@ Result<SnapshotOffsets> read_offsets(duck::Connection& connection) {
 }  // namespace
 
 Result<SnapshotOffsets> scan_interactions(Warehouse& warehouse, const InteractionScan& scan) {
-  MILLRACE_ASSIGN(auto connection, warehouse.connect());
+  MILLRACE_ASSIGN(auto connection, warehouse.connect_for_answer());
   MILLRACE_ASSIGN(auto transaction, duck::Transaction::begin(connection));
   MILLRACE_ASSIGN(auto offsets, read_offsets(connection));
   MILLRACE_TRY(give_rows(connection, kDeletionsSql, deletion_at, scan.on_deletions));

@@ -143,20 +143,32 @@ Status drop_transform(duck::Connection& connection, const std::string& name) {
   return TransformLedger(connection).forget(name);
 }
 
+Result<std::vector<RuleResult>> TransformTask::judge(JudgeWhich which) {
+  if (context_.contracts == nullptr) return std::vector<RuleResult>{};
+  return judge_by(connection_, *context_.contracts,
+                  fmt::format("{}.{}", kTransformSchema, one_.transform.name), context_.warehouse.env().now(),
+                  which);
+}
+
 /// Judge the table by the contracts that hold now, as it would be. Errors: kInvalid when a rule stops it.
 Status TransformTask::check_contracts() {
-  if (context_.contracts == nullptr) return {};
-  const TimeUs now = context_.warehouse.env().now();
-  const std::string table = fmt::format("{}.{}", kTransformSchema, one_.transform.name);
-  MILLRACE_ASSIGN(contract_results_, judge_by(connection_, *context_.contracts, table, now));
+  MILLRACE_ASSIGN(contract_results_, judge(JudgeWhich::kThatStop));
   const auto broken = std::ranges::find_if(contract_results_, &RuleResult::stops);
   if (broken == contract_results_.end()) return {};
   return fail(Code::kInvalid, fmt::format("breaks a contract: {}: nothing was changed", broken->text()),
               one_.transform.path.string());
 }
 
-/// Whether what was made is published or not, what the contracts say of it is kept.
-void TransformTask::keep_contract_results() {
+/// Whether what was made is published or not, what the contracts say of it is kept. Rules that only warn look
+/// at what is published, outside its transaction, which one whose SQL fails would end.
+void TransformTask::keep_contract_results(bool is_published) {
+  if (is_published) {
+    if (auto warnings = judge(JudgeWhich::kThatWarn))
+      std::ranges::move(*warnings, std::back_inserter(contract_results_));
+    else
+      log_warning("contract", "could not judge a table by the rules that warn",
+                  {field("table", one_.transform.name), field("error", warnings.error().text())});
+  }
   if (contract_results_.empty()) return;
   const WriterBeside beside(context_.warehouse);
   const Status kept = keep_results(connection_, contract_results_, std::to_string(context_.run), "transform",
@@ -219,7 +231,7 @@ Result<TransformDone> TransformTask::run(const Progress& progress) {
   MILLRACE_TRY(check_room());
   if (Status begun = begin(); !begun) return fail(failed(one_.transform, begun.error()));
   Result<TransformDone> done = one_.transform.is_incremental() ? run_intervals(progress) : run_whole();
-  keep_contract_results();
+  keep_contract_results(done.has_value());
   if (!done) return fail(failed(one_.transform, done.error()));
   if (one_.transform.version == 0) return done;
   const WriterBeside beside(context_.warehouse);

@@ -56,7 +56,8 @@ class TransformTask {
   template <class Work>
   auto with_memory(const Work& work) -> decltype(work());
   Status check_contracts();
-  void keep_contract_results();
+  void keep_contract_results(bool is_published);
+  Result<std::vector<RuleResult>> judge(JudgeWhich which);
   Status check_room() const;
   TransformLedger::Made made_since(DurationUs begun) const;
 

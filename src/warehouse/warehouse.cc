@@ -7,6 +7,7 @@
 #include "base/logging.h"
 #include "base/text.h"
 #include "warehouse/duck.h"
+#include "warehouse/interruptions.h"
 #include "warehouse/migrations.h"
 #include "warehouse/sketch_functions.h"
 
@@ -41,7 +42,10 @@ Status lock_down(duck::Connection& connection, const WarehouseOptions& options) 
 }  // namespace
 
 Warehouse::Warehouse(Env& env, Path path, std::unique_ptr<duck::Database> database)
-    : env_(env), path_(std::move(path)), database_(std::move(database)) {}
+    : env_(env),
+      path_(std::move(path)),
+      database_(std::move(database)),
+      answers_(std::make_unique<duck::Interruptions>()) {}
 
 Result<std::unique_ptr<Warehouse>> Warehouse::open(Env& env, const WarehouseOptions& options) {
   MILLRACE_TRY(env.make_dirs(options.path.parent_path()));
@@ -54,6 +58,7 @@ Result<std::unique_ptr<Warehouse>> Warehouse::open(Env& env, const WarehouseOpti
 }
 
 Warehouse::~Warehouse() {
+  answers_.reset();
   auto connection = database_->connect();
   if (!connection) return;
   if (auto done = connection->execute("CHECKPOINT"); !done) {
@@ -64,6 +69,16 @@ Warehouse::~Warehouse() {
 
 Result<duck::Connection> Warehouse::connect() {
   return database_->connect();
+}
+
+Result<duck::Connection> Warehouse::connect_for_answer() {
+  MILLRACE_ASSIGN(auto connection, database_->connect());
+  MILLRACE_TRY(answers_->watch(connection));
+  return connection;
+}
+
+void Warehouse::end_answers() {
+  answers_->end();
 }
 
 Status Warehouse::checkpoint_over(std::uint64_t log_bytes) {

@@ -15,6 +15,7 @@ namespace millrace {
 namespace duck {
 class Connection;
 class Database;
+class Interruptions;
 }  // namespace duck
 
 struct WarehouseOptions {
@@ -42,6 +43,12 @@ class Warehouse {
   /// Make a connection. Its transactions are its own. Errors: kInternal.
   Result<duck::Connection> connect();
 
+  /// The same for work that need not be finished when the process ends: an answer, or what is made anew at
+  /// the next start. Errors: kInternal; kCancelled after `end_answers`.
+  Result<duck::Connection> connect_for_answer();
+  /// From now on end with kCancelled what runs on connections for answers.
+  void end_answers();
+
   /// Taken by who writes, for one transaction: DuckDB makes no checkpoint while others write.
   std::binary_semaphore& writer() { return writer_; }
 
@@ -68,6 +75,7 @@ class Warehouse {
   Env& env_;
   const Path path_;
   std::unique_ptr<duck::Database> database_;
+  std::unique_ptr<duck::Interruptions> answers_;
   std::binary_semaphore writer_{1};
   std::mutex beside_mutex_;  ///< held while a checkpoint is made; guards the rest
   std::condition_variable beside_changed_;

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <latch>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -147,6 +148,27 @@ TEST_F(WarehouseTest, ACheckpointThatIsDueIsMadeThoughOthersAlwaysWantToWrite) {
   second.join();
   EXPECT_LT(seen, 1000u) << "the one to come began before it was made";
   EXPECT_LT(log_bytes(), 1000u);
+}
+
+TEST_F(WarehouseTest, WhatIsAskedEndsWithTheProcessAndWhatIsWrittenDoesNot) {
+  auto job = warehouse_->connect();
+  ASSERT_TRUE(job);
+  std::latch asked(1);
+  std::jthread answer([&] {
+    auto connection = warehouse_->connect_for_answer();
+    asked.count_down();
+    const auto sum = connection->scalar(
+        "SELECT CAST(sum(sin(a.i * b.i)) AS BIGINT) FROM range(1000000) a(i), range(1000000) b(i)");
+    ASSERT_FALSE(sum);
+    EXPECT_EQ(sum.error().code, Code::kCancelled);
+  });
+  asked.wait();
+  warehouse_->end_answers();
+  answer.join();
+  EXPECT_TRUE(job->execute("CREATE TABLE kept AS SELECT 1"));
+  const auto late = warehouse_->connect_for_answer();
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Code::kCancelled);
 }
 
 TEST_F(WarehouseTest, AnotherProcessIsToldThatTheFileIsTaken) {
