@@ -1,3 +1,14 @@
+# Several files compiled as one take a third of the time, most of which goes into what they all include. So names within
+# anonymous namespaces must differ between neighbours in a layer. Only in release builds: the others see to it that each
+# file includes what it uses.
+function(millrace_compile_together TARGET FILES)
+  if(CMAKE_BUILD_TYPE STREQUAL "Release")
+    set_target_properties(${TARGET} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${FILES})
+    # That a class has members of types without a name elsewhere: here "elsewhere" is the .cc itself.
+    target_compile_options(${TARGET} PRIVATE -Wno-subobject-linkage)
+  endif()
+endfunction()
+
 # Builds every layer's test program.
 add_custom_target(unit_tests)
 
@@ -20,6 +31,7 @@ function(millrace_layer NAME)
   set(uses ${ARG_USES})
   list(TRANSFORM uses PREPEND millrace_)
   add_library(millrace_${NAME} STATIC ${sources})
+  millrace_compile_together(millrace_${NAME} 6)
   target_include_directories(millrace_${NAME} PUBLIC ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(millrace_${NAME} PUBLIC ${uses} ${ARG_LINK} Threads::Threads)
 
@@ -37,6 +49,7 @@ function(millrace_layer NAME)
   endif()
   if(tests)
     add_executable(${NAME}_test ${tests})
+    millrace_compile_together(${NAME}_test 8)
     target_link_libraries(${NAME}_test PRIVATE millrace_${NAME} ${helpers} GTest::gmock GTest::gtest_main)
     # Tests take longer to compile than to run; without optimization that takes a third less.
     target_compile_options(${NAME}_test PRIVATE $<$<CONFIG:Release>:-O0>)

@@ -152,6 +152,21 @@ Status check_answer(const HttpResponse& answer) {
               fmt::format("the server answered {}: {}", answer.status, answer.body.substr(0, 200)));
 }
 
+Result<nlohmann::json> ask(HttpClient& client, std::string_view method, const std::string& target,
+                           std::string_view body, const Headers& headers) {
+  MILLRACE_ASSIGN(const HttpResponse answer, client.request(method, target, body, headers));
+  MILLRACE_TRY(check_answer(answer));
+  return nlohmann::json::parse(answer.body);
+}
+
+int run_with_server(const CommonOptions& options, ServerConnection::Need need,
+                    const std::function<Status(HttpClient&)>& work) {
+  auto server = ServerConnection::open(options, need);
+  if (!server) return report_failure(server.error());
+  if (Status done = work((*server)->client()); !done) return report_failure(done.error());
+  return kExitDone;
+}
+
 bool on_terminal() {
   return isatty(STDOUT_FILENO) == 1;
 }

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include <CLI/CLI.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "app/config.h"
 #include "base/env.h"
@@ -80,6 +82,14 @@ int report_failure(const Error& error);
 
 /// Return an error for an answer that is not 2xx, with the server's own words.
 Status check_answer(const HttpResponse& answer);
+
+/// Send a request and read the JSON it is answered with. Errors: those of the client and of `check_answer`.
+Result<nlohmann::json> ask(HttpClient& client, std::string_view method, const std::string& target,
+                           std::string_view body = {}, const Headers& headers = {});
+
+/// Do `work` with the server of the data directory. Return the exit code; a failure is printed.
+int run_with_server(const CommonOptions& options, ServerConnection::Need need,
+                    const std::function<Status(HttpClient&)>& work);
 
 /// Return whether standard output is a terminal, so that progress may redraw its line.
 bool on_terminal();

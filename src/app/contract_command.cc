@@ -17,7 +17,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr std::size_t kContractBytesMax = 1 << 20;
 constexpr std::size_t kEventBytesMax = 4 << 20;
@@ -104,7 +104,7 @@ class Checker {
       if (is_yaml(file)) check_contract(file);
     if (sound_) MILLRACE_TRY(check_versions(named_));
     MILLRACE_TRY(check_data());
-    if (common_.json) fmt::print("{}\n", json{{"valid", sound_}, {"files", answers_}}.dump());
+    if (common_.json) fmt::print("{}\n", Json{{"valid", sound_}, {"files", answers_}}.dump());
     return sound_;
   }
 
@@ -147,7 +147,7 @@ class Checker {
       MILLRACE_ASSIGN(const ValidationReport report, check_events(env_, file, call_, contracts));
       sound_ = sound_ && report.is_valid();
       if (!common_.json) print_report(file, report);
-      json answer = json::parse(report.json());
+      Json answer = Json::parse(report.json());
       answer["file"] = file.string();
       answers_.push_back(std::move(answer));
     }
@@ -158,29 +158,29 @@ class Checker {
   const CheckCall& call_;
   const CommonOptions& common_;
   std::vector<Contract> named_;
-  json answers_ = json::array();
+  Json answers_ = Json::array();
   bool sound_ = true;
 };
 
 /// Have the server judge tables by the contracts; return whether nothing stops them.
 Result<bool> check_tables(const CommonOptions& common, const std::string& table) {
   MILLRACE_ASSIGN(const auto server, ServerConnection::open(common, ServerConnection::Need::kNeedsData));
-  const std::string body = table.empty() ? "{}" : json{{"table", table}}.dump();
+  const std::string body = table.empty() ? "{}" : Json{{"table", table}}.dump();
   MILLRACE_ASSIGN(const HttpResponse answer, server->client().request("POST", "/v1/contracts/check", body));
   MILLRACE_TRY(check_answer(answer));
-  const json checked = json::parse(answer.body);
+  const Json checked = Json::parse(answer.body);
   if (common.json) {
     fmt::print("{}\n", checked.dump());
     return checked.value("valid", false);
   }
-  for (const json& one : checked["results"]) {
+  for (const Json& one : checked["results"]) {
     const bool stops = one.value("severity", "") == "stop";
     fmt::print("{:<7} {}: {}\n",
                one.value("passed", false) ? "passed"
                : stops                    ? "BROKEN"
                                           : "warning",
                one.value("table", ""), one.value("text", ""));
-    for (const json& sample : one["samples"]) fmt::print("          {}\n", sample.dump());
+    for (const Json& sample : one["samples"]) fmt::print("          {}\n", sample.dump());
   }
   fmt::print("{} counted, {} broken\n", counted(checked.value("rules", 0ull), "rule"),
              checked.value("broken", 0ull));
@@ -194,13 +194,13 @@ Result<bool> diff(Env& env, const std::string& before, const std::string& after,
   const auto changes = diff_contracts(old, now);
   const bool breaks = is_breaking(changes);
   if (as_json) {
-    json list = json::array();
+    Json list = Json::array();
     for (const ContractChange& change : changes)
       list.push_back({{"breaking", change.breaking},
                       {"place", change.place},
                       {"what", change.what},
                       {"why", change.why}});
-    fmt::print("{}\n", json{{"breaking", breaks}, {"changes", std::move(list)}}.dump());
+    fmt::print("{}\n", Json{{"breaking", breaks}, {"changes", std::move(list)}}.dump());
     return !breaks;
   }
   for (const ContractChange& change : changes)
@@ -246,7 +246,7 @@ Result<bool> print_types(Env& env, const std::string& file, const std::string& f
   if (!is_schema && format != "typescript")
     return fail(Code::kInvalid, "is json-schema or typescript", "--format");
   fmt::print("{}",
-             is_schema ? json::parse(json_schema_of(contract)).dump(2) + "\n" : typescript_of(contract));
+             is_schema ? Json::parse(json_schema_of(contract)).dump(2) + "\n" : typescript_of(contract));
   return true;
 }
 

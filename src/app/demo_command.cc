@@ -18,12 +18,12 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr std::uint32_t kHistoryDays = 30;
 constexpr double kHistoryVisitsPerDay = 600;
 constexpr std::uint64_t kHistorySeed = 4711;
-constexpr DurationUs kStopGrace = 20 * kSecondUs;
+constexpr DurationUs kDemoStopGrace = 20 * kSecondUs;
 constexpr std::size_t kShownPeople = 3;
 
 struct DemoOptions {
@@ -123,8 +123,8 @@ Status Demo::show_person(const SimPerson& person) {
   MILLRACE_TRY(check_answer(answer));
   const SimWorld& world = simulator_->world();
   fmt::print("\n  {} from {}:\n", person.user_id, person.city);
-  const json body = json::parse(answer.body);
-  for (const json& item : body["items"]) {
+  const Json body = Json::parse(answer.body);
+  for (const Json& item : body["items"]) {
     const std::size_t product = world.find_product(item["id"].get<std::string>());
     const std::string name =
         product < world.products().size() ? world.products()[product].name : item["id"].get<std::string>();
@@ -205,7 +205,7 @@ Status Demo::finish() {
   simulator_.reset();
   MILLRACE_TRY(platform_->wait_caught_up(kMinuteUs));
   MILLRACE_ASSIGN(const Books books, platform_->books());
-  platform_->stop(kStopGrace);
+  platform_->stop(kDemoStopGrace);
   fmt::print("\nSummary\n  visits            {}\n", with_thousands(stats.visits));
   print_events(stats);
   fmt::print(

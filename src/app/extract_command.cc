@@ -10,7 +10,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 struct ExtractCall {
   std::string source;
@@ -21,10 +21,10 @@ struct ExtractCall {
 };
 
 /// Ask the server for an extraction; return its result.
-Result<json> call_extract(HttpClient& client, const ExtractCall& call, ProgressLine& line) {
-  std::optional<Result<json>> outcome;
+Result<Json> call_extract(HttpClient& client, const ExtractCall& call, ProgressLine& line) {
+  std::optional<Result<Json>> outcome;
   const auto on_line = [&](std::string_view text) {
-    const json parsed = json::parse(text, nullptr, false);
+    const Json parsed = Json::parse(text, nullptr, false);
     if (!parsed.is_object()) return true;
     if (const auto found = parsed.find("progress"); found != parsed.end()) {
       line.show({.file = found->value("table", ""),
@@ -37,7 +37,7 @@ Result<json> call_extract(HttpClient& client, const ExtractCall& call, ProgressL
     if (parsed.contains("error")) outcome = fail(Code::kInvalid, parsed["error"].value("message", ""));
     return true;
   };
-  const json body = {{"source", call.source},
+  const Json body = {{"source", call.source},
                      {"tables", call.tables},
                      {"incremental", call.incremental},
                      {"restart", call.restart}};
@@ -50,12 +50,12 @@ Result<json> call_extract(HttpClient& client, const ExtractCall& call, ProgressL
   return *std::move(outcome);
 }
 
-std::string number(const json& object, const char* name) {
+std::string number(const Json& object, const char* name) {
   return with_thousands(object.value(name, 0ull));
 }
 
-void print_result(const ExtractCall& call, const json& result) {
-  for (const json& table : result["tables"]) {
+void print_extract(const ExtractCall& call, const Json& result) {
+  for (const Json& table : result["tables"]) {
     const std::string name = call.source + "." + table["table"].get<std::string>();
     if (!table["error"].is_null()) {
       fmt::print(stderr, "{}: not extracted: {}\n", name, table["error"].get<std::string>());
@@ -75,7 +75,7 @@ void print_result(const ExtractCall& call, const json& result) {
              with_thousands(result.value("bytes", 0ull) >> 20), call.source);
 }
 
-void print_follow(const json& follow) {
+void print_follow(const Json& follow) {
   fmt::print(
       "  followed: {}{}{}\n", follow["state"].get<std::string>(),
       follow.contains("commit_time") ? ", last change of " + follow["commit_time"].get<std::string>() : "",
@@ -84,13 +84,13 @@ void print_follow(const json& follow) {
     fmt::print("  {} is not followed: {}\n", table, problem.get<std::string>());
 }
 
-void print_list(const json& sources) {
+void print_extracts(const Json& sources) {
   if (sources.empty()) fmt::print("there are no sources; docs/how-to/sources.md shows how to name one\n");
-  for (const json& source : sources) {
+  for (const Json& source : sources) {
     fmt::print("{}  {}{}\n", source["source"].get<std::string>(), source["address"].get<std::string>(),
                source["running"].get<bool>() ? "  running" : "");
     if (source.contains("follow")) print_follow(source["follow"]);
-    for (const json& table : source["tables"]) {
+    for (const Json& table : source["tables"]) {
       fmt::print("  {}  {} rows{}{}\n", table["table"].get<std::string>(), number(table, "rows"),
                  table.contains("loaded_time") ? "  as of " + table["loaded_time"].get<std::string>() : "",
                  table.contains("unfinished_rows")
@@ -100,20 +100,20 @@ void print_list(const json& sources) {
   }
 }
 
-Result<json> extract(HttpClient& client, const ExtractCall& call, bool as_json) {
-  Result<json> result = [&] {
+Result<Json> extract(HttpClient& client, const ExtractCall& call, bool as_json) {
+  Result<Json> result = [&] {
     ProgressLine line("extracting", as_json ? stderr : stdout);
     return call_extract(client, call, line);
   }();
-  if (result && !as_json) print_result(call, *result);
+  if (result && !as_json) print_extract(call, *result);
   return result;
 }
 
-Result<json> list(HttpClient& client, bool as_json) {
+Result<Json> list_extracts(HttpClient& client, bool as_json) {
   MILLRACE_ASSIGN(const HttpResponse answer, client.get("/v1/extracts"));
   MILLRACE_TRY(check_answer(answer));
-  json parsed = json::parse(answer.body);
-  if (!as_json) print_list(parsed["sources"]);
+  Json parsed = Json::parse(answer.body);
+  if (!as_json) print_extracts(parsed["sources"]);
   return parsed;
 }
 
@@ -123,13 +123,14 @@ int run_extract(const CommonOptions& common, const ExtractCall& call) {
   auto server = ServerConnection::open(common, ServerConnection::Need::kMayBeNew);
   if (!server) return report_failure(server.error());
   HttpClient& client = (*server)->client();
-  const Result<json> result = call.list ? list(client, common.json) : extract(client, call, common.json);
+  const Result<Json> result =
+      call.list ? list_extracts(client, common.json) : extract(client, call, common.json);
   if (!result) return report_failure(result.error());
   if (common.json) fmt::print("{}\n", result->dump());
   return !call.list && result->value("failed_tables", 0ull) > 0 ? kExitFailed : kExitDone;
 }
 
-constexpr const char* kFooter =
+constexpr const char* kExtractFooter =
     "Reads tables of a MySQL or MariaDB database that millrace.yaml names under sources, all as they were at "
     "one\n"
     "moment, into tables of the schema SOURCE. A reading that broke off goes on with the same command.\n"
@@ -153,7 +154,7 @@ void add_extract_command(CLI::App& app, CommonOptions& common, int& exit_code) {
   command->add_flag("--restart", call->restart, "begin a snapshot anew that broke off");
   command->add_flag("--list", call->list, "show the sources and what there is of them");
   command->add_flag("--json", common.json, "print JSON");
-  command->footer(kFooter);
+  command->footer(kExtractFooter);
   command->callback([&common, &exit_code, call] { exit_code = run_extract(common, *call); });
 }
 

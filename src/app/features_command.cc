@@ -9,7 +9,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr DurationUs kReadyLimit = kMinuteUs;
 
@@ -21,19 +21,19 @@ struct Options {
   bool all = false;
 };
 
-Result<json> answer_of(Result<HttpResponse> answer) {
+Result<Json> answer_of(Result<HttpResponse> answer) {
   if (!answer) return fail(answer.error());
   MILLRACE_TRY(check_answer(*answer));
-  return json::parse(answer->body);
+  return Json::parse(answer->body);
 }
 
-std::string freshness(const json& view) {
+std::string freshness(const Json& view) {
   if (view.value("kind", "") == "flow") return "as it happens";
   return fmt::format("every {} s", view["refresh_s"].dump());
 }
 
-Result<int> list(HttpClient& client, bool as_json) {
-  MILLRACE_ASSIGN(const json answer, answer_of(client.get("/v1/features")));
+Result<int> list_features(HttpClient& client, bool as_json) {
+  MILLRACE_ASSIGN(const Json answer, answer_of(client.get("/v1/features")));
   if (as_json) {
     fmt::print("{}\n", answer.dump());
     return kExitDone;
@@ -41,13 +41,13 @@ Result<int> list(HttpClient& client, bool as_json) {
   if (answer["views"].empty())
     fmt::print(
         "there are no features; add files features/NAME.yaml to your project (docs/how-to/features.md)\n");
-  for (const json& view : answer["views"]) {
+  for (const Json& view : answer["views"]) {
     std::string entities;
-    for (const json& entity : view["entities"])
+    for (const Json& entity : view["entities"])
       entities += (entities.empty() ? "" : ", ") + entity.get<std::string>();
     fmt::print("{} of {} ({}; {}): {}\n", view.value("name", ""), entities, view.value("owner", ""),
                freshness(view), view.value("description", ""));
-    for (const json& feature : view["features"])
+    for (const Json& feature : view["features"])
       fmt::print("  {:<24} {:<14} {}\n", feature.value("name", ""), feature.value("type", ""),
                  feature.value("description", ""));
     if (view["online"].contains("problem"))
@@ -57,8 +57,8 @@ Result<int> list(HttpClient& client, bool as_json) {
 }
 
 /// "visitor=anna" and "visitor=bert" are two rows.
-Result<json> entities_of(const std::vector<std::string>& texts) {
-  json entities = json::object();
+Result<Json> entities_of(const std::vector<std::string>& texts) {
+  Json entities = Json::object();
   for (const std::string& text : texts) {
     const auto at = text.find('=');
     if (at == std::string::npos || at == 0)
@@ -70,19 +70,19 @@ Result<json> entities_of(const std::vector<std::string>& texts) {
 }
 
 Result<int> get(HttpClient& client, const Options& options, bool as_json) {
-  MILLRACE_ASSIGN(const json entities, entities_of(options.entities));
-  const json body = {{"features", options.features}, {"entities", entities}};
-  MILLRACE_ASSIGN(const json answer, answer_of(client.request("POST", "/v1/features/online", body.dump(),
+  MILLRACE_ASSIGN(const Json entities, entities_of(options.entities));
+  const Json body = {{"features", options.features}, {"entities", entities}};
+  MILLRACE_ASSIGN(const Json answer, answer_of(client.request("POST", "/v1/features/online", body.dump(),
                                                               {{"Content-Type", "application/json"}})));
   if (as_json) {
     fmt::print("{}\n", answer.dump());
     return kExitDone;
   }
-  const json& names = answer["metadata"]["feature_names"];
+  const Json& names = answer["metadata"]["feature_names"];
   const std::size_t rows = answer["results"].empty() ? 0 : answer["results"][0]["values"].size();
   for (std::size_t row = 0; row < rows; ++row) {
     for (std::size_t i = 0; i < names.size(); ++i) {
-      const json& column = answer["results"][i];
+      const Json& column = answer["results"][i];
       const std::string status = column["statuses"][row].get<std::string>();
       fmt::print("{}{}={}", i == 0 ? "" : "  ", names[i].get<std::string>(),
                  status == "PRESENT" ? column["values"][row].dump() : status);
@@ -93,16 +93,16 @@ Result<int> get(HttpClient& client, const Options& options, bool as_json) {
 }
 
 Result<int> parity(HttpClient& client, const Options& options, bool as_json) {
-  json body = {{"entities", options.sample}, {"all", options.all}};
+  Json body = {{"entities", options.sample}, {"all", options.all}};
   if (!options.view.empty()) body["view"] = options.view;
-  MILLRACE_ASSIGN(const json answer, answer_of(client.request("POST", "/v1/features/parity", body.dump(),
+  MILLRACE_ASSIGN(const Json answer, answer_of(client.request("POST", "/v1/features/parity", body.dump(),
                                                               {{"Content-Type", "application/json"}})));
   const bool equal = answer.value("equal", false);
   if (as_json) {
     fmt::print("{}\n", answer.dump());
     return equal ? kExitDone : kExitFailed;
   }
-  for (const json& view : answer["views"]) {
+  for (const Json& view : answer["views"]) {
     fmt::print(
         "{}: {} of {} as of {}: {}\n", view.value("view", ""), counted(view.value("values", 0ull), "value"),
         view.value("entities", 0ull) == 1 ? "1 entity"
@@ -110,7 +110,7 @@ Result<int> parity(HttpClient& client, const Options& options, bool as_json) {
         view.value("at", ""),
         view.value("different", 0ull) == 0 ? "equal"
                                            : with_thousands(view.value("different", 0ull)) + " differ");
-    for (const json& difference : view["differences"])
+    for (const Json& difference : view["differences"])
       fmt::print("  {} of {}: online {}, offline {}\n", difference.value("feature", ""),
                  difference["entity"].dump(), difference["online"].dump(), difference["offline"].dump());
   }
@@ -118,7 +118,7 @@ Result<int> parity(HttpClient& client, const Options& options, bool as_json) {
 }
 
 template <class Work>
-int run(const CommonOptions& common, Work work) {
+int run_when_ready(const CommonOptions& common, Work work) {
   auto server = ServerConnection::open(common, ServerConnection::Need::kNeedsData);
   if (!server) return report_failure(server.error());
   if (const Status ready = (*server)->wait_ready(kReadyLimit); !ready) return report_failure(ready.error());
@@ -138,12 +138,13 @@ void add_features_command(CLI::App& app, CommonOptions& common, int& exit_code) 
     add_data_options(*command, common);
     command->add_flag("--json", common.json, "print JSON");
     command->callback([&common, &exit_code, options, work] {
-      exit_code = run(common, [&](HttpClient& client) { return work(client, *options, common.json); });
+      exit_code =
+          run_when_ready(common, [&](HttpClient& client) { return work(client, *options, common.json); });
     });
     return command;
   };
   add("list", "Show the project's features, with owner and type",
-      [](HttpClient& client, const Options&, bool as_json) { return list(client, as_json); });
+      [](HttpClient& client, const Options&, bool as_json) { return list_features(client, as_json); });
   CLI::App* show = add("get", "Show features of entities, as they are now", get);
   show->add_option("FEATURE", options->features, "VIEW:FEATURE, or VIEW for all of its features")->required();
   show->add_option("--entity,-e", options->entities, "NAME=VALUE; again for another row")->required();

@@ -13,12 +13,12 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr DurationUs kLineInterval = 5 * kSecondUs;
 constexpr int kBarWidth = 24;
 
-IngestCallProgress progress_of(const json& line) {
+IngestCallProgress progress_of(const Json& line) {
   return {line.value("file", ""), line.value("bytes_done", 0ull), line.value("bytes_total", 0ull),
           line.value("rows", 0ull), line.value("rows_per_second", 0.0)};
 }
@@ -29,14 +29,14 @@ Result<std::string> call_ingest(HttpClient& client, IngestCall call,
                                 const std::function<void(const IngestCallProgress&)>& on_progress) {
   for (std::string& file : call.files) file = std::filesystem::absolute(file).string();
   if (!call.map.empty()) call.map = std::filesystem::absolute(call.map).string();
-  const json body = {{"format", call.format},
+  const Json body = {{"format", call.format},
                      {"files", call.files},
                      {"map", call.map},
                      {"source", call.source},
                      {"again", call.again}};
   std::optional<Result<std::string>> outcome;
   const auto on_line = [&](std::string_view text) {
-    const json line = json::parse(text, nullptr, false);
+    const Json line = Json::parse(text, nullptr, false);
     if (!line.is_object()) return true;
     if (line.contains("progress")) on_progress(progress_of(line["progress"]));
     if (line.contains("result")) outcome = line["result"].dump();

@@ -8,10 +8,10 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
-void print_result(const json& result) {
-  for (const json& file : result["files"]) {
+void print_result(const Json& result) {
+  for (const Json& file : result["files"]) {
     const std::string name = file["file"].get<std::string>();
     if (file["skipped"].get<bool>()) {
       fmt::print("{}: loaded before, skipped (--again loads it once more, in place of what it made)\n", name);
@@ -39,7 +39,7 @@ int run_ingest(const CommonOptions& common, const IngestCall& call) {
                        [&](const IngestCallProgress& progress) { line.show(progress); });
   }();
   if (!result) return report_failure(result.error());
-  const json parsed = json::parse(*result);
+  const Json parsed = Json::parse(*result);
   if (common.json) {
     fmt::print("{}\n", *result);
   } else {

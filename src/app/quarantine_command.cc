@@ -11,7 +11,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 struct QuarantineCall {
   std::vector<std::string> records;
@@ -23,8 +23,8 @@ struct QuarantineCall {
   bool dry_run = false;
   int lines = 20;
 
-  json filter() const {
-    json filter = json::object();
+  Json filter() const {
+    Json filter = Json::object();
     const auto add = [&](const char* name, const std::string& value) {
       if (!value.empty()) filter[name] = value;
     };
@@ -40,68 +40,61 @@ struct QuarantineCall {
 
   std::string query() const {
     std::string query;
-    const json said = filter();
+    const Json said = filter();
     for (const auto& [name, value] : said.items())
       query += fmt::format("{}{}={}", query.empty() ? "?" : "&", name, url_encode(value.get<std::string>()));
     return query;
   }
 };
 
-Result<json> ask(HttpClient& client, std::string_view method, const std::string& target,
-                 const std::string& body = {}) {
-  MILLRACE_ASSIGN(const HttpResponse answer, client.request(method, target, body));
-  MILLRACE_TRY(check_answer(answer));
-  return json::parse(answer.body);
-}
-
 /// Rows of {"columns","rows"} as objects.
-std::vector<json> objects_of(const json& answer) {
-  std::vector<json> objects;
-  for (const json& row : answer["rows"]) {
-    json& object = objects.emplace_back(json::object());
+std::vector<Json> objects_of(const Json& answer) {
+  std::vector<Json> objects;
+  for (const Json& row : answer["rows"]) {
+    Json& object = objects.emplace_back(Json::object());
     for (std::size_t i = 0; i < row.size(); ++i) object[answer["columns"][i]["name"]] = row[i];
   }
   return objects;
 }
 
-std::string text_in(const json& object, const char* name) {
+std::string text_in(const Json& object, const char* name) {
   const auto found = object.find(name);
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 /// "batch[3].price: must be a number"
-std::string reason_of(const json& entry) {
+std::string reason_of(const Json& entry) {
   const std::string where = text_in(entry, "where");
   return (where.empty() ? "" : where + ": ") + text_in(entry, "message");
 }
 
 Status list_groups(HttpClient& client, const QuarantineCall& call, bool as_json) {
-  MILLRACE_ASSIGN(const json answer, ask(client, "GET", "/v1/quarantine/groups" + call.query()));
+  MILLRACE_ASSIGN(const Json answer, ask(client, "GET", "/v1/quarantine/groups" + call.query()));
   if (as_json) {
     fmt::print("{}\n", answer.dump());
     return {};
   }
   const auto groups = objects_of(answer);
   if (groups.empty()) fmt::print("nothing of that kind is in the quarantine\n");
-  for (const json& group : groups)
+  for (const Json& group : groups)
     fmt::print("{:>8}  {:<10} {}  ({}, from {}, newest {})\n", group["records"].dump(),
                text_in(group, "stage"), text_in(group, "message"), text_in(group, "code"),
                text_in(group, "source"), text_in(group, "newest"));
   return {};
 }
 
-Status list(HttpClient& client, const QuarantineCall& call, bool as_json) {
+Status list_quarantines(HttpClient& client, const QuarantineCall& call, bool as_json) {
   if (call.groups) return list_groups(client, call, as_json);
   std::string query = call.query();
   query += fmt::format("{}limit={}", query.empty() ? "?" : "&", call.lines);
-  MILLRACE_ASSIGN(const json answer, ask(client, "GET", "/v1/quarantine" + query));
+  MILLRACE_ASSIGN(const Json answer, ask(client, "GET", "/v1/quarantine" + query));
   if (as_json) {
     fmt::print("{}\n", answer.dump());
     return {};
   }
   const auto entries = objects_of(answer);
   if (entries.empty()) fmt::print("nothing of that kind is in the quarantine\n");
-  for (const json& entry : entries)
+  for (const Json& entry : entries)
     fmt::print("{}  {}  {:<8}  {}: {}{}\n", text_in(entry, "record"), text_in(entry, "received_time"),
                text_in(entry, "state"), text_in(entry, "stage"), reason_of(entry),
                text_in(entry, "note").empty() ? "" : "  [" + text_in(entry, "note") + "]");
@@ -110,13 +103,13 @@ Status list(HttpClient& client, const QuarantineCall& call, bool as_json) {
 }
 
 Status show(HttpClient& client, const std::string& record, bool as_json) {
-  MILLRACE_ASSIGN(const json answer,
-                  ask(client, "POST", "/v1/quarantine/try", json{{"records", {record}}}.dump()));
+  MILLRACE_ASSIGN(const Json answer,
+                  ask(client, "POST", "/v1/quarantine/try", Json{{"records", {record}}}.dump()));
   if (as_json) {
     fmt::print("{}\n", answer.dump());
     return {};
   }
-  const json& outcome = answer["outcomes"].front();
+  const Json& outcome = answer["outcomes"].front();
   if (!outcome.contains("before")) return fail(Code::kNotFound, record + " is not in the quarantine");
   fmt::print("{}\n", text_in(outcome, "before"));
   if (outcome.contains("error"))
@@ -126,7 +119,7 @@ Status show(HttpClient& client, const std::string& record, bool as_json) {
   return {};
 }
 
-void print_outcome(const json& outcome, bool texts) {
+void print_outcome(const Json& outcome, bool texts) {
   const std::string record = text_in(outcome, "record");
   if (texts && outcome.contains("before")) fmt::print("{}\n  - {}\n", record, text_in(outcome, "before"));
   if (texts && outcome.contains("after")) fmt::print("  + {}\n", text_in(outcome, "after"));
@@ -137,18 +130,18 @@ void print_outcome(const json& outcome, bool texts) {
 }
 
 /// Act on all that is meant, a part at a time.
-Result<json> act_on_all(HttpClient& client, const std::string& target, const QuarantineCall& call,
+Result<Json> act_on_all(HttpClient& client, const std::string& target, const QuarantineCall& call,
                         bool as_json) {
-  json body = call.all ? json{{"filter", call.filter()}} : json{{"records", call.records}};
+  Json body = call.all ? Json{{"filter", call.filter()}} : Json{{"records", call.records}};
   if (!call.mend.empty()) body["mend"] = call.mend;
   if (!call.note.empty()) body["note"] = call.note;
   if (call.dry_run) body["limit"] = call.lines;
-  json all = {{"done", 0}, {"failed", 0}, {"outcomes", json::array()}};
+  Json all = {{"done", 0}, {"failed", 0}, {"outcomes", Json::array()}};
   for (bool more = true; more;) {
-    MILLRACE_ASSIGN(const json part, ask(client, "POST", target, body.dump()));
+    MILLRACE_ASSIGN(const Json part, ask(client, "POST", target, body.dump()));
     all["done"] = all["done"].get<std::uint64_t>() + part["done"].get<std::uint64_t>();
     all["failed"] = all["failed"].get<std::uint64_t>() + part["failed"].get<std::uint64_t>();
-    for (const json& outcome : part["outcomes"]) {
+    for (const Json& outcome : part["outcomes"]) {
       if (as_json)
         all["outcomes"].push_back(outcome);
       else
@@ -166,7 +159,7 @@ Status act(HttpClient& client, const std::string& verb, const std::string& words
     return fail(Code::kInvalid,
                 "name records, or say --all with what they have in common (--code, --source, …)");
   const std::string target = "/v1/quarantine/" + (call.dry_run ? "try" : verb);
-  MILLRACE_ASSIGN(const json result, act_on_all(client, target, call, as_json));
+  MILLRACE_ASSIGN(const Json result, act_on_all(client, target, call, as_json));
   if (as_json) {
     fmt::print("{}\n", result.dump());
     return {};
@@ -176,14 +169,6 @@ Status act(HttpClient& client, const std::string& verb, const std::string& words
   if (failed > 0) fmt::print(", {} stay", with_thousands(failed));
   fmt::print("\n");
   return {};
-}
-
-template <class Work>
-int run(const CommonOptions& common, Work work) {
-  auto server = ServerConnection::open(common, ServerConnection::Need::kNeedsData);
-  if (!server) return report_failure(server.error());
-  if (Status done = work((*server)->client()); !done) return report_failure(done.error());
-  return kExitDone;
 }
 
 void add_filter(CLI::App& command, const std::shared_ptr<QuarantineCall>& call) {
@@ -217,15 +202,18 @@ void add_list(CLI::App& quarantine, CommonOptions& common, int& exit_code,
   command->add_option("--lines,-n", call->lines, "so many")->check(CLI::Range(1, 500))->capture_default_str();
   command->add_flag("--json", common.json, "print JSON");
   command->callback([&common, &exit_code, call] {
-    exit_code = run(common, [&](HttpClient& client) { return list(client, *call, common.json); });
+    exit_code = run_with_server(common, ServerConnection::Need::kNeedsData, [&](HttpClient& client) {
+      return list_quarantines(client, *call, common.json);
+    });
   });
   CLI::App* one = quarantine.add_subcommand("show", "Print a record as it came, and what is wrong with it");
   add_data_options(*one, common);
   one->add_option("RECORD", call->records, "its id")->required()->expected(1);
   one->add_flag("--json", common.json, "print JSON");
   one->callback([&common, &exit_code, call] {
-    exit_code =
-        run(common, [&](HttpClient& client) { return show(client, call->records.front(), common.json); });
+    exit_code = run_with_server(common, ServerConnection::Need::kNeedsData, [&](HttpClient& client) {
+      return show(client, call->records.front(), common.json);
+    });
   });
 }
 
@@ -233,8 +221,9 @@ void add_actions(CLI::App& quarantine, CommonOptions& common, int& exit_code,
                  const std::shared_ptr<QuarantineCall>& call) {
   const auto does = [&](CLI::App* command, const char* verb, const char* words) {
     command->callback([&common, &exit_code, call, verb, words] {
-      exit_code =
-          run(common, [&](HttpClient& client) { return act(client, verb, words, *call, common.json); });
+      exit_code = run_with_server(common, ServerConnection::Need::kNeedsData, [&](HttpClient& client) {
+        return act(client, verb, words, *call, common.json);
+      });
     });
   };
   CLI::App* replay = add_action(quarantine, common, call, "replay", "Have records taken in, mended or not");

@@ -6,7 +6,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 struct RecommendOptions {
   std::string user;
@@ -26,9 +26,9 @@ std::string target_of(const RecommendOptions& options) {
   return target;
 }
 
-void print_answer(const json& answer) {
+void print_answer(const Json& answer) {
   if (!answer["fallback"].is_null()) fmt::print("fallback: {}\n", answer["fallback"].get<std::string>());
-  for (const json& item : answer["items"])
+  for (const Json& item : answer["items"])
     fmt::print("{:<16} {:>8.4f}  {}\n", item["id"].get<std::string>(), item["score"].get<double>(),
                item["reason"]["text"].get<std::string>());
   if (answer.contains("explanation")) fmt::print("{}\n", answer["explanation"].dump(2));
@@ -45,7 +45,7 @@ int run_recommend(const CommonOptions& common, const RecommendOptions& options) 
   if (common.json) {
     fmt::print("{}\n", answer->body);
   } else {
-    print_answer(json::parse(answer->body));
+    print_answer(Json::parse(answer->body));
   }
   return kExitDone;
 }

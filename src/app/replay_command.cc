@@ -10,7 +10,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 struct ReplayCall {
   std::string from;
@@ -21,8 +21,8 @@ struct ReplayCall {
   std::string drop;
 };
 
-json body_of(const ReplayCall& call) {
-  json body = {{"job", call.job}};
+Json body_of(const ReplayCall& call) {
+  Json body = {{"job", call.job}};
   if (!call.from.empty()) body["from"] = call.from;
   if (!call.to.empty()) body["to"] = call.to;
   if (!call.into.empty()) body["into"] = call.into;
@@ -30,10 +30,10 @@ json body_of(const ReplayCall& call) {
 }
 
 /// Ask the server for a replay; return its result.
-Result<json> call_replay(HttpClient& client, const ReplayCall& call, ProgressLine& line) {
-  std::optional<Result<json>> outcome;
+Result<Json> call_replay(HttpClient& client, const ReplayCall& call, ProgressLine& line) {
+  std::optional<Result<Json>> outcome;
   const auto on_line = [&](std::string_view text) {
-    const json parsed = json::parse(text, nullptr, false);
+    const Json parsed = Json::parse(text, nullptr, false);
     if (!parsed.is_object()) return true;
     if (const auto found = parsed.find("progress"); found != parsed.end()) {
       line.show({.bytes_done = found->value("offsets_done", 0ull),
@@ -52,11 +52,11 @@ Result<json> call_replay(HttpClient& client, const ReplayCall& call, ProgressLin
   return *std::move(outcome);
 }
 
-std::string counted(const json& object, const char* name, std::string_view singular) {
+std::string counted(const Json& object, const char* name, std::string_view singular) {
   return millrace::counted(object.value(name, 0ull), singular);
 }
 
-void print_result(const ReplayCall& call, const json& result) {
+void print_replay(const ReplayCall& call, const Json& result) {
   const std::string replaced = with_thousands(result.value("replaced", 0ull));
   const std::string read = counted(result, "records", "record") + " read";
   if (call.job == "curate") {
@@ -69,9 +69,9 @@ void print_result(const ReplayCall& call, const json& result) {
   }
 }
 
-void print_list(const json& replays) {
+void print_replays(const Json& replays) {
   if (replays.empty()) fmt::print("there are no replays; millrace replay --help shows how to make one\n");
-  for (const json& replay : replays) {
+  for (const Json& replay : replays) {
     std::string position;
     for (const auto& [partition, next] : replay["position"].items())
       if (next.get<std::uint64_t>() > 0)
@@ -83,30 +83,24 @@ void print_list(const json& replays) {
   }
 }
 
-Result<json> ask(HttpClient& client, std::string_view method, const std::string& target) {
-  MILLRACE_ASSIGN(const HttpResponse answer, client.request(method, target, ""));
-  MILLRACE_TRY(check_answer(answer));
-  return json::parse(answer.body);
-}
-
-Result<json> list(HttpClient& client, bool as_json) {
-  MILLRACE_ASSIGN(json answer, ask(client, "GET", "/v1/replays"));
-  if (!as_json) print_list(answer["replays"]);
+Result<Json> list_replays(HttpClient& client, bool as_json) {
+  MILLRACE_ASSIGN(Json answer, ask(client, "GET", "/v1/replays"));
+  if (!as_json) print_replays(answer["replays"]);
   return answer;
 }
 
-Result<json> drop(HttpClient& client, const std::string& schema, bool as_json) {
-  MILLRACE_ASSIGN(json answer, ask(client, "DELETE", "/v1/replays/" + url_encode(schema)));
+Result<Json> drop(HttpClient& client, const std::string& schema, bool as_json) {
+  MILLRACE_ASSIGN(Json answer, ask(client, "DELETE", "/v1/replays/" + url_encode(schema)));
   if (!as_json) fmt::print("{} is gone\n", schema);
   return answer;
 }
 
-Result<json> replay(HttpClient& client, const ReplayCall& call, bool as_json) {
-  Result<json> result = [&] {
+Result<Json> replay(HttpClient& client, const ReplayCall& call, bool as_json) {
+  Result<Json> result = [&] {
     ProgressLine line("replaying", as_json ? stderr : stdout);
     return call_replay(client, call, line);
   }();
-  if (result && !as_json) print_result(call, *result);
+  if (result && !as_json) print_replay(call, *result);
   return result;
 }
 
@@ -114,7 +108,7 @@ int run_replay(const CommonOptions& common, const ReplayCall& call) {
   auto server = ServerConnection::open(common, ServerConnection::Need::kNeedsData);
   if (!server) return report_failure(server.error());
   HttpClient& client = (*server)->client();
-  const Result<json> result = call.list            ? list(client, common.json)
+  const Result<Json> result = call.list            ? list_replays(client, common.json)
                               : !call.drop.empty() ? drop(client, call.drop, common.json)
                                                    : replay(client, call, common.json);
   if (!result) return report_failure(result.error());
@@ -122,7 +116,7 @@ int run_replay(const CommonOptions& common, const ReplayCall& call) {
   return kExitDone;
 }
 
-constexpr const char* kFooter =
+constexpr const char* kReplayFooter =
     "Into a schema replay_NAME: its tables are those of docs/schema.md, with the aggregations. Run again, it "
     "adds\n"
     "what came since.\n"
@@ -163,7 +157,7 @@ void add_replay_command(CLI::App& app, CommonOptions& common, int& exit_code) {
   list->excludes(into)->excludes(drop);
   drop->excludes(into);
   command->add_flag("--json", common.json, "print JSON");
-  command->footer(kFooter);
+  command->footer(kReplayFooter);
   command->callback([&common, &exit_code, call] { exit_code = run_replay(common, *call); });
 }
 

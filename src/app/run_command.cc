@@ -9,7 +9,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 struct RunCall {
   std::string what;
@@ -20,8 +20,8 @@ struct RunCall {
   std::string to;
 };
 
-json body_of(const RunCall& call) {
-  json body = {{"select", json::array()}, {"full", call.full}};
+Json body_of(const RunCall& call) {
+  Json body = {{"select", Json::array()}, {"full", call.full}};
   for (const auto& one : call.select) body["select"].push_back(one);
   if (!call.from.empty()) body["from"] = call.from;
   if (!call.to.empty()) body["to"] = call.to;
@@ -29,10 +29,10 @@ json body_of(const RunCall& call) {
 }
 
 /// Ask the server to run transforms; return its result.
-Result<json> call_run(HttpClient& client, const RunCall& call, bool show) {
-  std::optional<Result<json>> outcome;
+Result<Json> call_run(HttpClient& client, const RunCall& call, bool show) {
+  std::optional<Result<Json>> outcome;
   const auto on_line = [&](std::string_view text) {
-    const json parsed = json::parse(text, nullptr, false);
+    const Json parsed = Json::parse(text, nullptr, false);
     if (!parsed.is_object()) return true;
     if (const auto found = parsed.find("progress"); found != parsed.end() && show && on_terminal()) {
       const auto total = found->value("intervals_total", 0ull);
@@ -55,16 +55,16 @@ Result<json> call_run(HttpClient& client, const RunCall& call, bool show) {
   return *std::move(outcome);
 }
 
-std::string number(const json& object, const char* name) {
+std::string number(const Json& object, const char* name) {
   return with_thousands(object.value(name, 0ull));
 }
 
-void print_result(const json& result) {
+void print_outcome(const Json& result) {
   if (result["transforms"].empty())
     fmt::print(
         "there are no transforms; add files transforms/NAME.sql to your project "
         "(docs/how-to/transforms.md)\n");
-  for (const json& one : result["transforms"]) {
+  for (const Json& one : result["transforms"]) {
     const auto state = one.value("state", "");
     const auto intervals = one.value("intervals", 0ull);
     const auto error = one.value("error", "");
@@ -72,11 +72,11 @@ void print_result(const json& result) {
                one.value("seconds", 0.0), intervals > 0 ? fmt::format("  {} intervals", intervals) : "",
                error.empty() ? "" : "\n         " + error);
   }
-  for (const json& note : result["notes"]) fmt::print("note: {}\n", note.get<std::string>());
+  for (const Json& note : result["notes"]) fmt::print("note: {}\n", note.get<std::string>());
 }
 
-void print_list(const json& transforms) {
-  for (const json& one : transforms) {
+void print_transforms(const Json& transforms) {
+  for (const Json& one : transforms) {
     std::string filled;
     if (one.contains("filled_from"))
       filled = fmt::format("  {} to {}", one["filled_from"].get<std::string>(),
@@ -91,16 +91,16 @@ void print_list(const json& transforms) {
     fmt::print("there are no transforms; docs/how-to/transforms.md shows how to add one\n");
 }
 
-bool all_done(const json& result) {
-  for (const json& one : result["transforms"])
+bool all_done(const Json& result) {
+  for (const Json& one : result["transforms"])
     if (one.value("state", "") != "done") return false;
   return true;
 }
 
-Result<json> list(HttpClient& client) {
+Result<Json> list_transforms(HttpClient& client) {
   MILLRACE_ASSIGN(const HttpResponse answer, client.get("/v1/transforms"));
   MILLRACE_TRY(check_answer(answer));
-  return json::parse(answer.body);
+  return Json::parse(answer.body);
 }
 
 int print_page(HttpClient& client) {
@@ -120,19 +120,19 @@ int run_run(const CommonOptions& common, const RunCall& call) {
   if (!server) return report_failure(server.error());
   HttpClient& client = (*server)->client();
   if (call.what == "docs") return print_page(client);
-  const Result<json> result = call.list ? list(client) : call_run(client, call, !common.json);
+  const Result<Json> result = call.list ? list_transforms(client) : call_run(client, call, !common.json);
   if (!result) return report_failure(result.error());
   if (common.json) {
     fmt::print("{}\n", result->dump());
   } else if (call.list) {
-    print_list((*result)["transforms"]);
+    print_transforms((*result)["transforms"]);
   } else {
-    print_result(*result);
+    print_outcome(*result);
   }
   return call.list || all_done(*result) ? kExitDone : kExitFailed;
 }
 
-constexpr const char* kFooter =
+constexpr const char* kRunFooter =
     "Makes the tables of PROJECT/transforms/*.sql in the schema analytics: what has new facts, was never "
     "made or\n"
     "whose SQL changed. A server that runs reads its own project's files, as they are now.\n"
@@ -162,7 +162,7 @@ void add_run_command(CLI::App& app, CommonOptions& common, int& exit_code) {
   command->add_option("--to", call->to, "only intervals before this time");
   command->add_flag("--list", call->list, "show the transforms, how far they are, and what went wrong");
   command->add_flag("--json", common.json, "print JSON");
-  command->footer(kFooter);
+  command->footer(kRunFooter);
   command->callback([&common, &exit_code, call] { exit_code = run_run(common, *call); });
 }
 

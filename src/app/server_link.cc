@@ -6,7 +6,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr std::uint64_t kServerFileBytesMax = 1 << 16;
 
@@ -15,7 +15,7 @@ Error error_of(const HttpResponse& answer) {
   if (answer.status == 401 || answer.status == 403) code = Code::kDenied;
   if (answer.status == 404) code = Code::kNotFound;
   if (answer.status == 400 || answer.status == 413) code = Code::kInvalid;
-  const json body = json::parse(answer.body, nullptr, false);
+  const Json body = Json::parse(answer.body, nullptr, false);
   if (body.is_object() && body.contains("message") && body["message"].is_string())
     return {code, body["message"].get<std::string>(), {}};
   return {code, fmt::format("the server answered {}", answer.status), {}};
@@ -30,7 +30,7 @@ Status read_server_file(const Path& data, HttpClientOptions& options) {
                 fmt::format("no server runs with the data in {}; start `millrace up`, or say where it is "
                             "with --data or --server",
                             data.string()));
-  const json file = json::parse(*text, nullptr, false);
+  const Json file = Json::parse(*text, nullptr, false);
   if (!file.is_object()) return fail(Code::kIo, "is not JSON", path.string());
   options.address = "unix:" + file.value("socket", "");
   options.headers = {{"Authorization", "Bearer " + file.value("token", "")}};
@@ -55,7 +55,7 @@ Status ServerLink::connect() {
   return {};
 }
 
-Result<json> ServerLink::ask(std::string_view method, const std::string& target, const json& body) {
+Result<Json> ServerLink::ask(std::string_view method, const std::string& target, const Json& body) {
   if (!client_) MILLRACE_TRY(connect());
   auto answer = client_->request(method, target, body.is_null() ? "" : body.dump());
   if (!answer) {
@@ -66,7 +66,7 @@ Result<json> ServerLink::ask(std::string_view method, const std::string& target,
   // The token is another once it was started again; where this one was read from has the new one then.
   if (answer->status == 401 || answer->status == 403) client_.reset();
   if (answer->status < 200 || answer->status >= 300) return fail(error_of(*answer));
-  json parsed = json::parse(answer->body, nullptr, false);
+  Json parsed = Json::parse(answer->body, nullptr, false);
   if (parsed.is_discarded()) return fail(Code::kIo, "the server's answer is not JSON");
   return parsed;
 }

@@ -9,11 +9,11 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr std::size_t kColumnWidthMax = 60;
 
-std::string cell_text(const json& cell) {
+std::string cell_text(const Json& cell) {
   if (cell.is_null()) return "";
   return cell.is_string() ? cell.get<std::string>() : cell.dump();
 }
@@ -33,13 +33,13 @@ void print_row(const std::vector<std::string>& cells, const std::vector<std::siz
   fmt::print("{}\n", line);
 }
 
-void print_table(const json& result) {
+void print_table(const Json& result) {
   std::vector<std::string> names;
-  for (const json& column : result["columns"]) names.push_back(column["name"].get<std::string>());
+  for (const Json& column : result["columns"]) names.push_back(column["name"].get<std::string>());
   std::vector<std::size_t> widths;
   for (const std::string& name : names) widths.push_back(width_of(name));
   std::vector<std::vector<std::string>> rows;
-  for (const json& row : result["rows"]) {
+  for (const Json& row : result["rows"]) {
     std::vector<std::string>& cells = rows.emplace_back();
     for (std::size_t i = 0; i < row.size(); ++i) {
       cells.push_back(cell_text(row[i]));
@@ -55,14 +55,14 @@ int run_sql(const CommonOptions& common, const std::string& query, std::int64_t 
   Result<std::unique_ptr<ServerConnection>> server =
       ServerConnection::open(common, ServerConnection::Need::kNeedsData);
   if (!server) return report_failure(server.error());
-  const json body = {{"query", query}, {"rows_max", rows_max}};
+  const Json body = {{"query", query}, {"rows_max", rows_max}};
   const Result<HttpResponse> answer = (*server)->client().request("POST", "/v1/sql", body.dump());
   if (!answer) return report_failure(answer.error());
   if (Status good = check_answer(*answer); !good) return report_failure(good.error());
   if (common.json) {
     fmt::print("{}\n", answer->body);
   } else {
-    print_table(json::parse(answer->body));
+    print_table(Json::parse(answer->body));
   }
   return kExitDone;
 }

@@ -9,7 +9,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 struct SubscriptionOptions {
   std::string name;
@@ -32,16 +32,8 @@ std::string address_of(const SubscriptionOptions& options, std::string_view acti
   return "/v1/subscriptions/" + url_encode(options.name) + std::string(action);
 }
 
-Result<json> ask(HttpClient& client, std::string_view method, const std::string& target,
-                 const json& body = {}) {
-  MILLRACE_ASSIGN(const HttpResponse answer,
-                  client.request(method, target, body.is_null() ? "" : body.dump()));
-  MILLRACE_TRY(check_answer(answer));
-  return json::parse(answer.body);
-}
-
 Status create(HttpClient& client, const SubscriptionOptions& options) {
-  json settings = {{"topic", options.topic},
+  Json settings = {{"topic", options.topic},
                    {"start", options.from_start ? "start" : "end"},
                    {"ordered", options.ordered},
                    {"ack_deadline_s", options.ack_deadline_s},
@@ -49,23 +41,23 @@ Status create(HttpClient& client, const SubscriptionOptions& options) {
   if (!options.dead_letter_topic.empty()) settings["dead_letter_topic"] = options.dead_letter_topic;
   if (options.max_attempts > 0) settings["max_attempts"] = options.max_attempts;
   if (!options.push.empty()) settings["push"] = {{"url", options.push}, {"format", options.format}};
-  MILLRACE_TRY(ask(client, "PUT", address_of(options), settings));
+  MILLRACE_TRY(ask(client, "PUT", address_of(options), settings.dump()));
   fmt::print("subscription {} follows {}{}\n", options.name, options.topic,
              options.push.empty() ? "" : " and pushes to " + options.push);
   return {};
 }
 
-Status list(HttpClient& client, bool as_json) {
-  MILLRACE_ASSIGN(const json answer, ask(client, "GET", "/v1/subscriptions"));
+Status list_subscriptions(HttpClient& client, bool as_json) {
+  MILLRACE_ASSIGN(const Json answer, ask(client, "GET", "/v1/subscriptions"));
   if (as_json) {
     fmt::print("{}\n", answer.dump());
     return {};
   }
   fmt::print("{:<24} {:<20} {:>9} {:>11} {:>10} {:>9} {:>7}  {}\n", "subscription", "topic", "backlog",
              "outstanding", "acked", "repeated", "dead", "push");
-  for (const json& one : answer["subscriptions"]) {
-    const json& counts = one["counts"];
-    const json& settings = one["settings"];
+  for (const Json& one : answer["subscriptions"]) {
+    const Json& counts = one["counts"];
+    const Json& settings = one["settings"];
     const std::string error = one.contains("push") ? one["push"]["last_error"].get<std::string>() : "";
     fmt::print("{:<24} {:<20} {:>9} {:>11} {:>10} {:>9} {:>7}  {}{}\n", one["name"].get<std::string>(),
                settings["topic"].get<std::string>(), one["backlog"].get<std::uint64_t>(),
@@ -78,8 +70,8 @@ Status list(HttpClient& client, bool as_json) {
   return {};
 }
 
-void print_message(const json& pulled) {
-  const json& message = pulled["message"];
+void print_message(const Json& pulled) {
+  const Json& message = pulled["message"];
   const std::string data = base64_decode(message["data"].get<std::string>()).value_or("");
   fmt::print("{}  {}  delivery {}\n  {}\n", message["message_id"].get<std::string>(),
              message["publish_time"].get<std::string>(), pulled["delivery_attempt"].get<int>(),
@@ -87,16 +79,16 @@ void print_message(const json& pulled) {
 }
 
 Status pull(HttpClient& client, const SubscriptionOptions& options, bool as_json) {
-  const json request = {{"max", options.max}, {"wait_ms", static_cast<std::int64_t>(options.wait_s * 1000)}};
-  MILLRACE_ASSIGN(const json answer, ask(client, "POST", address_of(options, "/pull"), request));
-  json ids = json::array();
-  for (const json& pulled : answer["messages"]) {
+  const Json request = {{"max", options.max}, {"wait_ms", static_cast<std::int64_t>(options.wait_s * 1000)}};
+  MILLRACE_ASSIGN(const Json answer, ask(client, "POST", address_of(options, "/pull"), request.dump()));
+  Json ids = Json::array();
+  for (const Json& pulled : answer["messages"]) {
     if (!as_json) print_message(pulled);
     ids.push_back(pulled["ack_id"]);
   }
   if (as_json) fmt::print("{}\n", answer.dump());
   if (options.ack && !ids.empty())
-    MILLRACE_TRY(ask(client, "POST", address_of(options, "/ack"), {{"ack_ids", ids}}));
+    MILLRACE_TRY(ask(client, "POST", address_of(options, "/ack"), Json{{"ack_ids", ids}}.dump()));
   if (as_json) return {};
   if (ids.empty()) fmt::print("nothing to pull\n");
   if (!ids.empty() && !options.ack)
@@ -107,7 +99,7 @@ Status pull(HttpClient& client, const SubscriptionOptions& options, bool as_json
 Status seek(HttpClient& client, const SubscriptionOptions& options) {
   const bool is_number =
       !options.to.empty() && options.to.find_first_not_of("0123456789") == std::string::npos;
-  json body;
+  Json body;
   if (options.to == "start") {
     body = {{"offset", 0}};
   } else if (options.to == "end") {
@@ -117,7 +109,7 @@ Status seek(HttpClient& client, const SubscriptionOptions& options) {
   } else {
     body = {{"time", options.to}};
   }
-  MILLRACE_TRY(ask(client, "POST", address_of(options, "/seek"), body));
+  MILLRACE_TRY(ask(client, "POST", address_of(options, "/seek"), body.dump()));
   fmt::print("{} goes on from {}\n", options.name, options.to);
   return {};
 }
@@ -125,7 +117,7 @@ Status seek(HttpClient& client, const SubscriptionOptions& options) {
 Status replay(HttpClient& client, const SubscriptionOptions& options) {
   std::uint64_t replayed = 0, gone = 0;
   for (bool more = true; more;) {
-    MILLRACE_ASSIGN(const json answer, ask(client, "POST", address_of(options, "/replay")));
+    MILLRACE_ASSIGN(const Json answer, ask(client, "POST", address_of(options, "/replay")));
     replayed += answer["replayed"].get<std::uint64_t>();
     gone += answer["gone"].get<std::uint64_t>();
     more = answer["more"].get<bool>() && answer["replayed"].get<std::uint64_t>() > 0;
@@ -146,13 +138,7 @@ CLI::App* add(CLI::App& parent, const char* word, const char* help, CommonOption
   add_data_options(*command, common);
   if (options) command->add_option("NAME", options->name, "the subscription")->required();
   command->callback([&common, &exit_code, work = std::move(work)] {
-    auto server = ServerConnection::open(common, ServerConnection::Need::kNeedsData);
-    if (!server) {
-      exit_code = report_failure(server.error());
-      return;
-    }
-    const Status done = work((*server)->client());
-    exit_code = done ? kExitDone : report_failure(done.error());
+    exit_code = run_with_server(common, ServerConnection::Need::kNeedsData, work);
   });
   return command;
 }
@@ -205,7 +191,7 @@ void add_subscription_command(CLI::App& app, CommonOptions& common, int& exit_co
   auto options = std::make_shared<SubscriptionOptions>();
   add_create(*parent, common, exit_code, options);
   add(*parent, "list", "Show subscriptions, their backlog and troubles", common, exit_code, nullptr,
-      [&common](HttpClient& client) { return list(client, common.json); })
+      [&common](HttpClient& client) { return list_subscriptions(client, common.json); })
       ->add_flag("--json", common.json, "print JSON");
   add_pull(*parent, common, exit_code, options);
   add(*parent, "seek", "Go back and deliver again, or skip", common, exit_code, options.get(),

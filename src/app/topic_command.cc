@@ -11,7 +11,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr int kTailPage = 500;
 constexpr DurationUs kTailWait = 200 * kMillisecondUs;
@@ -29,13 +29,6 @@ struct TopicOptions {
   bool follow = false;
 };
 
-Result<json> ask(HttpClient& client, std::string_view method, const std::string& target,
-                 std::string_view body = {}, const Headers& headers = {}) {
-  MILLRACE_ASSIGN(const HttpResponse answer, client.request(method, target, body, headers));
-  MILLRACE_TRY(check_answer(answer));
-  return json::parse(answer.body);
-}
-
 Status create(HttpClient& client, const TopicOptions& options) {
   std::string target =
       fmt::format("/v1/topics/{}?partitions={}", url_encode(options.topic), options.partitions);
@@ -45,16 +38,16 @@ Status create(HttpClient& client, const TopicOptions& options) {
   return {};
 }
 
-Status list(HttpClient& client, bool as_json) {
-  MILLRACE_ASSIGN(const json answer, ask(client, "GET", "/v1/topics"));
+Status list_topics(HttpClient& client, bool as_json) {
+  MILLRACE_ASSIGN(const Json answer, ask(client, "GET", "/v1/topics"));
   if (as_json) {
     fmt::print("{}\n", answer.dump());
     return {};
   }
   fmt::print("{:<32} {:>10} {:>16} {:>14}\n", "topic", "partitions", "messages so far", "bytes on disk");
-  for (const json& topic : answer["topics"]) {
+  for (const Json& topic : answer["topics"]) {
     std::uint64_t count = 0, bytes = 0;
-    for (const json& partition : topic["partition_stats"]) {
+    for (const Json& partition : topic["partition_stats"]) {
       count += partition["count"].get<std::uint64_t>();
       bytes += partition["bytes"].get<std::uint64_t>();
     }
@@ -97,10 +90,10 @@ Status publish(HttpClient& client, const TopicOptions& options) {
   return {};
 }
 
-void print_message(std::size_t partition, const json& message, bool as_json) {
+void print_message(std::size_t partition, const Json& message, bool as_json) {
   const std::string value = base64_decode(message["value_base64"].get<std::string>()).value_or("");
   if (as_json) {
-    json shown = message;
+    Json shown = message;
     shown["partition"] = partition;
     fmt::print("{}\n", shown.dump());
     return;
@@ -115,22 +108,22 @@ void print_message(std::size_t partition, const json& message, bool as_json) {
 /// Print what a partition has from `offset` on and move it; return whether there was anything.
 Result<bool> print_page(HttpClient& client, const TopicOptions& options, std::size_t partition,
                         std::uint64_t& offset, bool as_json) {
-  MILLRACE_ASSIGN(const json page, ask(client, "GET",
+  MILLRACE_ASSIGN(const Json page, ask(client, "GET",
                                        fmt::format("/v1/topics/{}/messages?partition={}&offset={}&n={}",
                                                    url_encode(options.topic), partition, offset, kTailPage)));
-  for (const json& message : page["messages"]) print_message(partition, message, as_json);
+  for (const Json& message : page["messages"]) print_message(partition, message, as_json);
   offset = page["next"].get<std::uint64_t>();
   return !page["messages"].empty();
 }
 
 Result<std::vector<std::uint64_t>> places_of(HttpClient& client, const TopicOptions& options) {
-  MILLRACE_ASSIGN(const json answer, ask(client, "GET", "/v1/topics"));
+  MILLRACE_ASSIGN(const Json answer, ask(client, "GET", "/v1/topics"));
   std::vector<std::string> known;
-  for (const json& topic : answer["topics"]) {
+  for (const Json& topic : answer["topics"]) {
     known.push_back(topic["name"].get<std::string>());
     if (known.back() != options.topic) continue;
     std::vector<std::uint64_t> places;
-    for (const json& partition : topic["partition_stats"]) {
+    for (const Json& partition : topic["partition_stats"]) {
       const auto start = partition["start"].get<std::uint64_t>();
       const auto end = partition["end"].get<std::uint64_t>();
       const std::uint64_t back = end - std::min<std::uint64_t>(end - start, 10);
@@ -158,14 +151,6 @@ Status tail(HttpClient& client, const TopicOptions& options, bool as_json) {
   }
 }
 
-template <class Work>
-int run(const CommonOptions& common, Work work) {
-  auto server = ServerConnection::open(common, ServerConnection::Need::kMayBeNew);
-  if (!server) return report_failure(server.error());
-  if (Status done = work((*server)->client()); !done) return report_failure(done.error());
-  return kExitDone;
-}
-
 void add_publish(CLI::App& topic, CommonOptions& common, int& exit_code,
                  const std::shared_ptr<TopicOptions>& options) {
   CLI::App* command = topic.add_subcommand("publish", "Append one message, or each line of standard input");
@@ -181,7 +166,8 @@ void add_publish(CLI::App& topic, CommonOptions& common, int& exit_code,
       "  millrace topic publish clicks '{\"page\":\"/home\"}' --key visitor-7\n"
       "  millrace topic publish clicks --lines < clicks.jsonl");
   command->callback([&common, &exit_code, options] {
-    exit_code = run(common, [&](HttpClient& client) { return publish(client, *options); });
+    exit_code = run_with_server(common, ServerConnection::Need::kMayBeNew,
+                                [&](HttpClient& client) { return publish(client, *options); });
   });
 }
 
@@ -194,7 +180,8 @@ void add_tail(CLI::App& topic, CommonOptions& common, int& exit_code,
   command->add_flag("--follow,-f", options->follow, "go on until Ctrl-C");
   command->add_flag("--json", common.json, "print JSON, values in base64");
   command->callback([&common, &exit_code, options] {
-    exit_code = run(common, [&](HttpClient& client) { return tail(client, *options, common.json); });
+    exit_code = run_with_server(common, ServerConnection::Need::kMayBeNew,
+                                [&](HttpClient& client) { return tail(client, *options, common.json); });
   });
 }
 
@@ -211,13 +198,15 @@ void add_topic_command(CLI::App& app, CommonOptions& common, int& exit_code) {
   make->add_option("--partitions", options->partitions, "fixed once made")->capture_default_str();
   make->add_option("--retention", options->retention, "how long messages are kept: 7d");
   make->callback([&common, &exit_code, options] {
-    exit_code = run(common, [&](HttpClient& client) { return create(client, *options); });
+    exit_code = run_with_server(common, ServerConnection::Need::kMayBeNew,
+                                [&](HttpClient& client) { return create(client, *options); });
   });
   CLI::App* show = topic->add_subcommand("list", "Show the topics and their sizes");
   add_data_options(*show, common);
   show->add_flag("--json", common.json, "print JSON");
   show->callback([&common, &exit_code] {
-    exit_code = run(common, [&](HttpClient& client) { return list(client, common.json); });
+    exit_code = run_with_server(common, ServerConnection::Need::kMayBeNew,
+                                [&](HttpClient& client) { return list_topics(client, common.json); });
   });
   add_publish(*topic, common, exit_code, options);
   add_tail(*topic, common, exit_code, options);

@@ -10,16 +10,10 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
-Result<json> ask(HttpClient& client, const std::string& target) {
-  MILLRACE_ASSIGN(const HttpResponse answer, client.get(target));
-  MILLRACE_TRY(check_answer(answer));
-  return json::parse(answer.body);
-}
-
-Status list(HttpClient& client, bool as_json) {
-  MILLRACE_ASSIGN(const json answer, ask(client, "/v1/training-sets"));
+Status list_training_sets(HttpClient& client, bool as_json) {
+  MILLRACE_ASSIGN(const Json answer, ask(client, "GET", "/v1/training-sets"));
   if (as_json) {
     fmt::print("{}\n", answer.dump());
     return {};
@@ -28,7 +22,7 @@ Status list(HttpClient& client, bool as_json) {
     fmt::print(
         "there are no training sets; add files training_sets/NAME.yaml to your project "
         "(docs/how-to/training-sets.md)\n");
-  for (const json& set : answer["training_sets"]) {
+  for (const Json& set : answer["training_sets"]) {
     const bool made = set.contains("version");
     fmt::print("{:<24} {}  {}\n", set.value("name", ""),
                made ? fmt::format("{} {:>14}  {}", set.value("version", ""),
@@ -40,11 +34,11 @@ Status list(HttpClient& client, bool as_json) {
 }
 
 /// Have one made; return its manifest.
-Result<json> build_one(HttpClient& client, const std::string& name, bool show) {
-  std::optional<Result<json>> outcome;
+Result<Json> build_one(HttpClient& client, const std::string& name, bool show) {
+  std::optional<Result<Json>> outcome;
   const bool draw = show && on_terminal();
   const auto on_line = [&](std::string_view text) {
-    const json parsed = json::parse(text, nullptr, false);
+    const Json parsed = Json::parse(text, nullptr, false);
     if (!parsed.is_object()) return true;
     if (draw && parsed.contains("progress")) {
       fmt::print("\r\x1b[K{}: {}", name, parsed["progress"].value("step", ""));
@@ -63,7 +57,7 @@ Result<json> build_one(HttpClient& client, const std::string& name, bool show) {
   return *std::move(outcome);
 }
 
-void print_made(const json& set) {
+void print_made(const Json& set) {
   const auto left_out = [&](const char* member, const char* why) {
     const auto number = set.value(member, 0ull);
     return number == 0 ? std::string() : fmt::format("; {} left out: {}", counted(number, "label"), why);
@@ -79,26 +73,18 @@ void print_made(const json& set) {
 
 Status build(HttpClient& client, std::vector<std::string> names, bool as_json) {
   if (names.empty()) {
-    MILLRACE_ASSIGN(const json answer, ask(client, "/v1/training-sets"));
-    for (const json& set : answer["training_sets"]) names.push_back(set.value("name", ""));
-    if (names.empty()) return list(client, as_json);
+    MILLRACE_ASSIGN(const Json answer, ask(client, "GET", "/v1/training-sets"));
+    for (const Json& set : answer["training_sets"]) names.push_back(set.value("name", ""));
+    if (names.empty()) return list_training_sets(client, as_json);
   }
-  json made = json::array();
+  Json made = Json::array();
   for (const std::string& name : names) {
-    MILLRACE_ASSIGN(json one, build_one(client, name, !as_json));
+    MILLRACE_ASSIGN(Json one, build_one(client, name, !as_json));
     if (!as_json) print_made(one);
     made.push_back(std::move(one));
   }
-  if (as_json) fmt::print("{}\n", json{{"training_sets", made}}.dump());
+  if (as_json) fmt::print("{}\n", Json{{"training_sets", made}}.dump());
   return {};
-}
-
-template <class Work>
-int run(const CommonOptions& common, Work work) {
-  auto server = ServerConnection::open(common, ServerConnection::Need::kNeedsData);
-  if (!server) return report_failure(server.error());
-  if (Status done = work((*server)->client()); !done) return report_failure(done.error());
-  return kExitDone;
 }
 
 }  // namespace
@@ -113,13 +99,15 @@ void add_training_set_command(CLI::App& app, CommonOptions& common, int& exit_co
   make->add_option("NAME", *names, "of training_sets/NAME.yaml; none: all");
   make->add_flag("--json", common.json, "print the manifests");
   make->callback([&common, &exit_code, names] {
-    exit_code = run(common, [&](HttpClient& client) { return build(client, *names, common.json); });
+    exit_code = run_with_server(common, ServerConnection::Need::kNeedsData,
+                                [&](HttpClient& client) { return build(client, *names, common.json); });
   });
   CLI::App* show = sets->add_subcommand("list", "Show them, with the newest version of each");
   add_data_options(*show, common);
   show->add_flag("--json", common.json, "print JSON");
   show->callback([&common, &exit_code] {
-    exit_code = run(common, [&](HttpClient& client) { return list(client, common.json); });
+    exit_code = run_with_server(common, ServerConnection::Need::kNeedsData,
+                                [&](HttpClient& client) { return list_training_sets(client, common.json); });
   });
   sets->footer(
       "Examples:\n"

@@ -11,7 +11,7 @@
 namespace millrace {
 namespace {
 
-constexpr DurationUs kStopGrace = 10 * kSecondUs;
+constexpr DurationUs kUpStopGrace = 10 * kSecondUs;
 constexpr DurationUs kHealthPause = 500 * kMillisecondUs;
 constexpr DurationUs kHealthTimeout = 2 * kSecondUs;
 
@@ -74,7 +74,7 @@ int run_up(const CommonOptions& common, const std::string& listen) {
   }
   notify.stopping();
   log_info("app", "stopping");
-  (*platform)->stop(kStopGrace);
+  (*platform)->stop(kUpStopGrace);
   return kExitDone;
 }
 

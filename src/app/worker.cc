@@ -14,7 +14,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr DurationUs kBeatPause = 500 * kMillisecondUs;
 constexpr DurationUs kTurn = 100 * kMillisecondUs;
@@ -32,9 +32,9 @@ DurationUs now() {
   return Env::system().steady_now();
 }
 
-json ack_ids(const std::deque<json>& pulled) {
-  json ids = json::array();
-  for (const json& one : pulled) ids.push_back(one["ack_id"]);
+Json ack_ids(const std::deque<Json>& pulled) {
+  Json ids = Json::array();
+  for (const Json& one : pulled) ids.push_back(one["ack_id"]);
   return ids;
 }
 
@@ -46,23 +46,23 @@ std::vector<std::pair<std::string, std::string>> environment_of(const WorkerOpti
 }  // namespace
 
 std::string WorkerBeat::text() const {
-  return json{{"done", done},     {"failed", failed},   {"held", held},
+  return Json{{"done", done},     {"failed", failed},   {"held", held},
               {"health", health}, {"command", command}, {"ready", ready}}
       .dump();
 }
 
 Result<WorkerBeat> WorkerBeat::parse(std::string_view line) {
-  const json read = json::parse(line, nullptr, false);
-  if (!read.is_object() || !read.value("health", json()).is_string())
+  const Json read = Json::parse(line, nullptr, false);
+  if (!read.is_object() || !read.value("health", Json()).is_string())
     return fail(Code::kCorrupt, fmt::format("'{}' is no heartbeat", line.substr(0, 80)));
   WorkerBeat beat;
   for (const auto& [name, count] :
        {std::pair{"done", &beat.done}, {"failed", &beat.failed}, {"held", &beat.held}}) {
-    const json value = read.value(name, json());
+    const Json value = read.value(name, Json());
     if (!value.is_number_unsigned()) return fail(Code::kCorrupt, fmt::format("a heartbeat needs '{}'", name));
     *count = value.get<std::uint64_t>();
   }
-  if (!read.value("command", json()).is_number_integer() || !read.value("ready", json()).is_boolean())
+  if (!read.value("command", Json()).is_number_integer() || !read.value("ready", Json()).is_boolean())
     return fail(Code::kCorrupt, "a heartbeat needs 'command' and 'ready'");
   beat.command = read["command"].get<int>();
   beat.ready = read["ready"].get<bool>();
@@ -114,7 +114,7 @@ Status Worker::start_sink() {
 void Worker::answer_health(const Responder& responder) const {
   const bool is_stalled = now() - turned_at_ > options_.stall;
   const bool is_well = !is_stalled && ready_;
-  const json body = {{"status", is_stalled ? "stalled"
+  const Json body = {{"status", is_stalled ? "stalled"
                                 : is_well  ? "ok"
                                            : "its program ended"},
                      {"worker", options_.number},
@@ -200,7 +200,7 @@ Status Worker::pull() {
       server_.ask("POST", address_ + "/pull", {{"max", window_}, {"wait_ms", kPullWait / kMillisecondUs}});
   if (!answer) return complain(answer.error());
   complaint_.clear();
-  for (json& pulled : (*answer)["messages"]) {
+  for (Json& pulled : (*answer)["messages"]) {
     sink_->add(pulled);
     held_.push_back(std::move(pulled));
   }
@@ -247,7 +247,7 @@ bool Worker::may_start() {
     restart(started.error());
     return false;
   }
-  for (const json& pulled : held_) sink_->add(pulled);
+  for (const Json& pulled : held_) sink_->add(pulled);
   batch_since_ = head_since_ = now();
   return true;
 }
@@ -278,7 +278,7 @@ void Worker::extend() {
   if (now() - extended_at_ < lease_ / 3) return;
   extended_at_ = now();
   beat();  // each request may take a third of the time that it may be silent
-  const json ids = ack_ids(held_);
+  const Json ids = ack_ids(held_);
   const auto answer =
       server_.ask("POST", address_ + "/extend",
                   {{"ack_ids", ids}, {"deadline_s", std::min(lease_, kLeaseMax) / kSecondUs}});
@@ -314,7 +314,7 @@ bool Worker::settle_one(const char* action, std::vector<std::string>& ids) {
 }
 
 void Worker::give_back() {
-  const json ids = ack_ids(held_);
+  const Json ids = ack_ids(held_);
   held_.clear();
   // Where this fails their leases run out.
   if (!ids.empty())

@@ -14,9 +14,9 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
-constexpr DurationUs kTurn = 100 * kMillisecondUs;
+constexpr DurationUs kKeeperTurn = 100 * kMillisecondUs;
 constexpr DurationUs kLookPause = kSecondUs;
 constexpr DurationUs kServerTimeout = 2 * kSecondUs;
 constexpr DurationUs kRateSpan = 5 * kSecondUs;
@@ -32,12 +32,12 @@ std::string address_of(const KeeperOptions& options) {
   return "/v1/subscriptions/" + url_encode(options.subscription);
 }
 
-WorkerLoad load_of(const json& described) {
+WorkerLoad load_of(const Json& described) {
   WorkerLoad load;
   load.backlog = described["backlog"].get<std::uint64_t>();
   const auto outstanding = described["outstanding"].get<std::uint64_t>();
   load.waiting = load.backlog - std::min(load.backlog, outstanding);
-  const json& age = described["oldest_unacknowledged_s"];
+  const Json& age = described["oldest_unacknowledged_s"];
   if (age.is_number()) load.oldest_age = static_cast<DurationUs>(age.get<double>() * kSecondUs);
   return load;
 }
@@ -72,7 +72,7 @@ Result<std::unique_ptr<WorkerKeeper>> WorkerKeeper::open(KeeperOptions options, 
 }
 
 Status WorkerKeeper::open_all() {
-  MILLRACE_ASSIGN(const json described, server_.ask("GET", address_of(options_), {}));
+  MILLRACE_ASSIGN(const Json described, server_.ask("GET", address_of(options_), {}));
   if (described["settings"].contains("push"))
     return fail(Code::kInvalid,
                 fmt::format("subscription {} pushes its messages; workers are for one that is pulled",
@@ -99,7 +99,7 @@ void WorkerKeeper::run() {
     const DurationUs now = steady_now();
     if (now - looked_at_ >= kLookPause || looked_at_ == 0) look(now);
     turn(scaler_.wanted(), now);
-  } while (!StopSignals::wait(kTurn));
+  } while (!StopSignals::wait(kKeeperTurn));
   stop();
 }
 
@@ -178,13 +178,13 @@ void WorkerKeeper::stop() {
   std::fflush(stdout);
   while (running() > 0) {
     turn(0, steady_now());
-    Env::system().sleep_for(kTurn);
+    Env::system().sleep_for(kKeeperTurn);
   }
   fmt::print("stopped: {} done, {} failed\n", with_thousands(done_), with_thousands(failed_));
 }
 
 void WorkerKeeper::publish(DurationUs now) {
-  json workers = json::array();
+  Json workers = Json::array();
   int ready = 0;
   for (const WorkerSlot& slot : slots_) {
     if (!slot.is_running()) continue;
@@ -199,7 +199,7 @@ void WorkerKeeper::publish(DurationUs now) {
          {"failed", slot.failed()}});
   }
   const bool healthy = ready > 0;
-  const json body = {{"status", stopping_ ? "stopping"
+  const Json body = {{"status", stopping_ ? "stopping"
                                 : healthy ? "ok"
                                           : "no worker works"},
                      {"pid", getpid()},

@@ -14,18 +14,18 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr std::size_t kAnswerBytesMax = 64 << 10;
 constexpr int kEndWaitMs = 500;
 
 /// The line a program gets for a message.
-std::string line_of(const json& pulled) {
-  const json& message = pulled["message"];
-  json line = {{"message_id", message["message_id"]},
+std::string line_of(const Json& pulled) {
+  const Json& message = pulled["message"];
+  Json line = {{"message_id", message["message_id"]},
                {"publish_time", message["publish_time"]},
                {"delivery_attempt", pulled["delivery_attempt"]},
-               {"attributes", message.value("attributes", json::object())}};
+               {"attributes", message.value("attributes", Json::object())}};
   if (const auto key = message.find("ordering_key"); key != message.end()) line["key"] = *key;
   std::string data = base64_decode(message["data"].get_ref<const std::string&>()).value_or("");
   if (is_utf8(data)) {
@@ -57,7 +57,7 @@ Result<std::unique_ptr<WorkerSink>> CommandSink::start(const ChildOptions& comma
 
 CommandSink::CommandSink(ChildProcess child) : child_(std::move(child)), answers_(kAnswerBytesMax) {}
 
-void CommandSink::add(const json& pulled) {
+void CommandSink::add(const Json& pulled) {
   unsent_.erase(0, std::exchange(sent_, 0));
   unsent_ += line_of(pulled);
   ++awaited_;
@@ -109,7 +109,7 @@ CollectorSink::CollectorSink(ServerPlace place, DurationUs timeout, const std::s
       target_("/v1/push/" + url_encode(codec)),
       subscription_(std::move(subscription)) {}
 
-void CollectorSink::add(const json& pulled) {
+void CollectorSink::add(const Json& pulled) {
   waiting_.push_back({{"message", pulled["message"]}, {"subscription", subscription_}});
 }
 

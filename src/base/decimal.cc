@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
+
 namespace millrace {
 namespace {
 
@@ -12,7 +14,6 @@ __extension__ using Wide = __int128;
 
 constexpr int kDecimals = 4;
 constexpr std::int64_t kExponentMax = 1'000'000'000;
-constexpr std::size_t kShownBytesMax = 64;
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';

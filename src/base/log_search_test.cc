@@ -7,7 +7,7 @@
 namespace millrace {
 namespace {
 
-const Path kDir = "/logs";
+const Path kLogs = "/logs";
 
 std::string line_of(std::string_view component, std::string_view level, std::string_view rest,
                     int second = 0) {
@@ -56,20 +56,20 @@ TEST(LogSearch, IgnoresWhatIsNoLine) {
 
 TEST(LogSearch, RefusesATextThatIsTooLong) {
   FaultEnv env;
-  EXPECT_FALSE(read_log_backwards(env, kDir, {.text = std::string(257, 'a')}, {}));
-  EXPECT_FALSE(read_log_forwards(env, kDir, {.record = std::string(257, 'a')}, {}));
+  EXPECT_FALSE(read_log_backwards(env, kLogs, {.text = std::string(257, 'a')}, {}));
+  EXPECT_FALSE(read_log_forwards(env, kLogs, {.record = std::string(257, 'a')}, {}));
 }
 
 /// Files of `lines` lines each, numbered through in their messages.
 class LogPages : public testing::Test {
  protected:
   void write(std::uint64_t file, int from, int lines, std::string_view tail = "") {
-    ASSERT_TRUE(env_.make_dirs(kDir));
+    ASSERT_TRUE(env_.make_dirs(kLogs));
     std::string text;
     for (int i = from; i < from + lines; ++i)
       text += line_of(i % 2 ? "odd" : "even", "info", std::to_string(i)) + "\n";
     text += tail;
-    auto opened = env_.open(kDir / fmt::format("{:06}.jsonl", file), OpenMode::kCreate);
+    auto opened = env_.open(kLogs / fmt::format("{:06}.jsonl", file), OpenMode::kCreate);
     ASSERT_TRUE((*opened)->write_at(0, std::as_bytes(std::span(text.data(), text.size()))));
   }
 
@@ -81,7 +81,7 @@ class LogPages : public testing::Test {
     std::vector<int> numbers;
     std::optional<LogPosition> before;
     for (int pages = 0; pages < 1'000; ++pages) {
-      const auto page = read_log_backwards(env_, kDir, filter, before, limits);
+      const auto page = read_log_backwards(env_, kLogs, filter, before, limits);
       EXPECT_TRUE(page);
       EXPECT_LE(page->lines.size(), limits.lines);
       for (const LogLine& line : page->lines) numbers.push_back(number_of(line));
@@ -116,18 +116,18 @@ TEST_F(LogPages, FollowOnAcrossFilesAndWaitForTheWholeLine) {
   std::vector<int> numbers;
   LogPosition from;
   for (int i = 0; i < 10; ++i) {
-    const auto page = read_log_forwards(env_, kDir, {}, from, {.lines = 5});
+    const auto page = read_log_forwards(env_, kLogs, {}, from, {.lines = 5});
     for (const LogLine& line : page->lines) numbers.push_back(number_of(line));
     from = *page->next;
   }
   EXPECT_EQ(numbers, (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}));
   write(4, 10, 3);
-  EXPECT_EQ(number_of(read_log_forwards(env_, kDir, {}, from)->lines.at(0)), 12);
+  EXPECT_EQ(number_of(read_log_forwards(env_, kLogs, {}, from)->lines.at(0)), 12);
 }
 
 TEST_F(LogPages, ADirectoryThatIsNotThereHasNoLines) {
   EXPECT_TRUE(backwards({}, {}).empty());
-  EXPECT_TRUE(read_log_forwards(env_, kDir, {}, {3, 4})->lines.empty());
+  EXPECT_TRUE(read_log_forwards(env_, kLogs, {}, {3, 4})->lines.empty());
 }
 
 }  // namespace

@@ -221,6 +221,19 @@ Result<std::uint64_t> parse_bytes(std::string_view text) {
           text));
 }
 
+bool is_snake_case(std::string_view name, std::size_t bytes_max) {
+  const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  const auto fits = [&](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '_'; };
+  return !name.empty() && name.size() <= bytes_max && is_letter(name.front()) &&
+         std::ranges::all_of(name, fits);
+}
+
+std::string to_lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return out;
+}
+
 std::string sql_literal(std::string_view text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);

@@ -23,6 +23,16 @@ void append_base64(std::string_view bytes, std::string& out);
 /// Return whether `bytes` are well-formed UTF-8.
 bool is_utf8(std::string_view bytes);
 
+/// So much of a text a message quotes.
+inline constexpr std::size_t kShownBytesMax = 64;
+
+/// Return whether `name` is of lower-case letters, digits and '_', a letter first, at most `bytes_max`: what
+/// may name a table or a file.
+bool is_snake_case(std::string_view name, std::size_t bytes_max);
+
+/// Return ASCII letters as lower case.
+std::string to_lower(std::string_view text);
+
 /// Return the name in `known` nearest to `name` by edit distance, or "" when none is near enough to
 /// be a likely slip of the finger (more than a third of its letters differ).
 std::string nearest_name(std::string_view name, const std::vector<std::string>& known);

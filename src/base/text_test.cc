@@ -95,6 +95,13 @@ TEST(ParseBytes, TellsPowersOfTenFromPowersOfTwo) {
   for (const auto* text : {"", "KB", "5kb", "-1", "5 apples"}) EXPECT_FALSE(parse_bytes(text)) << text;
 }
 
+TEST(SnakeCase, NamesTablesAndFiles) {
+  for (const char* good : {"a", "a_1", "abcd_efgh1"}) EXPECT_TRUE(is_snake_case(good, 10)) << good;
+  for (const char* bad : {"", "_a", "1a", "A", "a-b", "\xC3\xA4", "abcd_efgh12"})
+    EXPECT_FALSE(is_snake_case(bad, 10)) << bad;
+  EXPECT_EQ(to_lower("GROUP By \xC3\x84"), "group by \xC3\x84");
+}
+
 TEST(SqlLiteral, DoublesQuotes) {
   EXPECT_EQ(sql_literal("it's"), "'it''s'");
   EXPECT_EQ(sql_literal(""), "''");

@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
+
 namespace millrace {
 namespace {
-
-constexpr std::size_t kShownBytesMax = 64;
 
 /// Reads a time from left to right. Every step returns whether the text had what was asked for.
 class TimeReader {

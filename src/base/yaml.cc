@@ -57,7 +57,6 @@ namespace {
 using internal::YamlNode;
 using internal::YamlState;
 
-constexpr std::size_t kShownBytesMax = 64;
 constexpr std::uint64_t kIncludedBytesMax = 1 << 20;
 constexpr std::uint64_t kDocumentBytesMax = 16 << 20;
 

@@ -6,7 +6,7 @@ namespace {
 
 using json::od::value;
 
-enum class Field : std::uint8_t {
+enum class NativeField : std::uint8_t {
   kUnknown,
   kType,
   kMessageId,
@@ -39,36 +39,36 @@ enum class Field : std::uint8_t {
   kProperties
 };
 
-constexpr KeyMap<Field, 29> kFields({
-    {"type", Field::kType},
-    {"message_id", Field::kMessageId},
-    {"user_id", Field::kUserId},
-    {"anonymous_id", Field::kAnonymousId},
-    {"session_id", Field::kSessionId},
-    {"event_time", Field::kEventTime},
-    {"page_url", Field::kPageUrl},
-    {"page_path", Field::kPagePath},
-    {"page_title", Field::kPageTitle},
-    {"page_referrer", Field::kPageReferrer},
-    {"search_query", Field::kSearchQuery},
-    {"list_id", Field::kListId},
-    {"device_type", Field::kDeviceType},
-    {"os", Field::kOs},
-    {"browser", Field::kBrowser},
-    {"user_agent", Field::kUserAgent},
-    {"ip", Field::kIp},
-    {"locale", Field::kLocale},
-    {"country", Field::kCountry},
-    {"region", Field::kRegion},
-    {"city", Field::kCity},
-    {"postal_code", Field::kPostalCode},
-    {"latitude", Field::kLatitude},
-    {"longitude", Field::kLongitude},
-    {"value", Field::kValue},
-    {"items", Field::kItems},
-    {"order", Field::kOrder},
-    {"recommendation_id", Field::kRecommendationId},
-    {"properties", Field::kProperties},
+constexpr KeyMap<NativeField, 29> kNativeFields({
+    {"type", NativeField::kType},
+    {"message_id", NativeField::kMessageId},
+    {"user_id", NativeField::kUserId},
+    {"anonymous_id", NativeField::kAnonymousId},
+    {"session_id", NativeField::kSessionId},
+    {"event_time", NativeField::kEventTime},
+    {"page_url", NativeField::kPageUrl},
+    {"page_path", NativeField::kPagePath},
+    {"page_title", NativeField::kPageTitle},
+    {"page_referrer", NativeField::kPageReferrer},
+    {"search_query", NativeField::kSearchQuery},
+    {"list_id", NativeField::kListId},
+    {"device_type", NativeField::kDeviceType},
+    {"os", NativeField::kOs},
+    {"browser", NativeField::kBrowser},
+    {"user_agent", NativeField::kUserAgent},
+    {"ip", NativeField::kIp},
+    {"locale", NativeField::kLocale},
+    {"country", NativeField::kCountry},
+    {"region", NativeField::kRegion},
+    {"city", NativeField::kCity},
+    {"postal_code", NativeField::kPostalCode},
+    {"latitude", NativeField::kLatitude},
+    {"longitude", NativeField::kLongitude},
+    {"value", NativeField::kValue},
+    {"items", NativeField::kItems},
+    {"order", NativeField::kOrder},
+    {"recommendation_id", NativeField::kRecommendationId},
+    {"properties", NativeField::kProperties},
 });
 
 enum class OrderField : std::uint8_t {
@@ -153,67 +153,67 @@ Status read_nullable_order(value& from, EventDraft& draft) {
 Status read_native_member(std::string_view key, value& from, EventDraft& draft) {
   Event& event = draft.event();
   EventBatch& batch = draft.batch();
-  switch (kFields.find(key, Field::kUnknown)) {
-    case Field::kType:
+  switch (kNativeFields.find(key, NativeField::kUnknown)) {
+    case NativeField::kType:
       return read_type(from, draft);
-    case Field::kMessageId:
+    case NativeField::kMessageId:
       return json::read_id(from, batch, event.message_id);
-    case Field::kUserId:
+    case NativeField::kUserId:
       return json::read_id(from, batch, event.user_id);
-    case Field::kAnonymousId:
+    case NativeField::kAnonymousId:
       return json::read_id(from, batch, event.anonymous_id);
-    case Field::kSessionId:
+    case NativeField::kSessionId:
       return json::read_id(from, batch, event.session_id);
-    case Field::kEventTime:
+    case NativeField::kEventTime:
       return json::read_time(from, 1, draft.event_time);
-    case Field::kPageUrl:
+    case NativeField::kPageUrl:
       return json::read_text(from, batch, event.page_url);
-    case Field::kPagePath:
+    case NativeField::kPagePath:
       return json::read_text(from, batch, event.page_path);
-    case Field::kPageTitle:
+    case NativeField::kPageTitle:
       return json::read_text(from, batch, event.page_title);
-    case Field::kPageReferrer:
+    case NativeField::kPageReferrer:
       return json::read_text(from, batch, event.page_referrer);
-    case Field::kSearchQuery:
+    case NativeField::kSearchQuery:
       return json::read_text(from, batch, event.search_query);
-    case Field::kListId:
+    case NativeField::kListId:
       return json::read_id(from, batch, event.list_id);
-    case Field::kDeviceType:
+    case NativeField::kDeviceType:
       return json::read_text(from, batch, event.device_type);
-    case Field::kOs:
+    case NativeField::kOs:
       return json::read_text(from, batch, event.os);
-    case Field::kBrowser:
+    case NativeField::kBrowser:
       return json::read_text(from, batch, event.browser);
-    case Field::kUserAgent:
+    case NativeField::kUserAgent:
       return json::read_text(from, batch, event.user_agent);
-    case Field::kIp:
+    case NativeField::kIp:
       return json::read_text(from, batch, event.ip);
-    case Field::kLocale:
+    case NativeField::kLocale:
       return json::read_text(from, batch, event.locale);
-    case Field::kCountry:
+    case NativeField::kCountry:
       return json::read_text(from, batch, event.country);
-    case Field::kRegion:
+    case NativeField::kRegion:
       return json::read_text(from, batch, event.region);
-    case Field::kCity:
+    case NativeField::kCity:
       return json::read_text(from, batch, event.city);
-    case Field::kPostalCode:
+    case NativeField::kPostalCode:
       return json::read_text(from, batch, event.postal_code);
-    case Field::kLatitude:
+    case NativeField::kLatitude:
       return json::read_double(from, event.latitude);
-    case Field::kLongitude:
+    case NativeField::kLongitude:
       return json::read_double(from, event.longitude);
-    case Field::kValue:
+    case NativeField::kValue:
       return json::read_double(from, event.value);
-    case Field::kItems:
+    case NativeField::kItems:
       draft.items().clear();
       return read_items(from, "items", draft);
-    case Field::kOrder:
+    case NativeField::kOrder:
       return read_nullable_order(from, draft);
-    case Field::kRecommendationId:
+    case NativeField::kRecommendationId:
       return json::read_id(from, batch, event.recommendation_id);
-    case Field::kProperties:
+    case NativeField::kProperties:
       return read_properties(from, draft);
-    case Field::kUnknown:
+    case NativeField::kUnknown:
       break;
   }
   MILLRACE_ASSIGN(const std::string_view raw, json::raw_value(from));

@@ -22,7 +22,7 @@ constexpr KeyMap<EventType, 10> kEventNames({
     {"Product Reviewed", EventType::kRating},
 });
 
-enum class Field : std::uint8_t {
+enum class SegmentField : std::uint8_t {
   kUnknown,
   kType,
   kEvent,
@@ -42,23 +42,23 @@ enum class Field : std::uint8_t {
   kWriteKey
 };
 
-constexpr KeyMap<Field, 16> kFields({
-    {"type", Field::kType},
-    {"event", Field::kEvent},
-    {"messageId", Field::kMessageId},
-    {"userId", Field::kUserId},
-    {"anonymousId", Field::kAnonymousId},
-    {"previousId", Field::kPreviousId},
-    {"groupId", Field::kGroupId},
-    {"name", Field::kName},
-    {"timestamp", Field::kTimestamp},
-    {"originalTimestamp", Field::kOriginalTimestamp},
-    {"sentAt", Field::kSentAt},
-    {"receivedAt", Field::kReceivedAt},
-    {"properties", Field::kProperties},
-    {"traits", Field::kTraits},
-    {"context", Field::kContext},
-    {"writeKey", Field::kWriteKey},
+constexpr KeyMap<SegmentField, 16> kSegmentFields({
+    {"type", SegmentField::kType},
+    {"event", SegmentField::kEvent},
+    {"messageId", SegmentField::kMessageId},
+    {"userId", SegmentField::kUserId},
+    {"anonymousId", SegmentField::kAnonymousId},
+    {"previousId", SegmentField::kPreviousId},
+    {"groupId", SegmentField::kGroupId},
+    {"name", SegmentField::kName},
+    {"timestamp", SegmentField::kTimestamp},
+    {"originalTimestamp", SegmentField::kOriginalTimestamp},
+    {"sentAt", SegmentField::kSentAt},
+    {"receivedAt", SegmentField::kReceivedAt},
+    {"properties", SegmentField::kProperties},
+    {"traits", SegmentField::kTraits},
+    {"context", SegmentField::kContext},
+    {"writeKey", SegmentField::kWriteKey},
 });
 
 constexpr KeyMap<CommerceField, 31> kProperties({
@@ -235,42 +235,42 @@ Status read_unknown(std::string_view key, value& from, EventDraft& draft) {
 Status read_message_member(std::string_view key, value& from, Message& message) {
   EventDraft& draft = message.draft;
   EventBatch& batch = draft.batch();
-  switch (kFields.find(key, Field::kUnknown)) {
-    case Field::kType:
+  switch (kSegmentFields.find(key, SegmentField::kUnknown)) {
+    case SegmentField::kType:
       return json::read_text(from, batch, message.type);
-    case Field::kEvent:
+    case SegmentField::kEvent:
       return json::read_text(from, batch, message.event);
-    case Field::kMessageId:
+    case SegmentField::kMessageId:
       return json::read_id(from, batch, draft.event().message_id);
-    case Field::kUserId:
+    case SegmentField::kUserId:
       return json::read_id(from, batch, draft.event().user_id);
-    case Field::kAnonymousId:
+    case SegmentField::kAnonymousId:
       return json::read_id(from, batch, draft.event().anonymous_id);
-    case Field::kPreviousId:
+    case SegmentField::kPreviousId:
       return json::read_id(from, batch, message.previous_id);
-    case Field::kGroupId:
+    case SegmentField::kGroupId:
       return read_raw(from, message.group_id);
-    case Field::kName:
+    case SegmentField::kName:
       return json::read_text(from, batch, message.name);
-    case Field::kTimestamp:
+    case SegmentField::kTimestamp:
       return json::read_time(from, kMillisecondUs, message.timestamp);
-    case Field::kOriginalTimestamp:
+    case SegmentField::kOriginalTimestamp:
       return json::read_time(from, kMillisecondUs, message.original_timestamp);
-    case Field::kSentAt:
+    case SegmentField::kSentAt:
       return json::read_time(from, kMillisecondUs, message.sent_at);
-    case Field::kReceivedAt:
+    case SegmentField::kReceivedAt:
       return json::read_time(from, kMillisecondUs, message.received_at);
-    case Field::kProperties:
+    case SegmentField::kProperties:
       return read_properties(from, message);
-    case Field::kTraits:
+    case SegmentField::kTraits:
       return read_raw(from, message.traits);
-    case Field::kContext:
+    case SegmentField::kContext:
       return read_object(from, batch, [&draft](std::string_view name, value& member) {
         return read_context_member(name, member, draft);
       });
-    case Field::kWriteKey:
+    case SegmentField::kWriteKey:
       return json::check_value(from);  // says who sends; not for the tables
-    case Field::kUnknown:
+    case SegmentField::kUnknown:
       break;
   }
   return read_unknown(key, from, draft);

@@ -157,12 +157,12 @@ TEST(Segment, SentTimeOfTheBatchMendsToo) {
   EXPECT_EQ(kTestReceived - decoded.events()[0].event_time, 9 * kSecondUs);
 }
 
-struct Refusal {
+struct RefusedMessage {
   std::string text, reason;
 };
 
 TEST(Segment, RefusalsSayWhatAndWhere) {
-  const Refusal kCases[] = {
+  const RefusedMessage kCases[] = {
       {R"({"type":"track","userId":"u"})", "invalid: event: a track message needs the event's name"},
       {R"({"type":"trakc","userId":"u"})",
        "invalid: type: must be track, page, screen, identify, group or alias"},
@@ -192,7 +192,7 @@ TEST(Segment, RefusalsSayWhatAndWhere) {
        "invalid: context.page.url: must not be an object"},
       {R"({"type":"track","event":"x","timestamp":"yesterday"})",
        "invalid: timestamp: 'yesterday' is not a time such as 2024-07-01T09:00:00Z"}};
-  for (const Refusal& c : kCases) {
+  for (const RefusedMessage& c : kCases) {
     const DecodedBody decoded = segment(c.text);
     ASSERT_TRUE(decoded.split.has_value()) << c.text;
     EXPECT_EQ(decoded.reason(), c.reason) << c.text;

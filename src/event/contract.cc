@@ -232,10 +232,10 @@ class ContractReader {
       return false;
     }
     value.read(to);
-    constexpr std::string_view kSchema = "schema/", kProperties = "/properties/";
-    if (const auto at = to.find(kProperties); to.starts_with(kSchema) && at != std::string::npos) {
+    constexpr std::string_view kSchema = "schema/", kBelow = "/properties/";
+    if (const auto at = to.find(kBelow); to.starts_with(kSchema) && at != std::string::npos) {
       into.object = to.substr(kSchema.size(), at - kSchema.size());
-      into.property = to.substr(at + kProperties.size());
+      into.property = to.substr(at + kBelow.size());
     } else if (const auto dot = to.rfind('.'); dot != std::string::npos) {
       into.object = to.substr(0, dot);
       into.property = to.substr(dot + 1);

@@ -9,25 +9,25 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 using testing::HasSubstr;
 
 TEST(ContractTypes, JsonSchemaSaysWhatTheContractSays) {
-  const json schema = json::parse(json_schema_of(test_contract(contract_text())));
+  const Json schema = Json::parse(json_schema_of(test_contract(contract_text())));
   EXPECT_EQ(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
   EXPECT_EQ(schema["anyOf"][0]["$ref"], "#/$defs/purchase");
-  const json& purchase = schema["$defs"]["purchase"];
-  EXPECT_EQ(purchase["required"], json({"type", "user_id", "order"}));
-  const json& properties = purchase["properties"];
+  const Json& purchase = schema["$defs"]["purchase"];
+  EXPECT_EQ(purchase["required"], Json({"type", "user_id", "order"}));
+  const Json& properties = purchase["properties"];
   EXPECT_EQ(properties["type"]["const"], "purchase");
   EXPECT_EQ(properties["user_id"]["type"], "string");
-  EXPECT_EQ(properties["country"]["enum"], json({"DE", "FR", "GB", nullptr}));
+  EXPECT_EQ(properties["country"]["enum"], Json({"DE", "FR", "GB", nullptr}));
   EXPECT_EQ(properties["order"]["properties"]["revenue"]["maximum"], 10'000);
   EXPECT_EQ(properties["items"]["maxItems"], 3);
-  EXPECT_EQ(properties["items"]["items"]["required"], json({"price"}));
-  EXPECT_EQ(properties["properties"]["properties"]["gift"]["type"], json({"boolean", "null"}))
+  EXPECT_EQ(properties["items"]["items"]["required"], Json({"price"}));
+  EXPECT_EQ(properties["properties"]["properties"]["gift"]["type"], Json({"boolean", "null"}))
       << "what is no field of an event lies in its properties";
-  const json& newsletter = schema["$defs"]["newsletter"];
+  const Json& newsletter = schema["$defs"]["newsletter"];
   EXPECT_EQ(newsletter["properties"]["type"]["const"], "Newsletter Subscribed");
   EXPECT_EQ(newsletter["properties"]["properties"]["properties"]["since"]["format"], "date");
   EXPECT_FALSE(newsletter["properties"]["properties"]["properties"]["plan"].contains("enum"))

@@ -7,7 +7,7 @@
 namespace millrace::log {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr std::uint32_t kPartitionsMax = 1'024;
 constexpr std::uint64_t kSegmentBytesMin = 4 << 10;
@@ -34,19 +34,19 @@ Status check_config(const TopicConfig& config) {
 }
 
 std::string encode_config(const TopicConfig& config) {
-  const json text = {{"format", 1},
+  const Json text = {{"format", 1},
                      {"partitions", config.partitions},
                      {"retention_us", config.retention},
                      {"bytes_soft", config.bytes_soft},
                      {"bytes_hard", config.bytes_hard},
                      {"segment_bytes", config.segment_bytes},
                      {"content_type", config.content_type}};
-  return text.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  return text.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 Result<TopicConfig> parse_config(std::string_view text) {
-  const json parsed = json::parse(text, nullptr, false);
-  if (!parsed.is_object() || parsed.value("format", json()) != 1) {
+  const Json parsed = Json::parse(text, nullptr, false);
+  if (!parsed.is_object() || parsed.value("format", Json()) != 1) {
     return damaged("topic.json", "not a topic of format 1");
   }
   TopicConfig config;
@@ -57,7 +57,7 @@ Result<TopicConfig> parse_config(std::string_view text) {
     config.bytes_hard = parsed.at("bytes_hard").get<std::uint64_t>();
     config.segment_bytes = parsed.at("segment_bytes").get<std::uint64_t>();
     config.content_type = parsed.at("content_type").get<std::string>();
-  } catch (const json::exception& error) {
+  } catch (const Json::exception& error) {
     return damaged("topic.json", error.what());
   }
   if (const Status good = check_config(config); !good)
@@ -66,17 +66,17 @@ Result<TopicConfig> parse_config(std::string_view text) {
 }
 
 std::string encode_groups(const GroupOffsets& groups) {
-  json text = {{"format", 1}, {"groups", json::object()}};
+  Json text = {{"format", 1}, {"groups", Json::object()}};
   for (const auto& [group, offsets] : groups) {
-    json& entry = text["groups"][group] = json::object();
+    Json& entry = text["groups"][group] = Json::object();
     for (const auto& [partition, next] : offsets) entry[std::to_string(partition)] = next;
   }
   return text.dump(1) + "\n";
 }
 
 Result<GroupOffsets> parse_groups(std::string_view text) {
-  const json parsed = json::parse(text, nullptr, false);
-  if (!parsed.is_object() || parsed.value("format", json()) != 1) {
+  const Json parsed = Json::parse(text, nullptr, false);
+  if (!parsed.is_object() || parsed.value("format", Json()) != 1) {
     return damaged("groups.json", "not the groups of format 1");
   }
   GroupOffsets groups;

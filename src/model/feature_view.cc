@@ -23,12 +23,6 @@ constexpr DurationUs kSlicesMin = 24;
 /// What addresses of HTTP and the response mean by themselves.
 constexpr std::array<std::string_view, 2> kTaken = {"online", "parity"};
 
-bool is_name(std::string_view name) {
-  const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
-  return !name.empty() && name.size() <= kNameMax && name.front() >= 'a' && name.front() <= 'z' &&
-         std::ranges::all_of(name, fits);
-}
-
 constexpr const char* kNameRule = "small letters, digits and '_', a letter first, at most 60";
 constexpr const char* kValueRule =
     "is count, sum(COLUMN), min(COLUMN), max(COLUMN), last(COLUMN) or distinct(COLUMN)";
@@ -123,7 +117,8 @@ class Reader {
   }
 
   void read_feature(const std::string& name, const YamlValue& value) {
-    if (!is_name(name)) value.error(fmt::format("a feature's name is of {}, not '{}'", kNameRule, name));
+    if (!is_snake_case(name, kNameMax))
+      value.error(fmt::format("a feature's name is of {}, not '{}'", kNameRule, name));
     if (view_.find(name) != nullptr || is_entity(name))
       value.error(fmt::format("there is a feature or entity {} already", name));
     const YamlMap map = value.map();
@@ -242,7 +237,7 @@ Result<FeatureView> parse_feature_view(std::string_view text, const Path& path) 
   view.name = path.stem().string();
   view.path = path.string();
   view.text = text;
-  if (!is_name(view.name) || std::ranges::find(kTaken, view.name) != kTaken.end())
+  if (!is_snake_case(view.name, kNameMax) || std::ranges::find(kTaken, view.name) != kTaken.end())
     yaml.root().error(fmt::format("the file's name is the view's: {}, not '{}'", kNameRule, view.name));
   Reader(yaml.root(), view).read();
   MILLRACE_TRY(yaml.finish());

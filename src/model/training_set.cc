@@ -11,12 +11,7 @@
 namespace millrace {
 namespace {
 
-constexpr std::size_t kNameMax = 64;
-
-bool is_name(std::string_view name) {
-  const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
-  return !name.empty() && name.size() <= kNameMax && name.front() >= 'a' && std::ranges::all_of(name, fits);
-}
+constexpr std::size_t kSetNameMax = 64;
 
 /// Folders of the lake: letters, digits, '_', '-', '.', '=' and slashes between; not a zone of ours.
 bool is_lake_path(std::string_view path) {
@@ -29,9 +24,9 @@ bool is_lake_path(std::string_view path) {
 }
 
 /// Reads one file; every mistake is noted where it stands.
-class Reader {
+class SetReader {
  public:
-  Reader(const YamlMap& root, TrainingSet& set, std::span<const FeatureView> views)
+  SetReader(const YamlMap& root, TrainingSet& set, std::span<const FeatureView> views)
       : root_(root), set_(set), views_(views) {}
 
   void read() {
@@ -246,10 +241,10 @@ Result<TrainingSet> parse_training_set(std::string_view text, const Path& path,
   TrainingSet set;
   set.name = path.stem().string();
   set.text = text;
-  if (!is_name(set.name))
+  if (!is_snake_case(set.name, kSetNameMax))
     yaml.root().error(
         fmt::format("the file's name is the set's: small letters, digits and '_', not '{}'", set.name));
-  Reader(yaml.root(), set, views).read();
+  SetReader(yaml.root(), set, views).read();
   MILLRACE_TRY(yaml.finish());
   return set;
 }

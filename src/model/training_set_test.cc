@@ -59,7 +59,7 @@ class TrainingSetTest : public WarehouseTest {
   std::unique_ptr<ObjectStore> lake_;
 };
 
-constexpr const char* kLabels = "labels:\n  from: SELECT * FROM labels\n  key: id\n  time: moment\n";
+constexpr const char* kPurchases = "labels:\n  from: SELECT * FROM labels\n  key: id\n  time: moment\n";
 
 /// A slow and obviously right computation, that shares nothing with the SQL.
 struct Row {
@@ -67,9 +67,7 @@ struct Row {
 };
 std::optional<int> oracle(const std::vector<Row>& rows, int key, int at, bool by_known) {
   const Row* best = nullptr;
-  const auto rank = [&](const Row& row) {
-    return std::tuple(row.time, by_known ? row.known : 0, row.value);
-  };
+  const auto rank = [&](const Row& row) { return std::tuple(row.time, by_known ? row.known : 0, row.value); };
   for (const Row& row : rows) {
     if (row.key != key || row.time >= at || (by_known && row.known > at)) continue;
     if (best == nullptr || rank(row) > rank(*best)) best = &row;
@@ -98,7 +96,7 @@ TEST_F(TrainingSetTest, EveryLabelGetsWhatWasKnownBeforeIt) {
     execute("CREATE OR REPLACE TABLE facts AS SELECT * FROM (VALUES " + values + ") t(who, since, known, v)");
     execute("CREATE OR REPLACE TABLE labels AS SELECT * FROM (VALUES " + labels + ") t(id, who, moment)");
     const std::string from =
-        files(std::string(kLabels) +
+        files(std::string(kPurchases) +
               "features:\n"
               "  plain: {from: facts, on: who, time: since, columns: {plain: v}}\n"
               "  late: {from: facts, on: {who: who}, time: since, known: known, columns: {late: v}}\n");
@@ -119,7 +117,7 @@ TEST_F(TrainingSetTest, OfRowsKnownBeforeTheyHoldTheOneKnownLastCounts) {
       "CREATE TABLE prices AS SELECT * FROM (VALUES (1, 100, TIMESTAMP '2026-07-01', TIMESTAMP "
       "'2026-06-01'), (1, 90, TIMESTAMP '2026-07-01', TIMESTAMP '2026-06-10')) t(id, price, since, entered)");
   const std::string from =
-      files(std::string(kLabels) +
+      files(std::string(kPurchases) +
             "features:\n  p: {from: prices, on: id, time: since, known: entered, columns: [price]}\n");
   EXPECT_THAT(rows("SELECT price FROM " + from), ElementsAre("90"));
 }
@@ -130,7 +128,7 @@ TEST_F(TrainingSetTest, ARowOfWhichNobodySaysWhenItWasKnownDoesNotCount) {
       "CREATE TABLE prices AS SELECT * FROM (VALUES (1, 100, TIMESTAMP '2026-07-01', TIMESTAMP "
       "'2026-07-01'), (1, 90, TIMESTAMP '2026-07-02', NULL)) t(id, price, since, entered)");
   const std::string from =
-      files(std::string(kLabels) +
+      files(std::string(kPurchases) +
             "features:\n  p: {from: prices, on: id, time: since, known: entered, columns: [price]}\n");
   EXPECT_THAT(rows("SELECT price FROM " + from), ElementsAre("100"));
 }
@@ -141,12 +139,13 @@ TEST_F(TrainingSetTest, OneRowForEachLabelAndTheRestIsCounted) {
       "'2026-01-01'), "
       "(1, 3, TIMESTAMP '2026-01-02'), (NULL, 1, TIMESTAMP '2026-01-01'), (2, 1, NULL)) t(id, rating, "
       "moment)");
-  const auto made = build(kLabels);
+  const auto made = build(kPurchases);
   ASSERT_TRUE(made) << made.error().text();
   EXPECT_EQ(made->rows, 2u);
   EXPECT_EQ(made->repeats, 1u);
   EXPECT_EQ(made->incomplete, 2u);
-  EXPECT_THAT(rows("SELECT id, rating FROM " + files(kLabels) + " ORDER BY ALL"), ElementsAre("1|3", "1|4"));
+  EXPECT_THAT(rows("SELECT id, rating FROM " + files(kPurchases) + " ORDER BY ALL"),
+              ElementsAre("1|3", "1|4"));
 }
 
 TEST_F(TrainingSetTest, TheSameTablesGiveTheSameVersionAndVersionsStay) {
@@ -154,12 +153,12 @@ TEST_F(TrainingSetTest, TheSameTablesGiveTheSameVersionAndVersionsStay) {
       "CREATE TABLE labels AS SELECT i AS id, i % 7 AS v, make_timestamp(i * 1000000) AS moment FROM "
       "range(500) "
       "t(i)");
-  const auto first = build(kLabels);
-  const auto again = build(kLabels);
+  const auto first = build(kPurchases);
+  const auto again = build(kPurchases);
   ASSERT_TRUE(first && again);
   EXPECT_EQ(first->version, again->version);
   execute("UPDATE labels SET v = 100 WHERE id = 3");
-  const auto changed = build(kLabels);
+  const auto changed = build(kPurchases);
   EXPECT_NE(changed->version, first->version);
   EXPECT_THAT(
       keys("training_sets/ratings/"),
@@ -168,7 +167,7 @@ TEST_F(TrainingSetTest, TheSameTablesGiveTheSameVersionAndVersionsStay) {
                                     "training_sets/ratings/v=" + first->version + "/part-00000.parquet",
                                     "training_sets/ratings/v=" + changed->version + "/_manifest.json",
                                     "training_sets/ratings/v=" + changed->version + "/part-00000.parquet"));
-  const auto manifest = nlohmann::json::parse(training_set_manifest(*lake_, parse(kLabels)).value());
+  const auto manifest = nlohmann::json::parse(training_set_manifest(*lake_, parse(kPurchases)).value());
   EXPECT_EQ(manifest["version"], changed->version);
   EXPECT_EQ(manifest["rows"], 500);
   EXPECT_EQ(manifest["columns"][1]["name"], "v");
@@ -179,7 +178,7 @@ TEST_F(TrainingSetTest, PartitionsLieOnThePathThatWasAskedForAndLeaveNothingStal
       "CREATE TABLE labels AS SELECT i AS id, i % 3 AS customer, TIMESTAMP '2026-01-01' AS moment FROM "
       "range(9) "
       "t(i)");
-  const std::string text = std::string(kLabels) + "partitions: [customer]\npath: ratings_ml_training\n";
+  const std::string text = std::string(kPurchases) + "partitions: [customer]\npath: ratings_ml_training\n";
   ASSERT_TRUE(build(text));
   EXPECT_THAT(keys("ratings_ml_training/"), ElementsAre("ratings_ml_training/_manifest.json",
                                                         "ratings_ml_training/customer=0/part-0.parquet",
@@ -195,24 +194,24 @@ TEST_F(TrainingSetTest, PartitionsLieOnThePathThatWasAskedForAndLeaveNothingStal
 
 TEST_F(TrainingSetTest, AVersionThatIsThereIsNotTouchedAndAnIncompleteOneIsMade) {
   execute("CREATE TABLE labels AS SELECT i AS id, make_timestamp(i) AS moment FROM range(9) t(i)");
-  const auto first = build(kLabels);
+  const auto first = build(kPurchases);
   ASSERT_TRUE(first);
   const Path part = options().lake_dir / first->path / "part-00000.parquet";
   const auto written = std::filesystem::last_write_time(part);
   env_.now_is = 1;
-  const auto again = build(kLabels);
+  const auto again = build(kPurchases);
   ASSERT_TRUE(again);
   EXPECT_EQ(std::filesystem::last_write_time(part), written);
   EXPECT_EQ(again->manifest, first->manifest);
   EXPECT_EQ(again->files, 1u);
   ASSERT_TRUE(lake_->remove(first->path + "/part-00000.parquet"));
-  ASSERT_TRUE(build(kLabels));
+  ASSERT_TRUE(build(kPurchases));
   EXPECT_TRUE(std::filesystem::exists(part));
 }
 
 TEST_F(TrainingSetTest, ABuildThatFailsLeavesTheSetThatWasThere) {
   execute("CREATE TABLE labels AS SELECT 1 AS id, 'Rome' AS city, TIMESTAMP '2026-01-01' AS moment");
-  const std::string text = std::string(kLabels) + "partitions: [city]\npath: cities\n";
+  const std::string text = std::string(kPurchases) + "partitions: [city]\npath: cities\n";
   ASSERT_TRUE(build(text));
   const auto before = keys("cities/");
   execute("UPDATE labels SET city = 'São Paulo'");
@@ -228,7 +227,7 @@ TEST_F(TrainingSetTest, ABuildThatFailsLeavesTheSetThatWasThere) {
 
 TEST_F(TrainingSetTest, FilesOfOthersInItsPathAreNeverRemoved) {
   execute("CREATE TABLE labels AS SELECT 1 AS id, TIMESTAMP '2026-01-01' AS moment");
-  const std::string text = std::string(kLabels) + "path: exports\n";
+  const std::string text = std::string(kPurchases) + "path: exports\n";
   ASSERT_TRUE(lake_->put("exports/mine.parquet", "x"));
   const auto refused = build(text);
   ASSERT_FALSE(refused);
@@ -247,16 +246,16 @@ TEST_F(TrainingSetTest, SplitsByTimeOrKeepsAllOfOneOnOneSide) {
   execute(
       "CREATE TABLE labels AS SELECT i AS id, i % 50 AS who, make_timestamp(i * 1000000) AS moment FROM "
       "range(1000) t(i)");
-  const std::string by_time = files(std::string(kLabels) + "split: {test: 0.2}\n");
+  const std::string by_time = files(std::string(kPurchases) + "split: {test: 0.2}\n");
   EXPECT_EQ(cell("SELECT count(*) FROM " + by_time + " WHERE split = 'test'"), "200");
   EXPECT_EQ(cell("SELECT max(moment) FILTER (split = 'train') < min(moment) FILTER (split = 'test') FROM " +
                  by_time),
             "true");
-  const std::string by_who = files(std::string(kLabels) + "split: {test: 0.3, by: who, seed: a}\n");
+  const std::string by_who = files(std::string(kPurchases) + "split: {test: 0.3, by: who, seed: a}\n");
   EXPECT_EQ(cell("SELECT max(n) FROM (SELECT count(DISTINCT split) AS n FROM " + by_who + " GROUP BY who)"),
             "1");
   EXPECT_EQ(cell("SELECT count(DISTINCT split) FROM " + by_who), "2");
-  const std::string other = files(std::string(kLabels) + "split: {test: 0.3, by: who, seed: b}\n");
+  const std::string other = files(std::string(kPurchases) + "split: {test: 0.3, by: who, seed: b}\n");
   EXPECT_NE(rows("SELECT DISTINCT who FROM " + by_who + " WHERE split = 'test' ORDER BY ALL"),
             rows("SELECT DISTINCT who FROM " + other + " WHERE split = 'test' ORDER BY ALL"));
 }
@@ -279,15 +278,15 @@ TEST_F(TrainingSetTest, NoTwoColumnsAreCalledAlike) {
   const auto with = [&](const std::string& column, const std::string& more) {
     execute("CREATE OR REPLACE TABLE labels AS SELECT 1 AS id, TIMESTAMP '2026-01-01' AS moment, 7 AS " +
             column);
-    const auto made = build(kLabels + more);
+    const auto made = build(kPurchases + more);
     return made ? "fine" : made.error().text();
   };
   EXPECT_THAT(with("\"Views\"", feature), HasSubstr("features.p.views"));
   EXPECT_THAT(with("_row", feature), HasSubstr("cannot be called _row"));
   EXPECT_THAT(with("\"Split\"", "split: {test: 0.5}\n"), HasSubstr("nor split"));
   EXPECT_EQ(with("split", feature), "fine");
-  EXPECT_THAT(mistakes(std::string(kLabels) + "features:\n  p: {from: people, on: id, columns: [views]}\n"
-                                              "  q: {from: people, on: id, columns: {Views: n, _t: n}}\n"),
+  EXPECT_THAT(mistakes(std::string(kPurchases) + "features:\n  p: {from: people, on: id, columns: [views]}\n"
+                                                 "  q: {from: people, on: id, columns: {Views: n, _t: n}}\n"),
               AllOf(HasSubstr("another feature has a column Views"), HasSubstr("cannot be called _t")));
 }
 
@@ -309,7 +308,7 @@ TEST_F(TrainingSetTest, ItsSqlIsOneSelectOverTablesThatGivesTheSameEachTime) {
   EXPECT_THAT(from("SELECT * FROM labels USING SAMPLE 50%"), HasSubstr("a sample gives something else"));
   EXPECT_THAT(from("SELECT * FROM labels TABLESAMPLE 50%"), HasSubstr("a sample gives something else"));
   const auto feature = [&](const std::string& text) {
-    const auto made = build(std::string(kLabels) + "features:\n  p: {on: id, " + text + "}\n");
+    const auto made = build(std::string(kPurchases) + "features:\n  p: {on: id, " + text + "}\n");
     return made ? "fine" : made.error().text();
   };
   EXPECT_EQ(feature("from: shop.people, columns: {m: n + 1}"), "fine");
@@ -323,7 +322,9 @@ TEST_F(TrainingSetTest, ItsSqlIsOneSelectOverTablesThatGivesTheSameEachTime) {
 TEST_F(TrainingSetTest, WhatCannotBeMadeNamesWhatIsToBlame) {
   execute("CREATE TABLE labels AS SELECT 1 AS id, TIMESTAMP '2026-01-01' AS moment, 'x' AS city");
   execute("CREATE TABLE people AS SELECT * FROM (VALUES (1, 'Rome'), (1, 'Oslo')) t(id, city)");
-  const auto with = [&](const char* feature) { return build(std::string(kLabels) + feature).error().text(); };
+  const auto with = [&](const char* feature) {
+    return build(std::string(kPurchases) + feature).error().text();
+  };
   EXPECT_THAT(with("features:\n  p: {from: people, on: id, columns: {town: city}}\n"),
               AllOf(HasSubstr("feature p"), HasSubstr("1 keys have several rows")));
   EXPECT_THAT(with("features:\n  p: {from: people, on: id, columns: [city]}\n"),

@@ -20,7 +20,7 @@ using testing::StartsWith;
 constexpr std::string_view kEnd = "\r\n\r\n";
 
 /// Answers with "METHOD path [body]".
-void echo(HttpRequest&& request, const Responder& responder) {
+void echo_all(HttpRequest&& request, const Responder& responder) {
   responder.send(
       HttpResponse::text(200, fmt::format("{} {} [{}]", request.method(), request.path(), request.body())));
 }
@@ -42,7 +42,7 @@ class HttpServerTest : public testing::Test {
     return connection.read_until(mark);
   }
 
-  std::unique_ptr<HttpServer> server_ = open_test_server(echo);
+  std::unique_ptr<HttpServer> server_ = open_test_server(echo_all);
 };
 
 TEST_F(HttpServerTest, KeepsTheConnection) {
@@ -99,7 +99,7 @@ TEST_F(HttpServerTest, UnzipsBodiesNamedOrNot) {
 TEST_F(HttpServerTest, LeavesBytesAloneWhereItShould) {
   HttpServerOptions options;
   options.body_limits.sniff_gzip = false;
-  server_ = open_test_server(echo, std::move(options));
+  server_ = open_test_server(echo_all, std::move(options));
   const auto zipped = gzip("zipped text");
   EXPECT_THAT(ask(post(zipped), zipped + "]"), HasSubstr(zipped));
   EXPECT_THAT(ask(post(zipped, "Content-Encoding: gzip\r\n")), HasSubstr("[zipped text]"));
@@ -137,7 +137,7 @@ TEST_F(HttpServerTest, LimitsBodiesByPath) {
   options.body_limits_for = [](std::string_view method, std::string_view path) {
     return HttpBodyLimits{method == "POST" && path == "/p" ? 5u : 0u, 100};
   };
-  server_ = open_test_server(echo, std::move(options));
+  server_ = open_test_server(echo_all, std::move(options));
   EXPECT_THAT(ask(post("12345")), HasSubstr("[12345]"));
   EXPECT_THAT(ask(post("123456"), "}"), HasSubstr("413"));
   EXPECT_THAT(ask("POST /q HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx", "}"), HasSubstr("413"));

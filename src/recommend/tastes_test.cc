@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "recommend/recommend_testing.h"
 #include "recommend/recommender.h"
 #include "source/sim_visit.h"
 #include "source/sim_world.h"
@@ -50,12 +51,6 @@ void apply_visit(Recommender& recommender, const SimWorld& world, SimVisit visit
                 .items = items};
     recommender.apply(event);
   }
-}
-
-std::vector<std::string> ids_of(const Recommendations& answer) {
-  std::vector<std::string> ids;
-  for (const RecommendedItem& item : answer.items) ids.push_back(item.id);
-  return ids;
 }
 
 HitRates measure(bool shuffle_tastes) {

@@ -6,13 +6,14 @@
 #include <nlohmann/json.hpp>
 
 #include "event/contract_report.h"
+#include "server/json_text.h"
 #include "server/parameters.h"
 #include "warehouse/contract_rules.h"
 
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 /// Hold a body against the contracts as the collector would.
 Result<std::string> validate(const HttpRequest& request, std::string source, const BodyLimits& limits,
@@ -42,8 +43,8 @@ Result<std::string> validate(const HttpRequest& request, std::string source, con
   return report.json();
 }
 
-json json_of(const RuleResult& result) {
-  json one = {{"contract", result.contract},
+Json json_of(const RuleResult& result) {
+  Json one = {{"contract", result.contract},
               {"version", result.version},
               {"object", result.object},
               {"table", result.table},
@@ -55,11 +56,11 @@ json json_of(const RuleResult& result) {
               {"must", result.rule.must.text()},
               {"rows", result.rows},
               {"text", result.text()}};
-  one["figure"] = result.figure ? json(*result.figure) : json();
+  one["figure"] = result.figure ? Json(*result.figure) : Json();
   if (!result.error.empty()) one["error"] = result.error;
-  one["samples"] = json::array();
+  one["samples"] = Json::array();
   for (const std::string& sample : result.samples)
-    one["samples"].push_back(json::parse(sample, nullptr, false));
+    one["samples"].push_back(Json::parse(sample, nullptr, false));
   return one;
 }
 
@@ -67,7 +68,7 @@ json json_of(const RuleResult& result) {
 Result<std::string> check_data(const ContractTools& tools, std::string_view body) {
   std::string table;
   if (!body.empty()) {
-    const json asked = json::parse(body, nullptr, false);
+    const Json asked = Json::parse(body, nullptr, false);
     const bool fits = asked.is_object() && asked.size() <= 1 &&
                       (asked.empty() || (asked.contains("table") && asked["table"].is_string()));
     if (!fits)
@@ -79,12 +80,12 @@ Result<std::string> check_data(const ContractTools& tools, std::string_view body
   if (results.empty() && !table.empty())
     return fail(Code::kNotFound, fmt::format("no contract that holds now speaks of a table '{}'", table),
                 "table");
-  json list = json::array();
+  Json list = Json::array();
   for (const RuleResult& result : results) list.push_back(json_of(result));
   const auto broken = std::ranges::count(results, false, &RuleResult::passed);
   const bool stops = std::ranges::any_of(results, &RuleResult::stops);
-  return json{{"valid", !stops}, {"rules", results.size()}, {"broken", broken}, {"results", std::move(list)}}
-      .dump(-1, ' ', false, json::error_handler_t::replace);
+  return json_text(
+      Json{{"valid", !stops}, {"rules", results.size()}, {"broken", broken}, {"results", std::move(list)}});
 }
 
 /// POST /v1/validate, as one who may collect.

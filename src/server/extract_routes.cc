@@ -4,13 +4,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include "server/json_text.h"
+
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 Result<ExtractRequest> parse_request(std::string_view body) {
-  const json parsed = json::parse(body, nullptr, false);
+  const Json parsed = Json::parse(body, nullptr, false);
   if (!parsed.is_object() || !parsed.contains("source"))
     return fail(Code::kInvalid, R"(send {"source":"shop","tables":["orders"],"incremental":true})");
   for (const auto& [name, value] : parsed.items())
@@ -22,7 +24,7 @@ Result<ExtractRequest> parse_request(std::string_view body) {
     request.tables = parsed.value("tables", std::vector<std::string>());
     request.incremental = parsed.value("incremental", false);
     request.restart = parsed.value("restart", false);
-  } catch (const json::exception&) {
+  } catch (const Json::exception&) {
     return fail(Code::kInvalid, "a member has the wrong type");
   }
   return request;
@@ -40,14 +42,14 @@ const char* mode_name(ExtractMode mode) {
   return "";
 }
 
-json result_json(const ExtractResult& result) {
-  json tables = json::array();
+Json result_json(const ExtractResult& result) {
+  Json tables = Json::array();
   for (const ExtractTableResult& table : result.tables)
     tables.push_back({{"table", table.table},
                       {"mode", mode_name(table.mode)},
                       {"rows", table.rows},
                       {"rejected", table.rejected},
-                      {"error", table.error ? json(table.error->text()) : json()}});
+                      {"error", table.error ? Json(table.error->text()) : Json()}});
   return {{"rows", result.rows},
           {"bytes", result.bytes},
           {"position", result.position},
@@ -55,7 +57,7 @@ json result_json(const ExtractResult& result) {
           {"tables", std::move(tables)}};
 }
 
-json progress_json(const ExtractProgress& progress) {
+Json progress_json(const ExtractProgress& progress) {
   return {{"table", progress.table},
           {"rows", progress.rows},
           {"rows_total", progress.rows_total},
@@ -64,8 +66,8 @@ json progress_json(const ExtractProgress& progress) {
           {"loading", progress.loading}};
 }
 
-json table_json(const std::string& name, const SourceTableState& state) {
-  json out = {{"table", name}};
+Json table_json(const std::string& name, const SourceTableState& state) {
+  Json out = {{"table", name}};
   if (state.published) {
     out["rows"] = state.published->rows;
     out["rejected"] = state.published->rejected;
@@ -91,11 +93,11 @@ const char* state_name(FollowStatus::State state) {
   return "";
 }
 
-json follow_json(const FollowStatus& status) {
-  json out = {{"state", state_name(status.state)},
+Json follow_json(const FollowStatus& status) {
+  Json out = {{"state", state_name(status.state)},
               {"position", status.position},
               {"idle", status.idle},
-              {"error", status.error ? json(status.error->text()) : json()},
+              {"error", status.error ? Json(status.error->text()) : Json()},
               {"problems", status.problems}};
   if (status.commit_time != 0) out["commit_time"] = format_time(status.commit_time);
   if (status.seen_time != 0) out["seen_time"] = format_time(status.seen_time);
@@ -104,9 +106,9 @@ json follow_json(const FollowStatus& status) {
 }
 
 void send_list(const Extracts& extracts, const ChangeStreams& streams, const Exchange& exchange) {
-  json sources = json::array();
+  Json sources = Json::array();
   for (const Extracts::Entry& entry : extracts.list()) {
-    json tables = json::array();
+    Json tables = Json::array();
     for (const auto& [name, state] : entry.tables) tables.push_back(table_json(name, state));
     sources.push_back({{"source", entry.source},
                        {"address", entry.address},
@@ -114,14 +116,14 @@ void send_list(const Extracts& extracts, const ChangeStreams& streams, const Exc
                        {"tables", std::move(tables)}});
     if (const auto status = streams.status(entry.source)) sources.back()["follow"] = follow_json(*status);
   }
-  const json answer = {{"sources", std::move(sources)}};
-  exchange.send(HttpResponse::json(200, answer.dump(-1, ' ', false, json::error_handler_t::replace)));
+  const Json answer = {{"sources", std::move(sources)}};
+  exchange.send(HttpResponse::json(200, json_text(answer)));
 }
 
 void run_extract(Extracts& extracts, const ExtractRequest& request,
                  const std::shared_ptr<ResponseStream>& stream) {
-  const auto write = [&](const char* name, const json& value) {
-    stream->write(json{{name, value}}.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+  const auto write = [&](const char* name, const Json& value) {
+    stream->write(json_text({{name, value}}) + "\n");
   };
   std::stop_source stop;
   stream->on_close([stop]() mutable { stop.request_stop(); });

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "event/json_writer.h"
+#include "server/json_text.h"
 
 namespace millrace {
 namespace {
@@ -66,7 +67,7 @@ class Reader {
       for (const Json& value : values) {
         if (!value.is_string() && !value.is_number_integer())
           return fail(Code::kInvalid, "takes texts and whole numbers", where);
-        entity.json.push_back(value.dump(-1, ' ', false, Json::error_handler_t::replace));
+        entity.json.push_back(json_text(value));
         entity.values.push_back(value.is_string() ? value.get<std::string>() : entity.json.back());
       }
       const std::size_t rows = entity.values.size();

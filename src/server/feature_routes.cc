@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "model/feature_parity.h"
 #include "server/feature_request.h"
+#include "server/json_text.h"
 
 namespace millrace {
 namespace {
@@ -16,10 +17,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kEntitiesDefault = 1'000;
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 Json value_json(FeatureType type, const FeatureValue& value) {
   std::string text;
@@ -109,14 +106,14 @@ class FeatureRoutes {
   std::string list() const {
     Json views = Json::array();
     for (const auto& shelf : sources_.store.shelves()) views.push_back(view_json(*shelf));
-    return dump({{"views", views}});
+    return json_text({{"views", views}});
   }
 
   Result<std::string> get(std::string_view view) const {
     MILLRACE_ASSIGN(const FeatureStore::Shelf* const shelf, sources_.store.find(view));
     Json one = view_json(*shelf);
     one["definition"] = shelf->view->text;
-    return dump(one);
+    return json_text(one);
   }
 
   Result<ParityRequest> parity_request(std::string_view body) const {
@@ -158,7 +155,7 @@ class FeatureRoutes {
                        {"different", parity.different},
                        {"differences", differences}});
     }
-    return dump({{"equal", different == 0}, {"views", views}});
+    return json_text({{"equal", different == 0}, {"views", views}});
   }
 
  private:

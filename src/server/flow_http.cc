@@ -14,12 +14,12 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 using Kind = FlowOutcome::Kind;
 
 constexpr std::size_t kAnswerBytesMax = 64 << 20;
 
-std::string text_of(const json& record, const char* member) {
+std::string text_of(const Json& record, const char* member) {
   const auto found = record.find(member);
   return found != record.end() && found->is_string() ? found->get<std::string>() : "";
 }
@@ -28,7 +28,7 @@ Error failed(std::string message) {
   return {Code::kInvalid, std::move(message), {}};
 }
 
-FlowOutcome outcome_of(const json& record) {
+FlowOutcome outcome_of(const Json& record) {
   const std::string result = text_of(record, "result");
   if (result == "Dropped") return {Kind::kDrop, {}, {}};
   if (result == "ProcessingFailed") {
@@ -104,15 +104,15 @@ std::string function_request(std::span<const SubscriptionMessage* const> message
 
 Result<std::vector<FlowOutcome>> function_outcomes(std::span<const SubscriptionMessage* const> messages,
                                                    std::string_view answer) {
-  const json body = json::parse(answer, nullptr, false);
-  if (!body.is_object() || !body.value("records", json()).is_array())
+  const Json body = Json::parse(answer, nullptr, false);
+  if (!body.is_object() || !body.value("records", Json()).is_array())
     return fail(Code::kInvalid, R"(the function's answer is not {"records":[…]})");
   std::map<std::string, std::size_t> places;
   for (std::size_t i = 0; i < messages.size(); ++i) places[messages[i]->id()] = i;
   std::vector<FlowOutcome> outcomes =
       all_again(messages.size(), failed("the function left the record out of its answer"));
   std::vector<bool> seen(messages.size());
-  for (const json& record : body["records"]) {
+  for (const Json& record : body["records"]) {
     const auto place = record.is_object() ? places.find(text_of(record, "recordId")) : places.end();
     if (place == places.end())
       return fail(Code::kInvalid, "the function answered a recordId that it was not given");

@@ -16,7 +16,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-using Kind = FlowOutcome::Kind;
+using Outcome = FlowOutcome::Kind;
 
 class FlowHttpTest : public ::testing::Test {
  protected:
@@ -37,16 +37,16 @@ class FlowHttpTest : public ::testing::Test {
     std::vector<std::string> texts;
     for (const FlowOutcome& outcome : *read) {
       switch (outcome.kind) {
-        case Kind::kPublish:
+        case Outcome::kPublish:
           texts.push_back(outcome.data);
           break;
-        case Kind::kDrop:
+        case Outcome::kDrop:
           texts.emplace_back("dropped");
           break;
-        case Kind::kFailed:
+        case Outcome::kFailed:
           texts.push_back("failed: " + outcome.error.message);
           break;
-        case Kind::kAgain:
+        case Outcome::kAgain:
           texts.push_back("again: " + outcome.error.message);
           break;
       }

@@ -4,13 +4,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include "server/json_text.h"
+
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 Result<IngestRequest> parse_request(std::string_view body) {
-  const json parsed = json::parse(body, nullptr, false);
+  const Json parsed = Json::parse(body, nullptr, false);
   if (!parsed.is_object() || !parsed.contains("format") || !parsed.contains("files") ||
       !parsed["files"].is_array())
     return fail(Code::kInvalid, R"(send {"format":"csv","files":["/path"],"map":"/path"})");
@@ -20,19 +22,19 @@ Result<IngestRequest> parse_request(std::string_view body) {
     request.map = parsed.value("map", "");
     request.source = parsed.value("source", "");
     request.again = parsed.value("again", false);
-    for (const json& file : parsed["files"]) request.files.emplace_back(file.get<std::string>());
-  } catch (const json::exception&) {
+    for (const Json& file : parsed["files"]) request.files.emplace_back(file.get<std::string>());
+  } catch (const Json::exception&) {
     return fail(Code::kInvalid, "a member has the wrong type");
   }
   return request;
 }
 
-json counts_json(const IngestCounts& counts) {
+Json counts_json(const IngestCounts& counts) {
   return {{"rows", counts.rows}, {"events", counts.events}, {"quarantined", counts.quarantined}};
 }
 
-json progress_json(const IngestProgress& progress) {
-  json out = counts_json(progress.counts);
+Json progress_json(const IngestProgress& progress) {
+  Json out = counts_json(progress.counts);
   out["file"] = progress.file;
   out["bytes_done"] = progress.bytes_done;
   out["bytes_total"] = progress.bytes_total;
@@ -40,29 +42,29 @@ json progress_json(const IngestProgress& progress) {
   return out;
 }
 
-json result_json(const IngestResult& result) {
-  json out = counts_json(result.counts);
+Json result_json(const IngestResult& result) {
+  Json out = counts_json(result.counts);
   out["skipped_files"] = result.skipped_files;
   out["failed_files"] = result.failed_files;
-  out["files"] = json::array();
+  out["files"] = Json::array();
   for (const IngestFileResult& file : result.files) {
-    json one = counts_json(file.counts);
+    Json one = counts_json(file.counts);
     one["file"] = file.file.string();
     one["source"] = file.source;
     one["skipped"] = file.skipped;
-    one["error"] = file.error ? json(file.error->text()) : json();
+    one["error"] = file.error ? Json(file.error->text()) : Json();
     out["files"].push_back(std::move(one));
   }
   return out;
 }
 
-json error_json(const Error& error) {
+Json error_json(const Error& error) {
   return {{"code", code_name(error.code)}, {"message", error.text()}};
 }
 
 void run_ingest(Ingest& ingest, const IngestRequest& request, const std::shared_ptr<ResponseStream>& stream) {
-  const auto write = [&](const char* name, const json& value) {
-    stream->write(json{{name, value}}.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+  const auto write = [&](const char* name, const Json& value) {
+    stream->write(json_text({{name, value}}) + "\n");
   };
   std::stop_source stop;
   stream->on_close([stop]() mutable { stop.request_stop(); });

@@ -6,9 +6,9 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
-Result<TimeUs> time_of(const std::string& name, const json& value) {
+Result<TimeUs> time_of(const std::string& name, const Json& value) {
   if (!value.is_string())
     return fail(Code::kInvalid, "must be a time as text, such as 2026-12-01T06:00:00Z", name);
   auto time = parse_time(value.get<std::string>());
@@ -18,7 +18,7 @@ Result<TimeUs> time_of(const std::string& name, const json& value) {
 
 /// {"kind","text","effective","until","contract","version"}
 Result<SourceNotice> notice_of(std::string source, std::string_view body) {
-  const json parsed = json::parse(body, nullptr, false);
+  const Json parsed = Json::parse(body, nullptr, false);
   if (!parsed.is_object())
     return fail(Code::kInvalid, R"(send {"kind":"change","text":"…","effective":"2026-12-01T06:00:00Z"})");
   SourceNotice notice;

@@ -11,7 +11,7 @@
 namespace millrace {
 namespace {
 
-using Kind = PushOutcome::Kind;
+using Push = PushOutcome::Kind;
 
 PushOutcome send(PushSender& sender, const std::string& text) {
   auto outcome = std::make_shared<std::promise<PushOutcome>>();
@@ -94,21 +94,21 @@ TEST(PushSenderTest, TellsHowItEnded) {
   HttpPushTargets targets({{url, "secret", "Bearer t"}}, Env::system());
   auto sender = targets.open(url + "x", 300 * kMillisecondUs, 2);
   ASSERT_TRUE(sender);
-  EXPECT_EQ(send_when_open(**sender, "a").kind, Kind::kAcknowledged);
+  EXPECT_EQ(send_when_open(**sender, "a").kind, Push::kAcknowledged);
   EXPECT_THAT(signature, testing::StartsWith("v1,"));
   EXPECT_EQ(authorization, "Bearer t");
   for (const int good : {201, 202, 204}) {
     status = good;
-    EXPECT_EQ(send(**sender, "a").kind, Kind::kAcknowledged) << good;
+    EXPECT_EQ(send(**sender, "a").kind, Push::kAcknowledged) << good;
   }
   for (const int bad : {203, 301, 400, 404, 500}) {
     status = bad;
-    EXPECT_EQ(send(**sender, "a").kind, Kind::kRefused) << bad;
+    EXPECT_EQ(send(**sender, "a").kind, Push::kRefused) << bad;
   }
   status = 429;
   EXPECT_EQ(send(**sender, "a").retry_after, 7 * kSecondUs);
   status = 0;
-  EXPECT_EQ(send(**sender, "a").kind, Kind::kRefused) << "the time is up";
+  EXPECT_EQ(send(**sender, "a").kind, Push::kRefused) << "the time is up";
 }
 
 TEST(PushSenderTest, PushesOverTls) {
@@ -118,12 +118,12 @@ TEST(PushSenderTest, PushesOverTls) {
                            Env::system());
   auto sender = trusting.open(url, kSecondUs, 1);
   ASSERT_TRUE(sender) << sender.error().text();
-  EXPECT_EQ(send_when_open(**sender, "a").kind, Kind::kAcknowledged);
+  EXPECT_EQ(send_when_open(**sender, "a").kind, Push::kAcknowledged);
   HttpPushTargets others({{url}}, Env::system());
   sender = others.open(url, kSecondUs, 1);
   ASSERT_TRUE(sender) << sender.error().text();
   const PushOutcome outcome = send_when_open(**sender, "a");
-  EXPECT_EQ(outcome.kind, Kind::kUnreachable) << "a server that nobody vouches for gets no message";
+  EXPECT_EQ(outcome.kind, Push::kUnreachable) << "a server that nobody vouches for gets no message";
   EXPECT_EQ(server.requests(), 1);
 }
 
@@ -136,7 +136,7 @@ TEST(PushSenderTest, NobodyThereIsUnreachable) {
   HttpPushTargets targets({{url}}, Env::system());
   const auto sender = targets.open(url, kSecondUs, 1);
   ASSERT_TRUE(sender);
-  EXPECT_EQ(send_when_open(**sender, "a").kind, Kind::kUnreachable);
+  EXPECT_EQ(send_when_open(**sender, "a").kind, Push::kUnreachable);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "server/json_text.h"
 #include "server/parameters.h"
 
 namespace millrace {
@@ -125,9 +126,10 @@ std::string json_of(const QuarantineResult& result) {
   Json outcomes = Json::array();
   for (const auto& outcome : result.outcomes) outcomes.push_back(json_of(outcome));
   const Json cursor = result.cursor.empty() ? Json() : Json(result.cursor);
-  return Json{
-      {"done", result.done}, {"failed", result.failed}, {"outcomes", std::move(outcomes)}, {"cursor", cursor}}
-      .dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(Json{{"done", result.done},
+                        {"failed", result.failed},
+                        {"outcomes", std::move(outcomes)},
+                        {"cursor", cursor}});
 }
 
 /// Answer with what `work` gives, on a worker.

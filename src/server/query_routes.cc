@@ -7,7 +7,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 struct SqlRequest {
   std::string query;
@@ -15,7 +15,7 @@ struct SqlRequest {
 };
 
 Result<SqlRequest> parse_request(std::string_view body) {
-  const json parsed = json::parse(body, nullptr, false);
+  const Json parsed = Json::parse(body, nullptr, false);
   if (!parsed.is_object() || !parsed.contains("query") || !parsed["query"].is_string())
     return fail(Code::kInvalid, R"(send {"query":"SELECT …"})");
   SqlRequest request;

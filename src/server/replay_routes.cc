@@ -4,13 +4,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include "server/json_text.h"
+
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 Result<ReplayRequest> parse_request(std::string_view body) {
-  const json parsed = json::parse(body, nullptr, false);
+  const Json parsed = Json::parse(body, nullptr, false);
   if (!parsed.is_object()) return fail(Code::kInvalid, R"(send {"from":"lake","into":"replay_june"})");
   const auto text = [&](const char* name) {
     const auto found = parsed.find(name);
@@ -29,8 +31,8 @@ Result<ReplayRequest> parse_request(std::string_view body) {
   return request;
 }
 
-json json_of(const ReplayEntry& entry) {
-  json position = json::object();
+Json json_of(const ReplayEntry& entry) {
+  Json position = Json::object();
   for (const auto& [partition, next] : entry.schema.next)
     position[partition.topic + "/" + std::to_string(partition.partition.value())] = next.value();
   return {{"schema", entry.schema.name},
@@ -43,22 +45,22 @@ json json_of(const ReplayEntry& entry) {
 void send_list(Replays& replays, const Exchange& exchange) {
   const auto entries = replays.list();
   if (!entries) return exchange.send_error(entries.error());
-  json list = json::array();
+  Json list = Json::array();
   for (const auto& entry : *entries) list.push_back(json_of(entry));
-  exchange.send(HttpResponse::json(200, json{{"replays", std::move(list)}}.dump()));
+  exchange.send(HttpResponse::json(200, Json{{"replays", std::move(list)}}.dump()));
 }
 
 void drop(Replays& replays, const Exchange& exchange) {
   const auto& schema = exchange.path_values.front();
   const Status dropped = replays.drop(schema);
   if (!dropped) return exchange.send_error(dropped.error());
-  exchange.send(HttpResponse::json(200, json{{"dropped", schema}}.dump()));
+  exchange.send(HttpResponse::json(200, Json{{"dropped", schema}}.dump()));
 }
 
 void run_replay(Replays& replays, const ReplayRequest& request,
                 const std::shared_ptr<ResponseStream>& stream) {
-  const auto write = [&](const char* name, const json& value) {
-    stream->write(json{{name, value}}.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+  const auto write = [&](const char* name, const Json& value) {
+    stream->write(json_text({{name, value}}) + "\n");
   };
   std::stop_source stop;
   stream->on_close([stop]() mutable { stop.request_stop(); });

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "model/training_set_rows.h"
+#include "server/json_text.h"
 
 namespace millrace {
 namespace {
@@ -17,10 +18,6 @@ using Json = nlohmann::json;
 // A stream's client is cut off at 256 KiB that it has not taken.
 constexpr std::size_t kBlockBytes = 64 << 10;
 constexpr DurationUs kClientWaitMax = 30 * kSecondUs;
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 class TrainingSetRoutes {
  public:
@@ -50,7 +47,7 @@ class TrainingSetRoutes {
       }
       list.push_back(std::move(one));
     }
-    return dump({{"training_sets", std::move(list)}});
+    return json_text({{"training_sets", std::move(list)}});
   }
 
   Result<std::string> manifest(const std::string& name) const {
@@ -73,14 +70,14 @@ class TrainingSetRoutes {
       return block.size() < kBlockBytes || flush();
     });
     // What has begun as 200 cannot end as an error: a line that is no row says it.
-    if (!done) block += dump({{"error", {{"message", done.error().text()}}}}) + "\n";
+    if (!done) block += json_text({{"error", {{"message", done.error().text()}}}}) + "\n";
     flush();
     stream.end();
   }
 
   void build(const TrainingSet& set, ResponseStream& stream) {
     const std::lock_guard lock(mutex_);
-    const auto write = [&](const Json& line) { stream.write(dump(line) + "\n"); };
+    const auto write = [&](const Json& line) { stream.write(json_text(line) + "\n"); };
     const auto result =
         sources_.builder.build(set, [&](std::string_view step) { write({{"progress", {{"step", step}}}}); });
     if (result)

@@ -7,18 +7,16 @@
 
 #include <nlohmann/json.hpp>
 
+#include "server/json_text.h"
+
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr std::chrono::seconds kBeat(10);
 
-std::string dump(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-Status read_time(const json& body, const char* name, std::optional<TimeUs>& into) {
+Status read_time(const Json& body, const char* name, std::optional<TimeUs>& into) {
   const auto found = body.find(name);
   if (found == body.end()) return {};
   if (!found->is_string()) return fail(Code::kInvalid, "must be a time as text, such as 2026-01-31", name);
@@ -29,11 +27,11 @@ Status read_time(const json& body, const char* name, std::optional<TimeUs>& into
 Result<TransformRunRequest> parse_request(std::string_view body) {
   TransformRunRequest request;
   if (body.empty()) return request;
-  const json parsed = json::parse(body, nullptr, false);
+  const Json parsed = Json::parse(body, nullptr, false);
   if (!parsed.is_object()) return fail(Code::kInvalid, R"(send {"select":["visits+"]}, or {} for all)");
   for (const auto& [name, value] : parsed.items()) {
     if (name == "select" && value.is_array()) {
-      for (const json& one : value) {
+      for (const Json& one : value) {
         if (!one.is_string()) return fail(Code::kInvalid, "must be an array of names", name);
         request.select.push_back(one.get<std::string>());
       }
@@ -65,10 +63,10 @@ double seconds_of(DurationUs duration) {
   return static_cast<double>(duration) / kSecondUs;
 }
 
-json json_of(const TransformRunResult& result) {
-  json transforms = json::array();
+Json json_of(const TransformRunResult& result) {
+  Json transforms = Json::array();
   for (const auto& one : result.transforms) {
-    json entry = {{"name", one.name},
+    Json entry = {{"name", one.name},
                   {"state", state_name(one.state)},
                   {"intervals", one.intervals},
                   {"rows", one.rows},
@@ -87,8 +85,8 @@ std::string_view state_of(const TransformState& state) {
   return state.record->stale > 0 ? "stale" : "done";
 }
 
-json json_of(const TransformState& state) {
-  json entry = {{"name", state.name},
+Json json_of(const TransformState& state) {
+  Json entry = {{"name", state.name},
                 {"description", state.description},
                 {"table", std::string(kTransformSchema) + "." + state.name},
                 {"interval_seconds", state.interval / kSecondUs},
@@ -115,9 +113,9 @@ json json_of(const TransformState& state) {
 void send_list(Transforms& transforms, const Exchange& exchange) {
   const auto states = transforms.list();
   if (!states) return exchange.send_error(states.error());
-  json list = json::array();
+  Json list = Json::array();
   for (const auto& state : *states) list.push_back(json_of(state));
-  exchange.send(HttpResponse::json(200, dump({{"transforms", std::move(list)}})));
+  exchange.send(HttpResponse::json(200, json_text({{"transforms", std::move(list)}})));
 }
 
 void send_page(Transforms& transforms, const Exchange& exchange) {
@@ -160,18 +158,19 @@ void run_transforms(Transforms& transforms, const TransformRunRequest& request,
   const auto result = [&] {
     Beat beat(stream);
     const auto show = [&](const TransformProgress& progress) {
-      beat.say(dump({{"progress",
-                      {{"name", progress.name},
-                       {"intervals_done", progress.intervals_done},
-                       {"intervals_total", progress.intervals_total}}}}) +
+      beat.say(json_text({{"progress",
+                           {{"name", progress.name},
+                            {"intervals_done", progress.intervals_done},
+                            {"intervals_total", progress.intervals_total}}}}) +
                "\n");
     };
     return transforms.run(request, show, stop.get_token());
   }();
   stream->write(
-      (result ? dump({{"result", json_of(*result)}})
-              : dump({{"error",
-                       {{"code", code_name(result.error().code)}, {"message", result.error().text()}}}})) +
+      (result
+           ? json_text({{"result", json_of(*result)}})
+           : json_text({{"error",
+                         {{"code", code_name(result.error().code)}, {"message", result.error().text()}}}})) +
       "\n");
   stream->end();
 }

@@ -14,8 +14,8 @@ enum ColumnType : std::uint8_t {
   kTimestamp2 = 17,
   kDatetime2 = 18,
   kTime2 = 19,
-  kBlobCompressed = 140,
-  kVarcharCompressed = 141,
+  kCompressedBlob = 140,
+  kCompressedVarchar = 141,
   kVector = 242,
   kJson = 245,
   kNewDecimal = 246,
@@ -41,7 +41,7 @@ std::size_t meta_size(std::uint8_t type) {
     case kTimestamp2:
     case kDatetime2:
     case kTime2:
-    case kBlobCompressed:
+    case kCompressedBlob:
     case kVector:
     case kJson:
     case kTinyBlob:
@@ -52,7 +52,7 @@ std::size_t meta_size(std::uint8_t type) {
       return 1;
     case kVarchar:
     case kBit:
-    case kVarcharCompressed:
+    case kCompressedVarchar:
     case kNewDecimal:
     case kEnum:
     case kSet:

@@ -13,7 +13,7 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kPayloadBytes = 256 << 10;
-constexpr std::size_t kRowBytesMax = 15 << 20;  // a record of the log holds 16 MiB
+constexpr std::size_t kRecordBytesMax = 15 << 20;  // a record of the log holds 16 MiB
 constexpr std::uint64_t kFirstChunkRows = 1'000;
 constexpr DurationUs kShowEvery = kSecondUs / 5;
 constexpr DurationUs kSendEvery = kSecondUs / 2;  // what is read slowly becomes durable too
@@ -258,12 +258,12 @@ Status ExtractRun::add_row(Reading& reading, const MysqlRows& rows,
   if (reading.mode == ExtractMode::kChanges) append_op(RowOp::kUpsert, payload_);
   for (std::size_t i = 0; i < rows.columns(); ++i) append_cell(rows.cell(i), payload_);
   const std::size_t bytes = payload_.size() - before;
-  if (bytes > kRowBytesMax)
+  if (bytes > kRecordBytesMax)
     return fail(
         Code::kInvalid,
         fmt::format("a row behind the key ({}) has {} MB, more than the {} MB a record of the log can hold: "
                     "leave its large column out with exclude",
-                    fmt::join(reading.after, ", "), bytes >> 20, kRowBytesMax >> 20),
+                    fmt::join(reading.after, ", "), bytes >> 20, kRecordBytesMax >> 20),
         reading.table.name);
   ++payload_rows_;
   payload_bytes_ += bytes;

@@ -5,7 +5,7 @@
 namespace millrace {
 namespace {
 
-constexpr std::size_t kReadBytes = 256 * 1024;
+constexpr std::size_t kPieceBytes = 256 * 1024;
 constexpr std::size_t kReadableBytesAfter = 64;  // what simdjson reads past the end
 constexpr std::string_view kSpace = " \t\r";
 
@@ -46,7 +46,7 @@ Result<bool> GrowingLines::read_on() {
     begin_ = 0;
   }
   const auto before = buffer_.size();
-  buffer_.resize(before + kReadBytes);
+  buffer_.resize(before + kPieceBytes);
   const auto into = std::span(buffer_).subspan(before);
   auto n = file_->read_at(read_, std::as_writable_bytes(into));
   buffer_.resize(before + (n ? *n : 0));

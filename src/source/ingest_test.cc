@@ -16,7 +16,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 using testing::HasSubstr;
 
 constexpr std::string_view kSales = R"(
@@ -77,14 +77,14 @@ TEST_F(IngestTest, QuarantinesBadRowsWithFileAndLine) {
   EXPECT_EQ(result.counts.quarantined, 2u);
   const auto refused = bench_.records(kQuarantineTopic);
   ASSERT_EQ(refused.size(), 2u);
-  const auto first = json::parse(refused[0].first);
+  const auto first = Json::parse(refused[0].first);
   EXPECT_EQ(first["stage"], "ingest");
   EXPECT_EQ(first["where"], "jan.csv:2");
   EXPECT_EQ(first["codec"], "csv");
   EXPECT_EQ(first["source"], "shop");
   EXPECT_THAT(first["message"].get<std::string>(), HasSubstr("'x' is not a number"));
   EXPECT_EQ(refused[0].second, "1,7,a,x,2.5,2024-01-01");
-  EXPECT_EQ(json::parse(refused[1].first)["where"], "jan.csv:3");
+  EXPECT_EQ(Json::parse(refused[1].first)["where"], "jan.csv:3");
 }
 
 TEST_F(IngestTest, QuarantinesMappedEventsThatTheValidationRefuses) {
@@ -94,9 +94,9 @@ TEST_F(IngestTest, QuarantinesMappedEventsThatTheValidationRefuses) {
   EXPECT_EQ(result.counts.quarantined, 1u);
   const auto refused = bench_.records(kQuarantineTopic);
   ASSERT_EQ(refused.size(), 1u);
-  EXPECT_EQ(json::parse(refused[0].first)["where"], "jan.csv:3");
-  EXPECT_EQ(json::parse(refused[0].first)["codec"], "native");
-  EXPECT_EQ(json::parse(refused[0].second)["order"]["order_id"], "2");
+  EXPECT_EQ(Json::parse(refused[0].first)["where"], "jan.csv:3");
+  EXPECT_EQ(Json::parse(refused[0].first)["codec"], "native");
+  EXPECT_EQ(Json::parse(refused[0].second)["order"]["order_id"], "2");
 }
 
 TEST_F(IngestTest, RecognisesTheSameContentUnlessAskedAgain) {
@@ -117,7 +117,7 @@ TEST_F(IngestTest, RecognisesTheSameContentUnlessAskedAgain) {
 TEST_F(IngestTest, LoadsTheSameContentReadInAnotherWayAndReplacesWhatItWas) {
   auto request = sales("jan.csv", "no,who,code,n,price,at\n1,7,a,x,1,2024-01-01\n");
   bench_.run(request);
-  const auto refused = json::parse(bench_.records(kQuarantineTopic).at(0).first);
+  const auto refused = Json::parse(bench_.records(kQuarantineTopic).at(0).first);
   EXPECT_FALSE(refused.contains("replaces"));
 
   auto mapping = std::string(kSales);
@@ -132,7 +132,7 @@ TEST_F(IngestTest, LoadsTheSameContentReadInAnotherWayAndReplacesWhatItWas) {
 
   request.source = "elsewhere";
   bench_.run(request);
-  EXPECT_FALSE(json::parse(bench_.records(kQuarantineTopic).at(1).first).contains("replaces"));
+  EXPECT_FALSE(Json::parse(bench_.records(kQuarantineTopic).at(1).first).contains("replaces"));
 }
 
 TEST_F(IngestTest, KeepsWhatCameBeforeTheCutOfAGzipFileAndDoesNotCountItAsLoaded) {
@@ -165,7 +165,7 @@ TEST_F(IngestTest, TakesVisitsInBothShapes) {
   EXPECT_EQ(result.counts.rows, 3u);
   EXPECT_EQ(result.counts.events, 2u);
   EXPECT_EQ(result.counts.quarantined, 1u);
-  EXPECT_EQ(json::parse(bench_.records(kQuarantineTopic)[0].first)["where"], "visits.jsonl:2");
+  EXPECT_EQ(Json::parse(bench_.records(kQuarantineTopic)[0].first)["where"], "visits.jsonl:2");
   bench_.for_each_event([](const Event& event) { EXPECT_EQ(event.source, "visits"); });
 }
 

@@ -12,7 +12,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 using testing::AllOf;
 using testing::HasSubstr;
 
@@ -22,7 +22,7 @@ std::string refusal(std::string_view text) {
 }
 
 /// Map a CSV text and return the events as JSON; what is wrong with a row as a text.
-std::vector<json> mapped(std::string_view mapping_text, std::string_view csv,
+std::vector<Json> mapped(std::string_view mapping_text, std::string_view csv,
                          std::size_t group_bytes_max = 1 << 20) {
   const auto mapping = parse_mapping(mapping_text, "m.yaml");
   EXPECT_TRUE(mapping) << (mapping ? "" : mapping.error().text());
@@ -33,17 +33,17 @@ std::vector<json> mapped(std::string_view mapping_text, std::string_view csv,
                           ? open_csv(std::move(file), mapping->delimiter).value()
                           : read_json_rows(std::make_unique<JsonElements>(std::move(file)), mapping->unnest);
   RowMapper mapper(*mapping, Hash128{1, 2}, group_bytes_max);
-  std::vector<json> all;
+  std::vector<Json> all;
   MappedRecords out;
   for (Row row; reader->next(row).value() == RowReader::Step::kRow;) {
     if (const auto bound = mapper.bind(reader->columns(), is_csv); !bound) return {bound.error().text()};
     if (const auto status = mapper.map(row, out); !status)
-      out.text += json(status.error().message).dump() + "\n";
+      out.text += Json(status.error().message).dump() + "\n";
   }
   while (mapper.take_groups(out, 1 << 20)) {
   }
   for (std::size_t at = 0; at < out.text.size(); at = out.text.find('\n', at) + 1) {
-    all.push_back(json::parse(out.text.substr(at, out.text.find('\n', at) - at)));
+    all.push_back(Json::parse(out.text.substr(at, out.text.find('\n', at) - at)));
   }
   return all;
 }
@@ -60,7 +60,7 @@ TEST(Mapping, MakesAnEventOfARow) {
       mapped(kClicks, "who,article,at,device,note\n 7 ,12,1506826828020,2,n1\n,13,1506826828021,9,\n");
   ASSERT_EQ(events.size(), 2u);
   EXPECT_EQ(events[0],
-            json::parse(R"({"type":"read","message_id":"00000000000000010000000000000002:2","user_id":"7",
+            Json::parse(R"({"type":"read","message_id":"00000000000000010000000000000002:2","user_id":"7",
       "event_time":"2017-10-01T03:00:28.020000Z","device_type":"desktop","items":[{"item_id":"A-12"}],
       "properties":{"note":"n1"}})"));
   EXPECT_FALSE(events[1].contains("user_id"));
@@ -94,7 +94,7 @@ TEST(Mapping, MakesOnePurchaseOfAnInvoicesRows) {
   EXPECT_EQ(events[0]["type"], "purchase");
   EXPECT_EQ(events[0]["event_time"], "2011-07-01T07:26:00Z");
   EXPECT_EQ(events[0]["items"].size(), 2u);
-  EXPECT_EQ(events[0]["order"], json::parse(R"({"order_id":"1","revenue":3,"currency":"GBP"})"));
+  EXPECT_EQ(events[0]["order"], Json::parse(R"({"order_id":"1","revenue":3,"currency":"GBP"})"));
   EXPECT_EQ(events[1]["order"]["order_id"], "2");
   EXPECT_FALSE(events[1].contains("user_id"));
   EXPECT_EQ(events[2]["type"], "refund");
@@ -151,7 +151,7 @@ TEST(Mapping, TakesJsonRowsAndKeepsTheirTypes) {
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0]["user_id"], "7");
   EXPECT_EQ(events[0]["value"], 2.5);
-  EXPECT_EQ(events[0]["properties"], json::parse(R"({"user.tier":"gold","tags":["a",1],"ok":true})"));
+  EXPECT_EQ(events[0]["properties"], Json::parse(R"({"user.tier":"gold","tags":["a",1],"ok":true})"));
 }
 
 TEST(Mapping, MakesItemsAndTheFirstRowOfAGroupCounts) {
@@ -159,8 +159,8 @@ TEST(Mapping, MakesItemsAndTheFirstRowOfAGroupCounts) {
       mapped("produce: items\nid: code\ngroup_by: code\nattributes: {name: title}\nignore: note\n",
              "code,title,price,note\na,Tea,1.5,x\na,Other,2,x\nb,Mug,,x\n");
   ASSERT_EQ(items.size(), 2u);
-  EXPECT_EQ(items[0], json::parse(R"({"op":"put","id":"a","attributes":{"name":"Tea","price":"1.5"}})"));
-  EXPECT_EQ(items[1], json::parse(R"({"op":"put","id":"b","attributes":{"name":"Mug"}})"));
+  EXPECT_EQ(items[0], Json::parse(R"({"op":"put","id":"a","attributes":{"name":"Tea","price":"1.5"}})"));
+  EXPECT_EQ(items[1], Json::parse(R"({"op":"put","id":"b","attributes":{"name":"Mug"}})"));
 }
 
 TEST(Mapping, PointsAtColumnsThatAreNotThere) {
@@ -223,7 +223,7 @@ constexpr std::string_view kSession =
     R"({"hitNumber":"2","time":"1500","type":"EVENT","eventInfo":{"eventAction":"scroll"}},)"
     R"({"hitNumber":"3","time":"61250","type":"PAGE","page":{"pagePath":"/home"},"customDimensions":[]}]})";
 
-std::vector<json> mapped_by_file(const char* path, std::string_view text) {
+std::vector<Json> mapped_by_file(const char* path, std::string_view text) {
   return mapped(read_file(Env::system(), path).value(), text);
 }
 
@@ -235,7 +235,7 @@ TEST(Mapping, HitsOfASessionAreEventsWithTheirOwnTimes) {
   EXPECT_EQ(events[0]["session_id"], "77.3");
   EXPECT_EQ(events[0]["anonymous_id"], "77");
   EXPECT_EQ(events[0]["device_type"], "mobile");
-  EXPECT_EQ(events[0]["items"][0], (json{{"item_id", "A1"}, {"name", "Title"}, {"category", "News"}}));
+  EXPECT_EQ(events[0]["items"][0], (Json{{"item_id", "A1"}, {"name", "Title"}, {"category", "News"}}));
   EXPECT_EQ(events[0]["properties"]["hits.customDimensions.4"], "2017.07");
   EXPECT_TRUE(events[0]["message_id"].get<std::string>().ends_with(":1.1"));
   EXPECT_EQ(events[1]["type"], "other_hit");

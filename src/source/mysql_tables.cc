@@ -14,7 +14,7 @@
 namespace millrace {
 namespace {
 
-using Row = MysqlConnection::Row;
+using TextRow = MysqlConnection::Row;
 using Form = KeyColumn::Form;
 
 /// A column as information_schema tells it.
@@ -43,11 +43,11 @@ struct Described {
 
 using Database = std::map<std::string, Described, std::less<>>;
 
-std::string text(const Row& row, std::size_t i) {
+std::string text(const TextRow& row, std::size_t i) {
   return row[i].value_or("");
 }
 
-std::uint64_t number(const Row& row, std::size_t i) {
+std::uint64_t number(const TextRow& row, std::size_t i) {
   return row[i] ? std::strtoull(row[i]->c_str(), nullptr, 10) : 0;
 }
 
@@ -71,7 +71,7 @@ Status read_columns(MysqlConnection& connection, const std::string& database, Da
           "NUMERIC_SCALE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, IS_NULLABLE, COLUMN_DEFAULT FROM "
           "information_schema.COLUMNS WHERE TABLE_SCHEMA = " +
           database + " ORDER BY TABLE_NAME, ORDINAL_POSITION"));
-  for (const Row& row : rows) {
+  for (const TextRow& row : rows) {
     const auto found = tables.find(text(row, 0));
     if (found == tables.end()) continue;
     Column column;
@@ -102,7 +102,7 @@ Status read_indexes(MysqlConnection& connection, const std::string& database, Da
                        database +
                        " ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, "
                        "SEQ_IN_INDEX"));
-  for (const Row& row : rows) {
+  for (const TextRow& row : rows) {
     const auto found = tables.find(text(row, 0));
     if (found == tables.end()) continue;
     auto& indexes = found->second.indexes;
@@ -123,7 +123,7 @@ Result<Database> describe(MysqlConnection& connection, const MysqlSource& source
                                    "WHERE TABLE_SCHEMA = " +
                                    database));
   Database tables;
-  for (const Row& row : rows) {
+  for (const TextRow& row : rows) {
     const bool is_table = text(row, 1) == "BASE TABLE" || text(row, 1) == "SYSTEM VERSIONED";
     tables[text(row, 0)] = {
         .is_table = is_table, .rows_estimate = number(row, 2), .columns = {}, .indexes = {}};

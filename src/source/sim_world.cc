@@ -109,10 +109,10 @@ constexpr std::array<Client, 4> kClients = {{
      "Mozilla/5.0 (iPad; CPU OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1", .10},
 }};
 
-template <class Row, std::size_t n>
-const Row& draw_by_share(const std::array<Row, n>& rows, SimWorld::Random& random) {
+template <class Given, std::size_t n>
+const Given& draw_by_share(const std::array<Given, n>& rows, SimWorld::Random& random) {
   double left = sim_uniform(random);
-  for (const Row& row : rows) {
+  for (const Given& row : rows) {
     if (left < row.share) return row;
     left -= row.share;
   }

@@ -7,10 +7,11 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
+
 namespace millrace {
 namespace {
 
-constexpr std::size_t kShownBytesMax = 64;
 constexpr std::string_view kLetters = "YymdebBaAHIMSfpz%";
 constexpr std::array<std::string_view, 12> kMonths = {"january",   "february", "march",    "april",
                                                       "may",       "june",     "july",     "august",

@@ -6,6 +6,7 @@
 #include "lake/archive_reader.h"
 #include "lake/raw_file.h"
 #include "stream/archive_simulation_testing.h"
+#include "stream/stream_testing.h"
 
 namespace millrace {
 namespace {
@@ -16,7 +17,6 @@ using testing::IsEmpty;
 
 const TopicPartition kPartition{"events", PartitionId(0)};
 // 2026-07-01T09:00:00Z
-constexpr TimeUs kNine = 1'782'896'400 * kSecondUs;
 
 class ArchiveJobTest : public testing::Test {
  protected:

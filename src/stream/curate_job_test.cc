@@ -19,9 +19,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr TimeUs kNine = 1'782'896'400 * kSecondUs;  // 2026-07-01T09:00:00Z
-const std::string kHour9 = "events/dt=2026-07-01/hour=09/";
-
 /// A store that ends, as a killed process does, before or after a put.
 class DyingStore : public ObjectStore {
  public:

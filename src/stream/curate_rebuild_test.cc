@@ -14,14 +14,12 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr TimeUs kNine = 1'782'896'400 * kSecondUs;  // 2026-07-01T09:00:00Z
-const std::string kHour9 = "events/dt=2026-07-01/hour=09/";
 const std::string kHour10 = "events/dt=2026-07-01/hour=10/";
 
 /// A store that ends, as a killed process does, at its next removal.
-class DyingStore : public ObjectStore {
+class FailingStore : public ObjectStore {
  public:
-  explicit DyingStore(ObjectStore& store) : store_(store) {}
+  explicit FailingStore(ObjectStore& store) : store_(store) {}
 
   int changes_left = 1 << 30;
   int overloaded_put = 0;  ///< which one, from the next on, finds memory short; 0: none
@@ -46,7 +44,7 @@ class CurateRebuildTest : public StreamTest {
  protected:
   CurateRebuildTest() {
     store_ = LocalObjectStore::open(env_, dir_ / "lake").value();
-    dying_ = std::make_unique<DyingStore>(*store_);
+    dying_ = std::make_unique<FailingStore>(*store_);
     manifest_ = Manifest::open(dir_ / "manifest.sqlite").value();
     load_ = load_job();
     env_.now_is = kNine;
@@ -108,7 +106,7 @@ class CurateRebuildTest : public StreamTest {
   }
 
   std::unique_ptr<LocalObjectStore> store_;
-  std::unique_ptr<DyingStore> dying_;
+  std::unique_ptr<FailingStore> dying_;
   std::unique_ptr<Manifest> manifest_;
   std::unique_ptr<LoadJob> load_;
   const Path staging_ = dir_ / "lake" / ".tmp" / "curate.parquet";

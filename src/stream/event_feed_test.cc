@@ -9,12 +9,10 @@
 namespace millrace {
 namespace {
 
-constexpr TimeUs kNoon = 1'752'000'000 * kSecondUs;
-
 using EventFeedTest = StreamTest;
 
 TEST_F(EventFeedTest, DecodesWithPlacesAndReadsOn) {
-  for (std::uint64_t i = 0; i < 5; ++i) append(make_event(EventType::kPageView, i, kNoon));
+  for (std::uint64_t i = 0; i < 5; ++i) append(make_event(EventType::kPageView, i, kTestDay));
   const auto batch = feed_->read(events_partition(), Offset(0)).value();
   ASSERT_EQ(batch->decoded.events.size(), 5u);
   EXPECT_EQ(batch->decoded.events[3].log_offset, Offset(3));
@@ -28,7 +26,7 @@ TEST_F(EventFeedTest, DecodesWithPlacesAndReadsOn) {
 }
 
 TEST_F(EventFeedTest, ReadsOnceForAllJobsAlsoFromTheMiddle) {
-  for (std::uint64_t i = 0; i < 5; ++i) append(make_event(EventType::kPageView, i, kNoon));
+  for (std::uint64_t i = 0; i < 5; ++i) append(make_event(EventType::kPageView, i, kTestDay));
   std::vector<std::shared_ptr<const FeedBatch>> got(4);
   {
     std::vector<std::jthread> jobs;
@@ -42,7 +40,7 @@ TEST_F(EventFeedTest, ReadsOnceForAllJobsAlsoFromTheMiddle) {
 }
 
 TEST_F(EventFeedTest, KeepsItsBoundAndAlwaysTheNewest) {
-  for (std::uint64_t i = 0; i < 100; ++i) append(make_event(EventType::kPageView, i, kNoon));
+  for (std::uint64_t i = 0; i < 100; ++i) append(make_event(EventType::kPageView, i, kTestDay));
   EventFeed small(*log_, {.cache_bytes_max = 20'000, .records_max = 5});
   for (Offset at; at < Offset(100);) {
     at = small.read(events_partition(), at).value()->next;

@@ -7,7 +7,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 class SqlFunction : public FlowFunction {
  public:
@@ -19,7 +19,7 @@ class SqlFunction : public FlowFunction {
     std::vector<FlowRow> rows;
     attributes.reserve(messages.size());
     for (const SubscriptionMessage* message : messages) {
-      attributes.push_back(json(message->attributes).dump(-1, ' ', false, json::error_handler_t::replace));
+      attributes.push_back(Json(message->attributes).dump(-1, ' ', false, Json::error_handler_t::replace));
       rows.push_back({message->data, message->key, message->publish_time, attributes.back()});
     }
     MILLRACE_ASSIGN(auto made, expression_->apply(rows, timeout_));

@@ -16,10 +16,8 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr TimeUs kNoon = 1'752'000'000 * kSecondUs;
-
 Event view(std::uint64_t number) {
-  return make_event(EventType::kPageView, number, kNoon + static_cast<TimeUs>(number));
+  return make_event(EventType::kPageView, number, kTestDay + static_cast<TimeUs>(number));
 }
 
 using LoadJobTest = StreamTest;
@@ -220,7 +218,7 @@ TEST_F(LoadJobTest, GoesOnWhereARecordOfManyEventsIsLargerThanATransaction) {
   }
   visit += "]}";
   std::string attributes;
-  encode_envelope({.codec = CodecId::kVisit, .source = "web", .received_time = kNoon}, attributes);
+  encode_envelope({.codec = CodecId::kVisit, .source = "web", .received_time = kTestDay}, attributes);
   append(kEventsTopic, 0, visit, attributes, 20);
   append(kEventsTopic, 0, visit, attributes, 20);  // the same visit again
   auto job = load_job({.transaction_rows_max = 5});

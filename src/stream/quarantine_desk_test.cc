@@ -15,8 +15,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr TimeUs kNoon = 1'752'000'000 * kSecondUs;
-
 class QuarantineDeskTest : public StreamTest {
  protected:
   QuarantineDeskTest() { open(); }
@@ -38,7 +36,7 @@ class QuarantineDeskTest : public StreamTest {
   /// Have a piece of Segment's refused over HTTP, a second after the last.
   void refuse(std::string_view bytes, std::string_view source = "web",
               std::string_view message = "is wrong") {
-    BodyFacts facts{.source = source, .received_time = kNoon + refused_ * kSecondUs, .ip = "10.0.0.1"};
+    BodyFacts facts{.source = source, .received_time = kTestDay + refused_ * kSecondUs, .ip = "10.0.0.1"};
     facts.user_agent = "Agent/1";
     Envelope envelope{.codec = CodecId::kSegment, .source = source};
     envelope.context = R"({"context":{"locale":"de"}})";
@@ -89,7 +87,7 @@ TEST_F(QuarantineDeskTest, AMendedRecordIsTakenInAsItCame) {
   ASSERT_EQ(text_of(result), "1/0");
   EXPECT_THAT(rows("SELECT type, source, message_id, anonymous_id, locale, user_agent, ip, "
                    "epoch_us(received_time) FROM events"),
-              ElementsAre(fmt::format("item_view|web|quarantine:0:0|a1|de|Agent/1|10.0.0.1|{}", kNoon)));
+              ElementsAre(fmt::format("item_view|web|quarantine:0:0|a1|de|Agent/1|10.0.0.1|{}", kTestDay)));
   EXPECT_THAT(
       rows("SELECT state, note, mend, replayed_as FROM quarantine_desk"),
       ElementsAre(fmt::format("replayed|typo in the app|{}|{}", kMend, result->outcomes[0].replayed_as)));
@@ -199,7 +197,7 @@ TEST_F(QuarantineDeskTest, RowsOfFilesAndRecordsOfOtherTopicsNameTheirRemedy) {
 }
 
 TEST_F(QuarantineDeskTest, ARecordThatWasLoggedButCouldNotBeReadIsMendedToo) {
-  append(kEventsTopic, 2, "{broken", envelope_of(make_event(EventType::kPageView, 0, kNoon)));
+  append(kEventsTopic, 2, "{broken", envelope_of(make_event(EventType::kPageView, 0, kTestDay)));
   run(*job_);
   EXPECT_EQ(books(*job_), "1 0 0 1 0");
   const std::string mend =
@@ -230,8 +228,8 @@ TEST_F(QuarantineDeskTest, PagesAndFiltersGiveEachRecordOnce) {
   EXPECT_EQ(count({.message = "even"}), 13u);
   EXPECT_EQ(count({.text = "PRODUCT viewed"}), 25u);
   EXPECT_EQ(count({.text = "nothing of this"}), 0u);
-  EXPECT_EQ(count({.since = kNoon + 20 * kSecondUs}), 5u);
-  EXPECT_EQ(count({.until = kNoon + 20 * kSecondUs}), 20u);
+  EXPECT_EQ(count({.since = kTestDay + 20 * kSecondUs}), 5u);
+  EXPECT_EQ(count({.until = kTestDay + 20 * kSecondUs}), 20u);
   EXPECT_EQ(count({.text = "' OR true --"}), 0u);
   EXPECT_FALSE(desk_->list({}, {.limit = 4, .cursor = "1@events:0"}));
   const auto groups = nlohmann::json::parse(desk_->groups({}).value());

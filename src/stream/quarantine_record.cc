@@ -5,14 +5,14 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
-std::string text_of(const json& attributes, const char* key) {
+std::string text_of(const Json& attributes, const char* key) {
   const auto found = attributes.find(key);
   return found != attributes.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-TimeUs time_of(const json& attributes, const char* key, TimeUs otherwise) {
+TimeUs time_of(const Json& attributes, const char* key, TimeUs otherwise) {
   const auto found = attributes.find(key);
   return found != attributes.end() && found->is_number_integer() ? found->get<TimeUs>() : otherwise;
 }
@@ -20,8 +20,8 @@ TimeUs time_of(const json& attributes, const char* key, TimeUs otherwise) {
 }  // namespace
 
 QuarantineRecord QuarantineRecord::of_refused(const Record& record) {
-  auto attributes = json::parse(record.attributes, nullptr, /*allow_exceptions=*/false);
-  if (!attributes.is_object()) attributes = json::object();
+  auto attributes = Json::parse(record.attributes, nullptr, /*allow_exceptions=*/false);
+  if (!attributes.is_object()) attributes = Json::object();
   QuarantineRecord made;
   made.stage_ = text_of(attributes, "stage");
   made.code_ = text_of(attributes, "code");
@@ -34,7 +34,7 @@ QuarantineRecord QuarantineRecord::of_refused(const Record& record) {
   made.user_agent_ = text_of(attributes, "user_agent");
   made.context_ = text_of(attributes, "context");
   if (attributes.contains("sent_us")) made.sent_time_ = time_of(attributes, "sent_us", record.time);
-  made.replaces_ = attributes.value("replaces", json()) == true;
+  made.replaces_ = attributes.value("replaces", Json()) == true;
   made.received_time_ = record.time;
   made.first_attempt_ = time_of(attributes, "first_attempt_us", record.time);
   made.last_attempt_ = time_of(attributes, "last_attempt_us", record.time);

@@ -19,8 +19,6 @@
 
 namespace millrace {
 
-constexpr TimeUs kNine = 1'782'896'400 * kSecondUs;  // 2026-07-01T09:00:00Z
-
 /// A log of which retention has removed the front of the topic `events`.
 class ShortenedLog : public StubbornLog {
  public:

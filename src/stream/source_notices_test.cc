@@ -9,7 +9,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -40,11 +40,11 @@ class SourceNoticesTest : public StreamTest {
     contracts_ = std::make_unique<Contracts>(std::move(others), true);
   }
 
-  std::vector<json> messages() {
-    std::vector<json> list;
+  std::vector<Json> messages() {
+    std::vector<Json> list;
     const auto batch = log_->read({std::string(kNoticesTopic), PartitionId(0)}, Offset(0), {});
     if (!batch) return list;
-    for (const Record& record : batch->records) list.push_back(json::parse(record.value));
+    for (const Record& record : batch->records) list.push_back(Json::parse(record.value));
     return list;
   }
 
@@ -53,7 +53,7 @@ class SourceNoticesTest : public StreamTest {
     for (int i = 0; i < 2'000 && messages().size() < n; ++i) Env::system().sleep_for(kMillisecondUs);
     Env::system().sleep_for(10 * kMillisecondUs);  // for one too many
     std::vector<std::string> list;
-    for (const json& message : messages()) list.push_back(message["phase"]);
+    for (const Json& message : messages()) list.push_back(message["phase"]);
     return list;
   }
 
@@ -75,10 +75,10 @@ TEST_F(SourceNoticesTest, ANoticeIsToldAtOnceADayBeforeWhenItTakesEffectAndWhenI
   open(kNow);
   const auto answer = notices_->announce(maintenance(kNow + 3 * kDayUs));
   ASSERT_TRUE(answer) << answer.error().text();
-  const json told = json::parse(*answer);
+  const Json told = Json::parse(*answer);
   EXPECT_EQ(told["effective"], "2026-01-08T00:00:00Z");
   EXPECT_EQ(told["owners"],
-            json::parse(R"([{"name":"ada","contract":"shop"},{"name":"bi@example.com","contract":"shop"}])"));
+            Json::parse(R"([{"name":"ada","contract":"shop"},{"name":"bi@example.com","contract":"shop"}])"));
   EXPECT_THAT(phases(1), ElementsAre("announced"));
   open(kNow + 2 * kDayUs + kHourUs);
   EXPECT_THAT(phases(2), ElementsAre("announced", "day_before"));
@@ -89,7 +89,7 @@ TEST_F(SourceNoticesTest, ANoticeIsToldAtOnceADayBeforeWhenItTakesEffectAndWhenI
   EXPECT_THAT(phases(4), ElementsAre("announced", "day_before", "effective", "over"));
   open(kNow + 5 * kDayUs);
   EXPECT_EQ(phases(4).size(), 4u) << "each once";
-  EXPECT_EQ(json::parse(notices_->list("other"))["notices"], json::array());
+  EXPECT_EQ(Json::parse(notices_->list("other"))["notices"], Json::array());
 }
 
 TEST_F(SourceNoticesTest, WhatTakesEffectAtOnceIsToldOnce) {
@@ -128,12 +128,12 @@ TEST_F(SourceNoticesTest, AVersionThatComesIsAnnouncedByItselfWithWhatBreaks) {
   use("", {test_contract(next)});
   open(kNow);
   ASSERT_THAT(phases(1), ElementsAre("announced"));
-  const json message = messages().front();
+  const Json message = messages().front();
   EXPECT_EQ(message["kind"], "change");
   EXPECT_EQ(message["source"], "*");
   EXPECT_EQ(
       message["breaks"],
-      json::parse(
+      Json::parse(
           R"([{"place":"purchase.country","what":"the value 'GB' is removed","why":"producers that send it are refused"}])"));
   EXPECT_THAT(notices_->list("anybody"), HasSubstr("version 2.0.0 of the contract shop takes effect"));
   open(kNow + kHourUs);

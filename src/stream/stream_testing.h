@@ -14,6 +14,9 @@
 
 namespace millrace {
 
+inline constexpr TimeUs kNine = 1'782'896'400 * kSecondUs;          // 2026-07-01T09:00:00Z
+inline const std::string kHour9 = "events/dt=2026-07-01/hour=09/";  ///< of the curated files
+
 /// Another log with failures that a test switches on.
 class StubbornLog : public EventLog {
  public:

@@ -375,8 +375,8 @@ TEST_F(SubscriptionLogTest, StoreKeepsWhatWasWritten) {
 }
 
 TEST(SubscriptionSettingsTest, SaysWhatIsWrong) {
-  const auto message = [](std::string_view json) {
-    const auto parsed = parse_subscription_settings(json);
+  const auto message = [](std::string_view text) {
+    const auto parsed = parse_subscription_settings(text);
     return parsed ? "good" : parsed.error().text();
   };
   EXPECT_EQ(message(R"({"topic":"clicks"})"), "good");

@@ -16,7 +16,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-using Kind = FlowOutcome::Kind;
+using Outcome = FlowOutcome::Kind;
 
 /// A function as a test writes it.
 class Scripted : public FlowFunction {
@@ -65,10 +65,10 @@ class TransformJobTest : public StreamTest {
   /// Give back what it got with an "!"; what begins with "drop", "fail" or "again" is treated so.
   static FlowOutcome usual(const SubscriptionMessage& message) {
     const Error error = {Code::kInvalid, "because of " + message.data, {}};
-    if (message.data.starts_with("drop")) return {Kind::kDrop, {}, {}};
-    if (message.data.starts_with("fail")) return {Kind::kFailed, {}, error};
-    if (message.data.starts_with("again")) return {Kind::kAgain, {}, error};
-    return {Kind::kPublish, message.data + "!", {}};
+    if (message.data.starts_with("drop")) return {Outcome::kDrop, {}, {}};
+    if (message.data.starts_with("fail")) return {Outcome::kFailed, {}, error};
+    if (message.data.starts_with("again")) return {Outcome::kAgain, {}, error};
+    return {Outcome::kPublish, message.data + "!", {}};
   }
 
   std::unique_ptr<TransformJob> job(Scripted::Script script = usual) {
@@ -123,7 +123,7 @@ TEST_F(TransformJobTest, TriesThreeTimesAndKeepsTheOrderMeanwhile) {
   std::map<std::string, int> tries;
   auto running = job([&](const SubscriptionMessage& message) {
     const int n = ++tries[message.data];
-    return message.data == "1" && n < 2 ? FlowOutcome{Kind::kAgain, {}, {Code::kIo, "not yet", {}}}
+    return message.data == "1" && n < 2 ? FlowOutcome{Outcome::kAgain, {}, {Code::kIo, "not yet", {}}}
                                         : usual(message);
   });
   ASSERT_TRUE(running->start());

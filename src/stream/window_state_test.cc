@@ -40,7 +40,7 @@ std::string line_of(const Place& place, std::string_view timing, std::uint64_t e
 }
 
 /// Write down what comes out of a step; of late changes the last, as a subscriber sees them.
-class Lines final : public WindowOutput {
+class Published final : public WindowOutput {
  public:
   void on_pane(std::size_t, std::string_view source, const Pane<PublishedValue>& pane) override {
     const Place place(source, pane.window.start, pane.key);
@@ -321,7 +321,7 @@ class Publishing {
   }
 
   std::unique_ptr<WindowState> state;
-  Lines out;
+  Published out;
 
  private:
   const Given& given_;

@@ -21,15 +21,6 @@ constexpr std::size_t kNameMax = 60;
 constexpr std::array<std::string_view, 7> kOwnColumns = {
     "window_start", "window_end", "visit_id", "start_time", "end_time", "final", "tier"};
 
-/// Lower-case letters, digits and underscores: the same name in a file system, in SQL and in JSON.
-bool is_name(std::string_view name) {
-  const auto good = [](char c) {
-    return c == '_' || (std::islower(static_cast<unsigned char>(c)) != 0 && c > 0) || (c >= '0' && c <= '9');
-  };
-  return !name.empty() && name.size() <= kNameMax && name[0] >= 'a' && name[0] <= 'z' &&
-         std::ranges::all_of(name, good);
-}
-
 constexpr const char* kNameRule = "a name is of lower-case letters, digits and _, at most 60, a letter first";
 
 struct KindName {
@@ -106,7 +97,7 @@ Result<AggregationSource> AggregationSource::parse(const AggregationFile& file) 
 
 void AggregationSource::read() {
   const auto root = yaml_.root();
-  if (!is_name(aggregation_.name)) {
+  if (!is_snake_case(aggregation_.name, kNameMax)) {
     root.error(fmt::format("the file's name is the table's: {}, not '{}'", kNameRule, aggregation_.name));
   }
   root.required("from", aggregation_.from);
@@ -158,7 +149,7 @@ void AggregationSource::read_window() {
 
 bool AggregationSource::take_column_name(const std::string& name, const YamlValue& at) {
   const auto known = [&](const auto& column) { return column.first == name; };
-  if (!is_name(name)) {
+  if (!is_snake_case(name, kNameMax)) {
     at.error(fmt::format("{}, not '{}'", kNameRule, name));
   } else if (std::ranges::find(kOwnColumns, name) != kOwnColumns.end()) {
     at.error(fmt::format("{} is a column that aggregations have by themselves: choose another name", name));

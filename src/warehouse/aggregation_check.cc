@@ -12,7 +12,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr std::size_t kExpressionBytesMax = 4000;
 
@@ -44,7 +44,7 @@ std::string complaint(const std::string& message) {
 }
 
 /// What `SELECT (expression)` may have besides its one expression: nothing.
-bool is_lone_select(const json& node) {
+bool is_lone_select(const Json& node) {
   const auto empty = [&](const char* key) {
     const auto found = node.find(key);
     return found == node.end() || found->is_null() || (found->is_array() && found->empty());
@@ -138,16 +138,16 @@ Status AggregationChecker::check_expression(std::string_view expression) const {
   MILLRACE_ASSIGN(auto rows, connection_.query("SELECT json_serialize_sql(?::VARCHAR)",
                                                {fmt::format("SELECT (\n{}\n)", expression)}));
   MILLRACE_TRY(rows.next_chunk());
-  const auto tree = json::parse(rows.text(0, 0), nullptr, /*allow_exceptions=*/false);
+  const auto tree = Json::parse(rows.text(0, 0), nullptr, /*allow_exceptions=*/false);
   if (!tree.is_object() || tree.value("error", true)) {
     const auto message = tree.is_object() ? tree.value("error_message", "") : std::string();
     return fail(Code::kInvalid, "is not an expression: " + complaint(message));
   }
   if (tree["statements"].size() != 1 || !is_lone_select(tree["statements"][0]["node"]))
     return fail(Code::kInvalid, "must be exactly one expression, not a query");
-  std::vector<const json*> open{&tree["statements"][0]["node"]["select_list"][0]};
+  std::vector<const Json*> open{&tree["statements"][0]["node"]["select_list"][0]};
   while (!open.empty()) {
-    const json& node = *open.back();
+    const Json& node = *open.back();
     open.pop_back();
     if (node.is_object()) MILLRACE_TRY(check_node(node));
     if (!node.is_structured()) continue;

@@ -7,10 +7,10 @@
 
 #include <gtest/gtest.h>
 
+#include "warehouse/warehouse_testing.h"
+
 namespace millrace {
 namespace {
-
-constexpr TimeUs kNoon = 1'752'000'000 * kSecondUs;
 
 Hash128 id(std::uint64_t number) {
   return hash128(std::to_string(number));
@@ -25,56 +25,56 @@ void add_range(DuplicateFilter& filter, std::uint64_t from, std::uint64_t to, Ti
 
 TEST(DuplicateFilter, KnowsWhatItWasGiven) {
   DuplicateFilter filter(100'000);
-  for (std::uint64_t i = 0; i < 50'000; ++i) ASSERT_TRUE(filter.insert(id(i), kNoon));
-  for (std::uint64_t i = 0; i < 50'000; ++i) ASSERT_FALSE(filter.insert(id(i), kNoon));
+  for (std::uint64_t i = 0; i < 50'000; ++i) ASSERT_TRUE(filter.insert(id(i), kTestDay));
+  for (std::uint64_t i = 0; i < 50'000; ++i) ASSERT_FALSE(filter.insert(id(i), kTestDay));
   filter.commit(kTimeMin);
   EXPECT_EQ(filter.size(), 50'000u);
-  for (std::uint64_t i = 0; i < 50'000; ++i) ASSERT_FALSE(filter.insert(id(i), kNoon));
-  EXPECT_TRUE(filter.insert(id(50'000), kNoon));
+  for (std::uint64_t i = 0; i < 50'000; ++i) ASSERT_FALSE(filter.insert(id(i), kTestDay));
+  EXPECT_TRUE(filter.insert(id(50'000), kTestDay));
 }
 
 TEST(DuplicateFilter, ForgetsARollbackAndNothingElse) {
   DuplicateFilter filter(100);
-  add_range(filter, 0, 3, kNoon);
-  ASSERT_TRUE(filter.insert(id(3), kNoon + kHourUs));
-  ASSERT_TRUE(filter.insert(id(4), kNoon + kHourUs));
+  add_range(filter, 0, 3, kTestDay);
+  ASSERT_TRUE(filter.insert(id(3), kTestDay + kHourUs));
+  ASSERT_TRUE(filter.insert(id(4), kTestDay + kHourUs));
   filter.rollback();
   EXPECT_EQ(filter.size(), 3u);
-  EXPECT_TRUE(filter.insert(id(4), kNoon));  // in the place that 3 had
-  EXPECT_TRUE(filter.insert(id(3), kNoon));
-  for (std::uint64_t i = 0; i < 5; ++i) EXPECT_FALSE(filter.insert(id(i), kNoon)) << i;
+  EXPECT_TRUE(filter.insert(id(4), kTestDay));  // in the place that 3 had
+  EXPECT_TRUE(filter.insert(id(3), kTestDay));
+  for (std::uint64_t i = 0; i < 5; ++i) EXPECT_FALSE(filter.insert(id(i), kTestDay)) << i;
 }
 
 // A busy hour once made it forget everything, the newest included.
 TEST(DuplicateFilter, OneHourWithMoreThanFitsLosesItsOldestOnly) {
   DuplicateFilter filter(10'000);
   for (std::uint64_t i = 0; i < 200'000; i += 500) {
-    add_range(filter, i, i + 500, kNoon + static_cast<TimeUs>(i) * kMillisecondUs);
+    add_range(filter, i, i + 500, kTestDay + static_cast<TimeUs>(i) * kMillisecondUs);
     ASSERT_LE(filter.size(), 10'000u);
     for (auto known = i < 9'500 ? 0 : i - 9'500; known < i + 500; known += 97) {
-      ASSERT_FALSE(filter.insert(id(known), kNoon)) << known << " of " << i;
+      ASSERT_FALSE(filter.insert(id(known), kTestDay)) << known << " of " << i;
     }
   }
   EXPECT_EQ(filter.size(), 10'000u);
   EXPECT_EQ(filter.forgotten_early(), 190'000u);
-  EXPECT_TRUE(filter.insert(id(189'999), kNoon));  // the newest of those that had to go
+  EXPECT_TRUE(filter.insert(id(189'999), kTestDay));  // the newest of those that had to go
 }
 
 TEST(DuplicateFilter, TellsHowFarBackItIsComplete) {
   DuplicateFilter filter(1'000);
-  add_range(filter, 0, 1'000, kNoon);
+  add_range(filter, 0, 1'000, kTestDay);
   EXPECT_EQ(filter.complete_since(), kTimeMin);
-  add_range(filter, 1'000, 1'400, kNoon + kMinuteUs);
-  EXPECT_EQ(filter.complete_since(), kNoon);  // some of noon are missing
-  add_range(filter, 1'400, 2'200, kNoon + 2 * kMinuteUs);
-  EXPECT_EQ(filter.complete_since(), kNoon + kMinuteUs);
+  add_range(filter, 1'000, 1'400, kTestDay + kMinuteUs);
+  EXPECT_EQ(filter.complete_since(), kTestDay);  // some of noon are missing
+  add_range(filter, 1'400, 2'200, kTestDay + 2 * kMinuteUs);
+  EXPECT_EQ(filter.complete_since(), kTestDay + kMinuteUs);
   EXPECT_EQ(filter.forgotten_early(), 1'200u);
 }
 
 TEST(DuplicateFilter, ForgetsWhatIsBeforeTheHorizonAndCallsThatNotEarly) {
   DuplicateFilter filter(1'000'000);
   for (std::uint64_t hour = 0; hour < 100; ++hour) {
-    const auto now = kNoon + static_cast<TimeUs>(hour) * kHourUs;
+    const auto now = kTestDay + static_cast<TimeUs>(hour) * kHourUs;
     add_range(filter, hour * 1000, hour * 1000 + 1000, now, now - kDayUs);
     ASSERT_FALSE(filter.insert(id(hour * 1000), now));
     if (hour >= 24) {
@@ -88,11 +88,11 @@ TEST(DuplicateFilter, ForgetsWhatIsBeforeTheHorizonAndCallsThatNotEarly) {
 
 TEST(DuplicateFilter, IdsOutOfOrderAreNotForgottenBeforeTheirTime) {
   DuplicateFilter filter(1'000'000);
-  add_range(filter, 0, 10, kNoon);
-  add_range(filter, 10, 20, kNoon - kDayUs);  // of a partition that is behind
-  filter.commit(kNoon - kHourUs);
-  EXPECT_FALSE(filter.insert(id(0), kNoon));
-  filter.commit(kNoon + 1);
+  add_range(filter, 0, 10, kTestDay);
+  add_range(filter, 10, 20, kTestDay - kDayUs);  // of a partition that is behind
+  filter.commit(kTestDay - kHourUs);
+  EXPECT_FALSE(filter.insert(id(0), kTestDay));
+  filter.commit(kTestDay + 1);
   EXPECT_EQ(filter.size(), 0u);
 }
 
@@ -100,7 +100,7 @@ TEST(DuplicateFilter, AnIdCostsLittle) {
   DuplicateFilter filter(1'000'000);
   std::size_t most = 0;
   for (std::uint64_t i = 0; i < 3'000'000; i += 1'000) {
-    add_range(filter, i, i + 1'000, kNoon + static_cast<TimeUs>(i) * kMillisecondUs);
+    add_range(filter, i, i + 1'000, kTestDay + static_cast<TimeUs>(i) * kMillisecondUs);
     if (i >= 500'000) most = std::max(most, filter.memory_bytes() / filter.size());
   }
   EXPECT_LE(most, 32u);
@@ -108,12 +108,12 @@ TEST(DuplicateFilter, AnIdCostsLittle) {
 
 TEST(DuplicateFilter, AnIdIsNewAgainAfterTheWindowEvenWhileItIsRemembered) {
   DuplicateFilter filter(100, kHourUs);
-  add_range(filter, 0, 1, kNoon);
-  EXPECT_FALSE(filter.insert(id(0), kNoon + kHourUs));
-  EXPECT_FALSE(filter.insert(id(0), kNoon - kHourUs));
-  EXPECT_TRUE(filter.insert(id(0), kNoon + kHourUs + 1));
-  EXPECT_FALSE(filter.insert(id(0), kNoon + 2 * kHourUs));  // of the second
-  EXPECT_FALSE(filter.insert(id(0), kNoon));                // of the first
+  add_range(filter, 0, 1, kTestDay);
+  EXPECT_FALSE(filter.insert(id(0), kTestDay + kHourUs));
+  EXPECT_FALSE(filter.insert(id(0), kTestDay - kHourUs));
+  EXPECT_TRUE(filter.insert(id(0), kTestDay + kHourUs + 1));
+  EXPECT_FALSE(filter.insert(id(0), kTestDay + 2 * kHourUs));  // of the second
+  EXPECT_FALSE(filter.insert(id(0), kTestDay));                // of the first
 }
 
 // Against a plain map, with commits, rollbacks, repeats and a horizon in random order.
@@ -121,7 +121,7 @@ TEST(DuplicateFilter, AgreesWithAMap) {
   std::mt19937_64 random(7);
   DuplicateFilter filter(1'000'000);
   std::unordered_map<std::uint64_t, TimeUs> known, fresh;
-  TimeUs now = kNoon;
+  TimeUs now = kTestDay;
   for (int step = 0; step < 200'000; ++step) {
     now += kSecondUs;
     const auto number = random() % 20'000;

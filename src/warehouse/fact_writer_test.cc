@@ -13,8 +13,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr TimeUs kNoon = 1'752'000'000 * kSecondUs;  // 2025-07-08T18:40:00Z
-
 Decimal amount(std::string_view text) {
   return Decimal::parse(text).value();
 }
@@ -26,7 +24,7 @@ EventItem item(std::string_view id, std::string_view price, std::string_view qua
 using FactWriterTest = WarehouseTest;
 
 TEST_F(FactWriterTest, WritesEveryColumnOfAnEvent) {
-  auto event = make_event(EventType::kItemView, 7, kNoon + 123'456);
+  auto event = make_event(EventType::kItemView, 7, kTestDay + 123'456);
   event.user_id = "u1";
   event.page_path = "/rake";
   event.page_url = "https://shop.example/rake";
@@ -61,10 +59,10 @@ TEST_F(FactWriterTest, WritesEveryColumnOfAnEvent) {
 TEST_F(FactWriterTest, SplitsOrdersIntoExactLinesWithRefundsNegative) {
   const std::array lines = {item("p1", "0.1", "3"), item("p2", "99999999.9999", "1000"),
                             item("p3", "2.5", "-1")};
-  auto purchase = make_event(EventType::kPurchase, 1, kNoon);
+  auto purchase = make_event(EventType::kPurchase, 1, kTestDay);
   purchase.items = lines;
   purchase.order = EventOrder{.order_id = "o1", .currency = "GBP"};
-  auto refund = make_event(EventType::kRefund, 2, kNoon);
+  auto refund = make_event(EventType::kRefund, 2, kTestDay);
   refund.items = {lines.data(), 1};
   refund.order = EventOrder{.order_id = "o1", .currency = "GBP"};
   auto out = writer();
@@ -81,10 +79,10 @@ TEST_F(FactWriterTest, SplitsOrdersIntoExactLinesWithRefundsNegative) {
 }
 
 TEST_F(FactWriterTest, AnOrderWithoutItemsIsOneLineOfItsAmount) {
-  auto purchase = make_event(EventType::kPurchase, 1, kNoon);
+  auto purchase = make_event(EventType::kPurchase, 1, kTestDay);
   purchase.order =
       EventOrder{.order_id = "o1", .total = amount("12"), .revenue = amount("10"), .currency = "EUR"};
-  auto refund = make_event(EventType::kRefund, 2, kNoon);
+  auto refund = make_event(EventType::kRefund, 2, kTestDay);
   refund.order = EventOrder{.order_id = "o1", .total = amount("4"), .currency = "EUR"};
   auto out = writer();
   ASSERT_TRUE(write(*out, std::array{purchase, refund}));
@@ -95,13 +93,13 @@ TEST_F(FactWriterTest, AnOrderWithoutItemsIsOneLineOfItsAmount) {
 
 TEST_F(FactWriterTest, InteractionsAreSingleItemsListsAndLinesOnceEach) {
   const std::array two = {item("p1", "1", "1"), item("p2", "2", "1")};
-  auto view = make_event(EventType::kItemView, 1, kNoon);
+  auto view = make_event(EventType::kItemView, 1, kTestDay);
   view.items = {two.data(), 1};
-  auto list = make_event(EventType::kListView, 2, kNoon + 1);
+  auto list = make_event(EventType::kListView, 2, kTestDay + 1);
   list.items = two;
-  auto purchase = make_event(EventType::kPurchase, 3, kNoon + 2);
+  auto purchase = make_event(EventType::kPurchase, 3, kTestDay + 2);
   purchase.items = {two.data() + 1, 1};
-  auto page = make_event(EventType::kPageView, 4, kNoon + 3);
+  auto page = make_event(EventType::kPageView, 4, kTestDay + 3);
   auto out = writer();
   ASSERT_TRUE(write(*out, std::array{view, list, purchase, page}));
   EXPECT_THAT(rows("SELECT type, item_id FROM item_interactions ORDER BY event_time, item_id"),
@@ -125,10 +123,10 @@ TEST_F(FactWriterTest, KeepsOddTextsAndTimes) {
 }
 
 TEST_F(FactWriterTest, DropsDuplicatesAlsoAfterARestart) {
-  auto first = make_event(EventType::kPageView, 1, kNoon);
-  auto again = make_event(EventType::kPageView, 2, kNoon + kHourUs);
+  auto first = make_event(EventType::kPageView, 1, kTestDay);
+  auto again = make_event(EventType::kPageView, 2, kTestDay + kHourUs);
   again.message_id = first.message_id;
-  auto other_source = make_event(EventType::kPageView, 3, kNoon);
+  auto other_source = make_event(EventType::kPageView, 3, kTestDay);
   other_source.message_id = first.message_id;
   other_source.source = "app";
   auto out = writer();
@@ -146,12 +144,12 @@ TEST_F(FactWriterTest, DropsDuplicatesAlsoAfterARestart) {
 }
 
 TEST_F(FactWriterTest, AMessageIdCountsAgainAfterTheWindow) {
-  auto first = make_event(EventType::kPageView, 1, kNoon);
-  auto later = make_event(EventType::kPageView, 2, kNoon + 3 * kDayUs);
+  auto first = make_event(EventType::kPageView, 1, kTestDay);
+  auto later = make_event(EventType::kPageView, 2, kTestDay + 3 * kDayUs);
   auto out = writer();
   ASSERT_TRUE(write(*out, std::array{first, later}));
   restart(out);
-  auto repeat = make_event(EventType::kPageView, 3, kNoon + 3 * kDayUs);
+  auto repeat = make_event(EventType::kPageView, 3, kTestDay + 3 * kDayUs);
   repeat.message_id = first.message_id;
   out = writer();
   ASSERT_TRUE(write(*out, {&repeat, 1}));
@@ -172,36 +170,36 @@ Status write_to(FactWriter& out, std::uint32_t partition, std::uint64_t offset, 
 }
 
 TEST_F(FactWriterTest, APartitionThatIsBehindKeepsItsIdsWhileAnotherIsLoadedAlone) {
-  constexpr TimeUs kBehind = kNoon - 3 * kDayUs;
+  constexpr TimeUs kBehind = kTestDay - 3 * kDayUs;
   auto out = writer();
   ASSERT_TRUE(write_to(*out, 1, 0, kBehind, "a"));
-  ASSERT_TRUE(write_to(*out, 0, 1, kNoon));
-  ASSERT_TRUE(write_to(*out, 0, 2, kNoon + kHourUs));
+  ASSERT_TRUE(write_to(*out, 0, 1, kTestDay));
+  ASSERT_TRUE(write_to(*out, 0, 2, kTestDay + kHourUs));
   ASSERT_TRUE(write_to(*out, 1, 1, kBehind + kHourUs, "a"));  // an hour later by its own clock
   EXPECT_EQ(out->books().at({"events", PartitionId(1)}), (BookEntry{.applied = 1, .duplicate = 1}));
 }
 
 TEST_F(FactWriterTest, APartitionAtItsEndHoldsNothingBack) {
-  constexpr TimeUs kLongAgo = kNoon - 3 * kDayUs;
+  constexpr TimeUs kLongAgo = kTestDay - 3 * kDayUs;
   const TopicPartition quiet{"events", PartitionId(1)};
   const auto& ids = metrics::gauge("millrace_duplicate_ids", "", {{"job", "load"}});
   auto out = writer();
   ASSERT_TRUE(write_to(*out, 1, 0, kLongAgo));
-  ASSERT_TRUE(write_to(*out, 0, 1, kNoon));
+  ASSERT_TRUE(write_to(*out, 0, 1, kTestDay));
   EXPECT_EQ(ids.Value(), 2);
   out->set_waiting(quiet, false);
-  ASSERT_TRUE(write_to(*out, 0, 2, kNoon + 1));
+  ASSERT_TRUE(write_to(*out, 0, 2, kTestDay + 1));
   EXPECT_EQ(ids.Value(), 2);  // the quiet one's is gone
 
   out->set_waiting({"events", PartitionId(2)}, true);  // never loaded: anything may be in it
-  ASSERT_TRUE(write_to(*out, 0, 3, kNoon + 2 * kDayUs));
+  ASSERT_TRUE(write_to(*out, 0, 3, kTestDay + 2 * kDayUs));
   EXPECT_EQ(ids.Value(), 3);
 }
 
 /// A purchase of two lines with the message id "m7", at `offset`.
 Status write_order(FactWriter& out, std::uint64_t offset, std::string_view price, bool replaces) {
   const std::array lines = {item("p1", price, "1"), item("p2", price, "1")};
-  auto order = make_event(EventType::kPurchase, offset, kNoon);
+  auto order = make_event(EventType::kPurchase, offset, kTestDay);
   order.message_id = "m7";
   order.items = lines;
   order.replaces = replaces;
@@ -213,7 +211,7 @@ Status write_order(FactWriter& out, std::uint64_t offset, std::string_view price
 TEST_F(FactWriterTest, AnEventThatReplacesTakesThePlaceOfAnyEarlierOne) {
   auto out = writer({.message_ids_max = 1});
   ASSERT_TRUE(write_order(*out, 0, "1", false));
-  ASSERT_TRUE(write_to(*out, 0, 1, kNoon));  // now the order's id is forgotten
+  ASSERT_TRUE(write_to(*out, 0, 1, kTestDay));  // now the order's id is forgotten
   ASSERT_TRUE(write_order(*out, 2, "3", true));
   ASSERT_TRUE(write_order(*out, 3, "4", false));  // and now it is known
   restart(out);
@@ -228,7 +226,7 @@ TEST_F(FactWriterTest, OfSeveralThatReplaceInOneTransactionTheLastStays) {
   auto out = writer();
   std::array<Event, 3> events;
   for (std::uint64_t i = 0; i < events.size(); ++i) {
-    events[i] = make_event(EventType::kPageView, i, kNoon);
+    events[i] = make_event(EventType::kPageView, i, kTestDay);
     events[i].message_id = "m";
     events[i].replaces = i > 0;
   }
@@ -241,9 +239,11 @@ TEST_F(FactWriterTest, ReplacingMovesBetweenEventsAndQuarantine) {
   const TopicPartition refused{"quarantine", PartitionId(0)};
   const auto refuse = [&](FactWriter& out, std::uint64_t offset) -> Status {
     MILLRACE_TRY(out.begin());
-    MILLRACE_TRY(out.add_quarantine(
-        {refused, Offset(offset), kNoon},
-        {.received_time = kNoon, .source = "web", .events = 3, .message_id = "m7", .replaces = offset > 0}));
+    MILLRACE_TRY(out.add_quarantine({refused, Offset(offset), kTestDay}, {.received_time = kTestDay,
+                                                                          .source = "web",
+                                                                          .events = 3,
+                                                                          .message_id = "m7",
+                                                                          .replaces = offset > 0}));
     return out.commit();
   };
   const auto counts = [&] {
@@ -265,7 +265,7 @@ TEST_F(FactWriterTest, ReplacingMovesBetweenEventsAndQuarantine) {
 TEST_F(FactWriterTest, ReplacingThatIsRolledBackChangesNothing) {
   auto out = writer();
   ASSERT_TRUE(write_order(*out, 0, "1", false));
-  auto again = make_event(EventType::kPageView, 7, kNoon);
+  auto again = make_event(EventType::kPageView, 7, kTestDay);
   again.replaces = true;
   ASSERT_TRUE(out->begin());
   ASSERT_TRUE(out->add_events(events_partition(), {&again, 1}));
@@ -281,18 +281,18 @@ TEST_F(FactWriterTest, ReportsHowLongTheWindowIs) {
   const auto& forgotten = metrics::counter("millrace_duplicate_ids_forgotten_total", "", {{"job", "load"}});
   const auto before = forgotten.Value();
   auto out = writer({.message_ids_max = 2});
-  ASSERT_TRUE(write_to(*out, 0, 0, kNoon));
-  ASSERT_TRUE(write_to(*out, 0, 1, kNoon + kMinuteUs));
+  ASSERT_TRUE(write_to(*out, 0, 0, kTestDay));
+  ASSERT_TRUE(write_to(*out, 0, 1, kTestDay + kMinuteUs));
   EXPECT_EQ(seconds.Value(), 86'400);
-  ASSERT_TRUE(write_to(*out, 0, 2, kNoon + 3 * kMinuteUs));
+  ASSERT_TRUE(write_to(*out, 0, 2, kTestDay + 3 * kMinuteUs));
   EXPECT_EQ(seconds.Value(), 180);
   EXPECT_EQ(forgotten.Value() - before, 1);
 
   restart(out);
   out = writer({.message_ids_max = 2});  // remembers the newest two of the table
   EXPECT_EQ(seconds.Value(), 180);
-  ASSERT_TRUE(write_to(*out, 0, 3, kNoon + 3 * kMinuteUs, "m1"));
-  ASSERT_TRUE(write_to(*out, 0, 4, kNoon + 3 * kMinuteUs, "m0"));
+  ASSERT_TRUE(write_to(*out, 0, 3, kTestDay + 3 * kMinuteUs, "m1"));
+  ASSERT_TRUE(write_to(*out, 0, 4, kTestDay + 3 * kMinuteUs, "m0"));
   EXPECT_EQ(out->books().at(events_partition()), (BookEntry{.applied = 4, .duplicate = 1}));
 }
 
@@ -303,13 +303,13 @@ TEST_F(FactWriterTest, IdsOnDiskDropRepeatsAlsoAfterARestartAndDamage) {
   auto out = writer(on_disk);
   for (std::uint64_t i = 0; i < 350; i += 50) {
     std::vector<Event> events;
-    for (auto j = i; j < i + 50; ++j) events.push_back(make_event(EventType::kPageView, j, kNoon));
+    for (auto j = i; j < i + 50; ++j) events.push_back(make_event(EventType::kPageView, j, kTestDay));
     ASSERT_TRUE(write(*out, events));
   }
   EXPECT_EQ(env_.list_dir(ids)->size(), 4u);  // three runs, and the directory of orders
   const auto applied = [&](std::uint64_t offset, std::string_view message_id) {
     const auto before = out->books()[events_partition()].applied;
-    EXPECT_TRUE(write_to(*out, 0, offset, kNoon + kHourUs, message_id));
+    EXPECT_TRUE(write_to(*out, 0, offset, kTestDay + kHourUs, message_id));
     return out->books()[events_partition()].applied - before;
   };
   EXPECT_EQ(applied(350, "m7"), 0u);
@@ -323,7 +323,7 @@ TEST_F(FactWriterTest, IdsOnDiskDropRepeatsAlsoAfterARestartAndDamage) {
     const auto file = env_.open(ids / name, OpenMode::kReadWrite);
     ASSERT_TRUE((*file)->write_at(0, std::as_bytes(std::span("damage"))));
   }
-  const auto failed = write_to(*out, 0, 354, kNoon + kHourUs, "m9");
+  const auto failed = write_to(*out, 0, 354, kTestDay + kHourUs, "m9");
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code, Code::kIo);  // nobody's fault that an event should go into quarantine
   out->rollback();
@@ -333,11 +333,11 @@ TEST_F(FactWriterTest, IdsOnDiskDropRepeatsAlsoAfterARestartAndDamage) {
 }
 
 TEST_F(FactWriterTest, ARollbackLeavesNothingInTablesOrMemory) {
-  auto event = make_event(EventType::kPageView, 1, kNoon);
+  auto event = make_event(EventType::kPageView, 1, kTestDay);
   auto out = writer();
   ASSERT_TRUE(out->begin());
   ASSERT_TRUE(out->add_events(events_partition(), {&event, 1}));
-  ASSERT_TRUE(out->add_item_change({{"items", PartitionId(0)}, Offset(0), kNoon},
+  ASSERT_TRUE(out->add_item_change({{"items", PartitionId(0)}, Offset(0), kTestDay},
                                    R"({"op":"put","id":"p1","attributes":{}})"));
   EXPECT_EQ(out->rows(), 2u);
   out->rollback();
@@ -351,8 +351,8 @@ TEST_F(FactWriterTest, ARollbackLeavesNothingInTablesOrMemory) {
 }
 
 TEST_F(FactWriterTest, ATransactionThatFailsAtCommitLeavesNothing) {
-  auto event = make_event(EventType::kPageView, 1, kNoon);
-  auto bad = make_event(EventType::kPageView, 2, kNoon);
+  auto event = make_event(EventType::kPageView, 1, kTestDay);
+  auto bad = make_event(EventType::kPageView, 2, kTestDay);
   bad.message_id = {};  // NOT NULL in the table
   auto out = writer();
   const auto failed = write(*out, std::array{event, bad});
@@ -364,7 +364,7 @@ TEST_F(FactWriterTest, ATransactionThatFailsAtCommitLeavesNothing) {
 }
 
 TEST_F(FactWriterTest, AFullDiskIsToldBeforeAnythingIsTouched) {
-  auto event = make_event(EventType::kPageView, 1, kNoon);
+  auto event = make_event(EventType::kPageView, 1, kTestDay);
   auto out = writer();
   env_.free_bytes_are = 1 << 20;
   const auto refused = out->begin();
@@ -376,7 +376,7 @@ TEST_F(FactWriterTest, AFullDiskIsToldBeforeAnythingIsTouched) {
 
 TEST_F(FactWriterTest, ManyChunksInOneTransaction) {
   std::vector<Event> events;
-  for (std::uint64_t i = 0; i < 5000; ++i) events.push_back(make_event(EventType::kPageView, i, kNoon));
+  for (std::uint64_t i = 0; i < 5000; ++i) events.push_back(make_event(EventType::kPageView, i, kTestDay));
   auto out = writer();
   ASSERT_TRUE(write(*out, events));
   EXPECT_EQ(cell("SELECT count(DISTINCT log_offset) || ' ' || sum(log_offset) FROM events"), "5000 12497500");

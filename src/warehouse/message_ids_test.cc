@@ -8,14 +8,14 @@
 #include <gtest/gtest.h>
 
 #include "base/fault_env_testing.h"
+#include "warehouse/warehouse_testing.h"
 
 namespace millrace {
 namespace {
 
-constexpr TimeUs kNoon = 1'752'000'000 * kSecondUs;
 const TopicPartition kEvents{"events", PartitionId(0)};
 
-Hash128 id(std::uint64_t number) {
+Hash128 id_of(std::uint64_t number) {
   return hash128(std::to_string(number));
 }
 
@@ -23,7 +23,7 @@ Hash128 id(std::uint64_t number) {
 std::vector<KnownId> known_ids(std::uint64_t count) {
   std::vector<KnownId> ids;
   for (std::uint64_t i = 0; i < count; ++i)
-    ids.push_back({id(i), kNoon + static_cast<TimeUs>(i) * kSecondUs});
+    ids.push_back({id_of(i), kTestDay + static_cast<TimeUs>(i) * kSecondUs});
   std::ranges::sort(ids);
   return ids;
 }
@@ -33,7 +33,8 @@ class IdRunTest : public testing::Test {
   IdRunTest() { EXPECT_TRUE(env_.make_dirs("/ids") && env_.sync_dir("/") && env_.sync_dir("/ids")); }
   FaultEnv env_;
   const Path path_ = "/ids/1.ids";
-  const IdRunFacts facts_{.sequence = 7, .complete_since = kNoon - 5, .positions = {{kEvents, Offset(42)}}};
+  const IdRunFacts facts_{
+      .sequence = 7, .complete_since = kTestDay - 5, .positions = {{kEvents, Offset(42)}}};
 };
 
 TEST_F(IdRunTest, HoldsWhatItWasGivenAndNothingElse) {
@@ -43,16 +44,16 @@ TEST_F(IdRunTest, HoldsWhatItWasGivenAndNothingElse) {
     ASSERT_TRUE(run) << run.error().text();
     IdRunFacts facts = facts_;
     facts.ids = count;
-    facts.oldest = kNoon;
-    facts.newest = kNoon + static_cast<TimeUs>(count - 1) * kSecondUs;
+    facts.oldest = kTestDay;
+    facts.newest = kTestDay + static_cast<TimeUs>(count - 1) * kSecondUs;
     EXPECT_EQ(run->facts(), facts);
     std::uint64_t maybe = 0;
     for (std::uint64_t i = 0; i < count + 20'000; ++i) {
-      const TimeUs time = kNoon + static_cast<TimeUs>(i) * kSecondUs;
-      ASSERT_EQ(*run->holds(id(i), time - 1, time), i < count) << i;
-      ASSERT_FALSE(*run->holds(id(i), time + 1, kTimeMax)) << i;
-      ASSERT_TRUE(i >= count || run->may_hold(IdProbe(id(i)))) << i;
-      maybe += i >= count && run->may_hold(IdProbe(id(i)));
+      const TimeUs time = kTestDay + static_cast<TimeUs>(i) * kSecondUs;
+      ASSERT_EQ(*run->holds(id_of(i), time - 1, time), i < count) << i;
+      ASSERT_FALSE(*run->holds(id_of(i), time + 1, kTimeMax)) << i;
+      ASSERT_TRUE(i >= count || run->may_hold(IdProbe(id_of(i)))) << i;
+      maybe += i >= count && run->may_hold(IdProbe(id_of(i)));
     }
     EXPECT_LE(maybe, 100u);  // of 20,000
   }
@@ -60,14 +61,14 @@ TEST_F(IdRunTest, HoldsWhatItWasGivenAndNothingElse) {
 
 TEST_F(IdRunTest, OneIdAtManyTimesIsFoundAtEach) {
   std::vector<KnownId> ids = known_ids(50);
-  for (int hour = 0; hour < 1'000; ++hour) ids.push_back({id(7), kNoon + kDayUs + hour * kHourUs});
+  for (int hour = 0; hour < 1'000; ++hour) ids.push_back({id_of(7), kTestDay + kDayUs + hour * kHourUs});
   std::ranges::sort(ids);
   ASSERT_TRUE(IdRun::write(env_, path_, facts_, ids));
   const auto run = IdRun::open(env_, path_);
   for (int hour = 0; hour < 1'000; ++hour) {
-    const TimeUs time = kNoon + kDayUs + hour * kHourUs;
-    ASSERT_TRUE(*run->holds(id(7), time, time)) << hour;
-    ASSERT_FALSE(*run->holds(id(7), time + 1, time + kHourUs - 1)) << hour;
+    const TimeUs time = kTestDay + kDayUs + hour * kHourUs;
+    ASSERT_TRUE(*run->holds(id_of(7), time, time)) << hour;
+    ASSERT_FALSE(*run->holds(id_of(7), time + 1, time + kHourUs - 1)) << hour;
   }
 }
 
@@ -80,7 +81,7 @@ TEST_F(IdRunTest, EveryFlippedByteIsSeenAndNothingWrongIsAnswered) {
     const auto run = IdRun::open(env_, path_);
     bool seen = !run && run.error().code == Code::kCorrupt;
     for (std::uint64_t i = 0; run && i < 400; ++i) {
-      const auto held = run->holds(id(i), kTimeMin, kTimeMax);
+      const auto held = run->holds(id_of(i), kTimeMin, kTimeMax);
       seen |= !held && held.error().code == Code::kCorrupt;
       ASSERT_TRUE(!held || *held) << at;
     }
@@ -114,7 +115,8 @@ TEST_F(IdRunTest, IsThereWholeOrNotAtAllAfterALossOfPower) {
       const auto run = IdRun::open(env, path_);
       ASSERT_TRUE(run || run.error().code == Code::kNotFound) << after << run.error().text();
       ASSERT_TRUE(run || !written);
-      for (std::uint64_t i = 0; run && i < 3'000; i += 7) ASSERT_TRUE(*run->holds(id(i), kTimeMin, kTimeMax));
+      for (std::uint64_t i = 0; run && i < 3'000; i += 7)
+        ASSERT_TRUE(*run->holds(id_of(i), kTimeMin, kTimeMax));
       ++(run ? whole : absent);
     }
   }
@@ -137,18 +139,18 @@ class MessageIdsTest : public testing::Test {
   /// Open and restore as the warehouse would: the events with the numbers `oldest` up to `committed`.
   void start(std::size_t ids_max, std::uint64_t committed, std::uint64_t oldest = 0) {
     open(ids_max, committed);
-    for (auto i = std::max(from_, oldest); i < committed; ++i) ids_->restore(id(i), time_of(i));
+    for (auto i = std::max(from_, oldest); i < committed; ++i) ids_->restore(id_of(i), time_of(i));
     ids_->restored(at(committed));
   }
   /// Take in events `from` up to `to`, all of which must be new, ten in a transaction.
   void take(std::uint64_t from, std::uint64_t to, TimeUs horizon = kTimeMin) {
     for (auto i = from; i < to; ++i) {
-      ASSERT_FALSE(*ids_->is_repeat(id(i), time_of(i))) << i;
+      ASSERT_FALSE(*ids_->is_repeat(id_of(i), time_of(i))) << i;
       if (i % 10 == 9 || i + 1 == to) ids_->commit(horizon, at(i + 1));
     }
   }
   bool knows(std::uint64_t number) {
-    const bool repeat = *ids_->is_repeat(id(number), time_of(number));
+    const bool repeat = *ids_->is_repeat(id_of(number), time_of(number));
     ids_->rollback();
     return repeat;
   }
@@ -160,7 +162,7 @@ class MessageIdsTest : public testing::Test {
     return names ? *std::move(names) : std::vector<std::string>{};
   }
   static MessageIds::Positions at(std::uint64_t next) { return {{kEvents, Offset(next)}}; }
-  static TimeUs time_of(std::uint64_t number) { return kNoon + static_cast<TimeUs>(number) * kSecondUs; }
+  static TimeUs time_of(std::uint64_t number) { return kTestDay + static_cast<TimeUs>(number) * kSecondUs; }
 
   FaultEnv env_;
   std::uint64_t from_ = 0;  ///< where the warehouse was to be read from
@@ -217,10 +219,10 @@ TEST_F(MessageIdsTest, WhatTheHorizonPassedGoesWithItsFile) {
 TEST_F(MessageIdsTest, AnIdIsNewAgainAfterTheWindowAlsoFromDisk) {
   start(6'000, 0);
   take(0, 1'000);
-  EXPECT_TRUE(*ids_->is_repeat(id(7), time_of(7) + kDayUs));
-  EXPECT_FALSE(*ids_->is_repeat(id(7), time_of(7) + kDayUs + 1));
-  EXPECT_TRUE(*ids_->is_repeat(id(7), time_of(7) + kDayUs + 2));
-  EXPECT_FALSE(*ids_->is_repeat(id(7), time_of(7) - kDayUs - 1));
+  EXPECT_TRUE(*ids_->is_repeat(id_of(7), time_of(7) + kDayUs));
+  EXPECT_FALSE(*ids_->is_repeat(id_of(7), time_of(7) + kDayUs + 1));
+  EXPECT_TRUE(*ids_->is_repeat(id_of(7), time_of(7) + kDayUs + 2));
+  EXPECT_FALSE(*ids_->is_repeat(id_of(7), time_of(7) - kDayUs - 1));
 }
 
 TEST_F(MessageIdsTest, RunsOfAWarehouseThatIsBehindAreNotUsed) {
@@ -262,14 +264,14 @@ TEST_F(MessageIdsTest, DamageFoundWhenReadingFailsAndIsMended) {
   start(6'000, 0);
   take(0, 1'000);
   for (const auto& name : files()) env_.flip_bits(Path("/data/ids") / name, 100, 1);
-  const auto failed = ids_->is_repeat(id(7), time_of(7));
+  const auto failed = ids_->is_repeat(id_of(7), time_of(7));
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code, Code::kIo);
   EXPECT_TRUE(ids_->damaged());
   const auto positions = ids_->open(at(1'000));
   ASSERT_TRUE(positions);
   EXPECT_TRUE(positions->empty());
-  for (std::uint64_t i = 0; i < 1'000; ++i) ids_->restore(id(i), time_of(i));
+  for (std::uint64_t i = 0; i < 1'000; ++i) ids_->restore(id_of(i), time_of(i));
   ids_->restored(at(1'000));
   EXPECT_FALSE(ids_->damaged());
   expect_known(0, 1'000);
@@ -278,7 +280,7 @@ TEST_F(MessageIdsTest, DamageFoundWhenReadingFailsAndIsMended) {
 TEST_F(MessageIdsTest, AGatheringThatWasCutOffBeginsAgain) {
   start(6'000, 0);
   open(6'000, 3'000);  // without its runs: all come from the warehouse
-  for (std::uint64_t i = 0; i < 2'500; ++i) ids_->restore(id(i), time_of(i));
+  for (std::uint64_t i = 0; i < 2'500; ++i) ids_->restore(id_of(i), time_of(i));
   EXPECT_GT(ids_->runs(), 0u);
   start(6'000, 3'000);  // killed in between
   EXPECT_EQ(from_, 0u);
@@ -297,7 +299,7 @@ TEST_F(MessageIdsTest, AFullDiskShortensTheWindowAndNothingElse) {
   EXPECT_GT(ids_->forgotten_early(), 0u);
   expect_known(1'450, 1'500);
   const auto lost_until = ids_->complete_since();
-  EXPECT_GE(lost_until, kNoon);
+  EXPECT_GE(lost_until, kTestDay);
   env_.set_space({});
   take(1'500, 2'000);
   EXPECT_EQ(ids_->complete_since(), lost_until);  // it grows again from there
@@ -322,7 +324,7 @@ TEST_F(MessageIdsTest, AnyCrashLeavesNeitherFalseNorMissingIds) {
         ids.restored({});
         env.die_after(after);
         for (; committed < 450; ++committed) {
-          ASSERT_FALSE(*ids.is_repeat(id(committed), time_of(committed)));
+          ASSERT_FALSE(*ids.is_repeat(id_of(committed), time_of(committed)));
           ids.commit(kTimeMin, at(committed + 1));
         }
       }
@@ -331,10 +333,12 @@ TEST_F(MessageIdsTest, AnyCrashLeavesNeitherFalseNorMissingIds) {
       const auto positions = ids.open(at(committed));
       ASSERT_TRUE(positions) << positions.error().text();
       const auto from = positions->empty() ? 0 : positions->at(kEvents).value();
-      for (auto i = from; i < committed; ++i) ids.restore(id(i), time_of(i));
+      for (auto i = from; i < committed; ++i) ids.restore(id_of(i), time_of(i));
       ids.restored(at(committed));
-      for (std::uint64_t i = 0; i < committed; ++i) ASSERT_TRUE(*ids.is_repeat(id(i), time_of(i))) << after;
-      for (std::uint64_t i = 0; i < 100; ++i) ASSERT_FALSE(*ids.is_repeat(id(committed + i), kNoon)) << after;
+      for (std::uint64_t i = 0; i < committed; ++i)
+        ASSERT_TRUE(*ids.is_repeat(id_of(i), time_of(i))) << after;
+      for (std::uint64_t i = 0; i < 100; ++i)
+        ASSERT_FALSE(*ids.is_repeat(id_of(committed + i), kTestDay)) << after;
     }
   }
 }

@@ -12,7 +12,7 @@ namespace millrace {
 namespace {
 
 using testing::HasSubstr;
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr const char* kEndless = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b";
 
@@ -32,10 +32,10 @@ class QueryServiceTest : public WarehouseTest {
   }
   void TearDown() override { service_.reset(); }
 
-  json run(const std::string& query, const QueryLimits& limits = {}) {
+  Json run(const std::string& query, const QueryLimits& limits = {}) {
     auto answer = service_->run(query, limits);
     EXPECT_TRUE(answer) << query << ": " << answer.error().text();
-    return answer ? json::parse(*answer) : json();
+    return answer ? Json::parse(*answer) : Json();
   }
   Code refusal(const std::string& query) {
     const auto answer = service_->run(query);
@@ -197,7 +197,7 @@ TEST_F(QueryServiceTest, RefusesEverythingElse) {
   EXPECT_GE(hostile.size(), 40u);
   EXPECT_FALSE(std::filesystem::exists(outside));
   EXPECT_EQ(cell("SELECT count(*) FROM events"), "0");
-  EXPECT_EQ(run("SELECT 1 AS fine")["rows"], json::parse("[[1]]"));
+  EXPECT_EQ(run("SELECT 1 AS fine")["rows"], Json::parse("[[1]]"));
 }
 
 TEST_F(QueryServiceTest, SaysWhatIsWrong) {
@@ -232,8 +232,8 @@ TEST_F(QueryServiceTest, WritesEveryTypeAsJson) {
       "seconds' AS s, "
       "'infinity'::TIMESTAMP AS t, true AS u, [1, 2]::INTEGER[2] AS v, 18446744073709551615::UBIGINT AS w, "
       "'b'::ENUM('a', 'b') AS x, TIMESTAMPTZ '2025-07-08 09:00:00+02' AS y");
-  EXPECT_EQ(answer["rows"][0], json::parse(kEveryType));
-  EXPECT_EQ(answer["columns"][3], (json{{"name", "d"}, {"type", "DECIMAL(18,4)"}}));
+  EXPECT_EQ(answer["rows"][0], Json::parse(kEveryType));
+  EXPECT_EQ(answer["columns"][3], (Json{{"name", "d"}, {"type", "DECIMAL(18,4)"}}));
   EXPECT_EQ(answer["columns"][15]["type"], "STRUCT(x INTEGER, y VARCHAR[])");
   EXPECT_EQ(answer["columns"][16]["type"], "MAP(VARCHAR, INTEGER)");
   EXPECT_EQ(answer["truncated"], false);
@@ -244,12 +244,12 @@ TEST_F(QueryServiceTest, CutsAtTheLimitsAndSaysSo) {
   EXPECT_EQ(five["rows"].size(), 5u);
   EXPECT_EQ(five["truncated"], false);
   const auto cut = run("SELECT * FROM range(1000000000)", {.rows_max = 5});
-  EXPECT_EQ(cut["rows"], json::parse("[[0],[1],[2],[3],[4]]"));
+  EXPECT_EQ(cut["rows"], Json::parse("[[0],[1],[2],[3],[4]]"));
   EXPECT_EQ(cut["truncated"], true);
   const auto small = run("SELECT repeat('x', 1000) FROM range(100000)", {.bytes_max = 100'000});
   EXPECT_EQ(small["truncated"], true);
   EXPECT_NEAR(static_cast<double>(small["rows"].size()), 100, 3);
-  EXPECT_EQ(run("SELECT 1 WHERE false")["rows"], json::array());
+  EXPECT_EQ(run("SELECT 1 WHERE false")["rows"], Json::array());
 }
 
 TEST_F(QueryServiceTest, EndsAtTheDeadlineAndGoesOn) {

@@ -10,30 +10,28 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 using testing::ElementsAre;
-
-constexpr TimeUs kNoon = 1'752'000'000 * kSecondUs;  // 2025-07-08T18:40:00Z
 
 /// A small shop's morning: views, a cart, a purchase of two items and the refund of one.
 class ReadersTest : public WarehouseTest {
  protected:
   void SetUp() override {
-    env_.now_is = kNoon + kHourUs;
-    auto view = make_event(EventType::kItemView, 1, kNoon - 10 * kMinuteUs);
+    env_.now_is = kTestDay + kHourUs;
+    auto view = make_event(EventType::kItemView, 1, kTestDay - 10 * kMinuteUs);
     view.items = {&rake_, 1};
     view.device_type = "mobile";
-    auto cart = make_event(EventType::kAddToCart, 2, kNoon - 5 * kMinuteUs);
+    auto cart = make_event(EventType::kAddToCart, 2, kTestDay - 5 * kMinuteUs);
     cart.items = {&rake_, 1};
-    auto purchase = make_event(EventType::kPurchase, 3, kNoon);
+    auto purchase = make_event(EventType::kPurchase, 3, kTestDay);
     purchase.items = both_;
     purchase.order = EventOrder{.order_id = "o1", .currency = "EUR"};
-    auto refund = make_event(EventType::kRefund, 4, kNoon - kMinuteUs);
+    auto refund = make_event(EventType::kRefund, 4, kTestDay - kMinuteUs);
     refund.items = {&pot_, 1};
     refund.order = EventOrder{.order_id = "o1", .currency = "EUR"};
-    auto page = make_event(EventType::kPageView, 5, kNoon - 2 * kMinuteUs);
+    auto page = make_event(EventType::kPageView, 5, kTestDay - 2 * kMinuteUs);
     page.page_path = "/home";
-    auto old_page = make_event(EventType::kPageView, 6, kNoon - 2 * kDayUs);
+    auto old_page = make_event(EventType::kPageView, 6, kTestDay - 2 * kDayUs);
     old_page.page_path = "/old";
     old_page.session_id = "s0";
     writer_ = writer();
@@ -46,7 +44,7 @@ class ReadersTest : public WarehouseTest {
         R"({"op":"put","id":"p1","attributes":{"name":"Best rake","category":"Garden/Tools","price":9}})";
     ASSERT_TRUE(writer_->begin());
     const auto padded = value + std::string(64, ' ');
-    ASSERT_TRUE(writer_->add_item_change({{"items", PartitionId(0)}, Offset(0), kNoon},
+    ASSERT_TRUE(writer_->add_item_change({{"items", PartitionId(0)}, Offset(0), kTestDay},
                                          std::string_view(padded).substr(0, value.size())));
     writer_->set_next({"items", PartitionId(0)}, Offset(1));
     ASSERT_TRUE(writer_->commit());
@@ -67,25 +65,25 @@ class ReadersTest : public WarehouseTest {
 };
 
 TEST_F(ReadersTest, TheDashboardAddsUp) {
-  const auto snapshot = json::parse(dashboard_snapshot(*warehouse_, "24h").value());
+  const auto snapshot = Json::parse(dashboard_snapshot(*warehouse_, "24h").value());
   EXPECT_EQ(snapshot["window"], "24h");
   EXPECT_EQ(snapshot["as_of"], "2025-07-08T18:40:00Z");
-  EXPECT_EQ(snapshot["pages"], (json{{{"path", "/home"}, {"views", 1}}}));
+  EXPECT_EQ(snapshot["pages"], (Json{{{"path", "/home"}, {"views", 1}}}));
   EXPECT_EQ(
       snapshot["popular_items"],
-      json::parse(
+      Json::parse(
           R"json([{"item_id":"p1","name":"Best rake","category":"Garden/Tools","views":1,"carts":1,"purchases":1},
                                 {"item_id":"p2","name":"Pot","category":"Kitchen","views":0,"carts":0,"purchases":1}])json"));
   EXPECT_EQ(
       snapshot["sales_by_category"],
-      json::parse(
+      Json::parse(
           R"json([{"category":"Garden","currency":"EUR","orders":1,"quantity":"3.0000","revenue":"59.9700"},
                                 {"category":"Kitchen","currency":"EUR","orders":1,"quantity":"0.0000","revenue":"0.0000"}])json"));
-  EXPECT_EQ(snapshot["visits_by_device"], (json{{{"device", "mobile"}, {"visits", 1}}}));
+  EXPECT_EQ(snapshot["visits_by_device"], (Json{{{"device", "mobile"}, {"visits", 1}}}));
 }
 
 TEST_F(ReadersTest, WindowsBoundTheDashboard) {
-  const auto all = json::parse(dashboard_snapshot(*warehouse_, "all").value());
+  const auto all = Json::parse(dashboard_snapshot(*warehouse_, "all").value());
   EXPECT_EQ(all["pages"].size(), 2u);
   EXPECT_EQ(all["visits_by_device"].size(), 2u);
   for (const auto* window : {"1h", "7d", "30d"})
@@ -103,7 +101,7 @@ struct Steps {
 };
 
 Steps steps_of(Warehouse& warehouse, const char* window) {
-  const auto snapshot = json::parse(dashboard_snapshot(warehouse, window).value());
+  const auto snapshot = Json::parse(dashboard_snapshot(warehouse, window).value());
   const auto& list = snapshot["page_views_per_minute"];
   Steps steps{snapshot["page_views_step_s"], list.size(), 0, list.front()["minute"], list.back()["minute"]};
   for (const auto& step : list) steps.views += step["views"].get<std::int64_t>();
@@ -111,9 +109,9 @@ Steps steps_of(Warehouse& warehouse, const char* window) {
 }
 
 TEST_F(ReadersTest, PageViewsFollowTheWindowInStepsThatSuitIt) {
-  const auto hour = json::parse(dashboard_snapshot(*warehouse_, "1h").value())["page_views_per_minute"];
-  EXPECT_EQ(hour[57], (json{{"minute", "2025-07-08T18:38:00Z"}, {"views", 1}}));
-  EXPECT_EQ(hour[59], (json{{"minute", "2025-07-08T18:40:00Z"}, {"views", 0}}));
+  const auto hour = Json::parse(dashboard_snapshot(*warehouse_, "1h").value())["page_views_per_minute"];
+  EXPECT_EQ(hour[57], (Json{{"minute", "2025-07-08T18:38:00Z"}, {"views", 1}}));
+  EXPECT_EQ(hour[59], (Json{{"minute", "2025-07-08T18:40:00Z"}, {"views", 0}}));
   const auto steps = [&](const char* window) { return steps_of(*warehouse_, window); };
   EXPECT_EQ(steps("1h"), (Steps{60, 60, 1, "2025-07-08T17:41:00Z", "2025-07-08T18:40:00Z"}));
   EXPECT_EQ(steps("24h"), (Steps{600, 144, 1, "2025-07-07T18:50:00Z", "2025-07-08T18:40:00Z"}));
@@ -135,15 +133,15 @@ TEST_F(ReadersTest, PageViewsOfDecadesStayFew) {
 TEST_F(ReadersTest, NowIsTheNewestEventButNeverTheFuture) {
   auto future = make_event(EventType::kPageView, 7, 4'102'444'800 * kSecondUs);  // 2100
   ASSERT_TRUE(write(*writer_, {&future, 1}));
-  const auto snapshot = json::parse(dashboard_snapshot(*warehouse_, "1h").value());
+  const auto snapshot = Json::parse(dashboard_snapshot(*warehouse_, "1h").value());
   EXPECT_EQ(snapshot["as_of"], format_time(*env_.now_is));
 }
 
 TEST_F(ReadersTest, TheDashboardOfAnEmptyShopIsEmpty) {
   writer_.reset();
   for (const auto* table : {"events", "order_lines", "items"}) execute(std::string("DELETE FROM ") + table);
-  const auto snapshot = json::parse(dashboard_snapshot(*warehouse_, "all").value());
-  EXPECT_EQ(snapshot["pages"], json::array());
+  const auto snapshot = Json::parse(dashboard_snapshot(*warehouse_, "all").value());
+  EXPECT_EQ(snapshot["pages"], Json::array());
   EXPECT_EQ(snapshot["page_views_per_minute"].size(), 1u);
 }
 
@@ -179,7 +177,7 @@ TEST_F(ReadersTest, TheScanGivesInteractionsInTimeOrderWithTheirOffsets) {
 
   seen.clear();
   scan.on_items = nullptr;
-  scan.since = kNoon;
+  scan.since = kTestDay;
   ASSERT_TRUE(scan_interactions(*warehouse_, scan));
   EXPECT_EQ(seen.size(), 2u);
 }

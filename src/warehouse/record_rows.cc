@@ -16,7 +16,7 @@ std::string_view text_or_nothing(std::string_view token, EventBatch& arena) {
   return json::text_of(token, arena).value_or(std::string_view{});
 }
 
-struct Answer {
+struct ServedAnswer {
   std::string_view id, kind, user, session, placement, model, fallback, items, request;
   TimeUs served = 0;
   std::optional<double> latency_us;
@@ -27,8 +27,8 @@ struct ServedItem {
   std::optional<double> score;
 };
 
-Result<Answer> read_answer(std::string_view value, EventBatch& arena) {
-  Answer answer;
+Result<ServedAnswer> read_answer(std::string_view value, EventBatch& arena) {
+  ServedAnswer answer;
   MILLRACE_TRY(
       json::each_member_of(value, arena, [&](std::string_view key, json::od::value& member) -> Status {
         MILLRACE_ASSIGN(const std::string_view raw, json::raw_value(member));
@@ -94,7 +94,7 @@ Result<std::vector<ServedItem>> read_served_items(std::string_view array, EventB
   return items;
 }
 
-Status write_served_item(duck::TableAppender& row, const RecordPlace& place, const Answer& answer,
+Status write_served_item(duck::TableAppender& row, const RecordPlace& place, const ServedAnswer& answer,
                          std::int32_t position, const ServedItem& item) {
   row.date(answer.served).time(answer.served).text(answer.id).text(answer.kind);
   row.text(answer.user).text(answer.session).text(answer.placement).text(answer.model).text(answer.fallback);

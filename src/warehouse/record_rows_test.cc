@@ -8,8 +8,6 @@ namespace {
 
 using testing::ElementsAre;
 
-constexpr TimeUs kNoon = 1'752'000'000 * kSecondUs;  // 2025-07-08T18:40:00Z
-
 class RecordWriterTest : public WarehouseTest {
  protected:
   void SetUp() override { out_ = writer(); }
@@ -21,7 +19,7 @@ class RecordWriterTest : public WarehouseTest {
     for (auto& value : values) {
       const auto size = value.size();
       value.append(64, ' ');
-      const RecordPlace place{partition_, Offset(next_++), kNoon};
+      const RecordPlace place{partition_, Offset(next_++), kTestDay};
       MILLRACE_TRY(add(place, std::string_view(value).substr(0, size)));
     }
     return out_->commit();
@@ -108,14 +106,15 @@ TEST_F(RecordWriterTest, WritesOneRowForEachItemServed) {
 TEST_F(RecordWriterTest, QuarantineKeepsRawBytesAndCountsByTopic) {
   const TopicPartition refused{"quarantine", PartitionId(0)};
   ASSERT_TRUE(out_->begin());
-  ASSERT_TRUE(out_->add_quarantine({refused, Offset(0), kNoon}, {.received_time = kNoon,
-                                                                 .stage = "collect",
-                                                                 .code = "invalid",
-                                                                 .message = "must be a number",
-                                                                 .where = "batch[3].price",
-                                                                 .raw = std::string_view("\x00\xFF{", 3)}));
-  ASSERT_TRUE(out_->add_quarantine({events_partition(), Offset(9), kNoon},
-                                   {.received_time = kNoon, .stage = "decode", .events = 4, .raw = "x"}));
+  ASSERT_TRUE(
+      out_->add_quarantine({refused, Offset(0), kTestDay}, {.received_time = kTestDay,
+                                                            .stage = "collect",
+                                                            .code = "invalid",
+                                                            .message = "must be a number",
+                                                            .where = "batch[3].price",
+                                                            .raw = std::string_view("\x00\xFF{", 3)}));
+  ASSERT_TRUE(out_->add_quarantine({events_partition(), Offset(9), kTestDay},
+                                   {.received_time = kTestDay, .stage = "decode", .events = 4, .raw = "x"}));
   ASSERT_TRUE(out_->commit());
   EXPECT_THAT(
       rows(

@@ -24,7 +24,7 @@ constexpr int kAttemptsMax = 8;
 constexpr std::array kEventTables = {"events", "order_lines", "event_items"};
 
 /// {0}: the condition on the range.
-constexpr const char* kFindOlder =
+constexpr const char* kFindOlderEvents =
     "CREATE OR REPLACE TEMP TABLE older_rows AS "
     "SELECT log_topic, log_partition, log_offset, event_index FROM events WHERE {0}";
 
@@ -307,7 +307,7 @@ Status Exchange::update_books() {
 
 Result<RowExchange> Exchange::run() {
   MILLRACE_ASSIGN(auto transaction, duck::Transaction::begin(connection_));
-  MILLRACE_TRY(connection_.execute(fmt::format(kFindOlder, within_)));
+  MILLRACE_TRY(connection_.execute(fmt::format(kFindOlderEvents, within_)));
   MILLRACE_TRY(find_repeats());
   MILLRACE_TRY(find_replaced());
   MILLRACE_TRY(count("older_counts", "main."));

@@ -52,14 +52,14 @@ class SourceTablesTest : public WarehouseTest {
 
   void start_table(const std::string& run, const TableSchema& schema = orders(),
                    const std::string& table = "orders", const std::string& cursor = "") {
-    const std::string json = schema.to_json();
+    const std::string text = schema.to_json();
     apply({.kind = RowRecordKind::kBegin,
            .run = run,
            .table = table,
            .schema_id = schema_id(schema),
            .position = "gtid:0-1-7",
            .resume = cursor,
-           .payload = json});
+           .payload = text});
   }
   void add(const std::string& run, const std::vector<Row>& rows, const std::string& table = "orders") {
     std::string payload;
@@ -400,8 +400,8 @@ TEST_F(FollowedTablesTest, ColumnsThatComeGoAndChangeTheirTypeStayInTheHistory) 
   TableSchema wider = orders();
   wider.columns.push_back({"note", "text", "text", false, 0, 0});
   begin();
-  const std::string json = wider.to_json();
-  apply({.kind = RowRecordKind::kAlter, .table = "orders", .schema_id = schema_id(wider), .payload = json});
+  const std::string text = wider.to_json();
+  apply({.kind = RowRecordKind::kAlter, .table = "orders", .schema_id = schema_id(wider), .payload = text});
   EXPECT_TRUE(tables_->in_changes("shop"));
   follow(10 * kSecondUs,
          {{RowOp::kUpdate, {{"1", std::nullopt, "7", std::nullopt}, {"1", std::nullopt, "8", "why"}}}},

@@ -13,7 +13,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 /// Tell whether a name can mean nothing but what WITH calls so: no path, no table of DuckDB's own.
 bool is_plain_name(std::string_view name) {
@@ -64,7 +64,7 @@ std::string lower(std::string text) {
   return text;
 }
 
-std::string text_of(const json& node, const char* key) {
+std::string text_of(const Json& node, const char* key) {
   const auto found = node.find(key);
   return found != node.end() && found->is_string() ? lower(found->get<std::string>()) : std::string();
 }
@@ -74,10 +74,10 @@ class Checker {
  public:
   explicit Checker(const SqlRules& rules) : rules_(rules) {}
 
-  Status check(const json& tree) {
-    std::vector<const json*> open{&tree};
+  Status check(const Json& tree) {
+    std::vector<const Json*> open{&tree};
     while (!open.empty()) {
-      const json& node = *open.back();
+      const Json& node = *open.back();
       open.pop_back();
       if (node.is_object()) MILLRACE_TRY(check_node(node));
       if (!node.is_structured()) continue;
@@ -87,7 +87,7 @@ class Checker {
   }
 
  private:
-  Status check_node(const json& node) {
+  Status check_node(const Json& node) {
     const auto type = text_of(node, "type");
     if (type == "base_table") {
       tables_.push_back(
@@ -113,7 +113,7 @@ class Checker {
 
   /// Remember the names that WITH gives. One that hides a table is refused, since a name could then mean
   /// either; one that could mean a file or a table of DuckDB's own elsewhere in the query is not remembered.
-  void note_with_queries(const json& node) {
+  void note_with_queries(const Json& node) {
     const auto map = node.find("cte_map");
     if (map == node.end() || !map->is_object() || !map->contains("map")) return;
     for (const auto& entry : (*map)["map"]) {
@@ -122,21 +122,21 @@ class Checker {
     }
   }
 
-  Status check_table_function(const json& node) {
+  Status check_table_function(const Json& node) {
     const auto name = node.contains("function") ? text_of(node["function"], "function_name") : std::string();
     if (is_computing_table_function(name)) return {};
     return fail(Code::kDenied,
                 fmt::format("{}() is not allowed in FROM: name a table of the warehouse instead", name));
   }
 
-  Status check_function(const json& node) {
+  Status check_function(const Json& node) {
     const auto name = text_of(node, "function_name");
     if (rules_.unsteady.contains(name)) return unsteady(name + "()");
     if (!is_denied_function(name)) return {};
     return fail(Code::kDenied, fmt::format("{}() is not allowed in queries", name));
   }
 
-  Status check_show(const json& node) {
+  Status check_show(const Json& node) {
     const auto query = node.find("query");
     if (query != node.end() && query->is_object()) return {};  // DESCRIBE of something: walked like the rest
     if (contains(kShowTables, text_of(node, "table_name"))) return {};
@@ -210,7 +210,7 @@ bool is_denied_function(std::string_view name) {
   return contains(kDeniedFunctions, name) || name.starts_with("pragma_");
 }
 
-std::string unsteady_word(const json& node) {
+std::string unsteady_word(const Json& node) {
   if (text_of(node, "class") == "column_ref" && node.contains("column_names") &&
       node["column_names"].size() == 1) {
     auto name = lower(node["column_names"][0].get<std::string>());
@@ -226,7 +226,7 @@ std::string_view without_explain(std::string_view sql) {
 }
 
 Status check_query(std::string_view syntax_tree, const SqlRules& rules) {
-  const auto tree = json::parse(syntax_tree, nullptr, /*allow_exceptions=*/false);
+  const auto tree = Json::parse(syntax_tree, nullptr, /*allow_exceptions=*/false);
   if (!tree.is_object()) return fail(Code::kInternal, "DuckDB gave no syntax tree");
   if (tree.value("error", true)) {
     const auto kind = tree.value("error_type", std::string());

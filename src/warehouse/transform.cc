@@ -4,17 +4,13 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "base/yaml.h"
 
 namespace millrace {
 namespace {
 
 constexpr std::size_t kNameMax = 48;
-
-bool is_name(std::string_view name) {
-  const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
-  return !name.empty() && name.size() <= kNameMax && name.front() >= 'a' && std::ranges::all_of(name, fits);
-}
 
 /// Names such as visits_v2 are those of versions.
 bool is_version_name(std::string_view name) {
@@ -107,7 +103,7 @@ Result<Transform> parse_transform(const TransformFile& file) {
   transform.name = file.path.stem().string();
   transform.path = file.path;
   transform.text = file.text;
-  if (!is_name(transform.name))
+  if (!is_snake_case(transform.name, kNameMax))
     return fail(
         Code::kInvalid,
         fmt::format("the name of a transform is of small letters, digits and '_', at most {}: rename it",

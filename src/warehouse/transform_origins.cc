@@ -5,19 +5,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "warehouse/transform_sql.h"
 
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 using Columns = std::vector<ColumnOrigin>;
-
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 /// A table of a FROM, by the name that the query calls it.
 struct Named {
@@ -36,7 +31,7 @@ struct Scope {
     for (const auto& one : tables) {
       if (!table.empty() && one.name != table) continue;
       for (const auto& known : one.columns)
-        if (lower(known.name) == column) return &known;
+        if (to_lower(known.name) == column) return &known;
     }
     return outer == nullptr ? nullptr : outer->find(table, column);
   }
@@ -54,16 +49,16 @@ class Follower {
  public:
   explicit Follower(const TableColumns& tables) : tables_(tables) {}
 
-  Columns of_query(const json& node, const Scope* outer) const {
+  Columns of_query(const Json& node, const Scope* outer) const {
     Scope scope;
     scope.outer = outer;
     if (node.contains("cte_map"))
       for (const auto& entry : node["cte_map"]["map"])
-        scope.with[lower(entry.value("key", ""))] = of_query(entry["value"]["query"]["node"], &scope);
+        scope.with[to_lower(entry.value("key", ""))] = of_query(entry["value"]["query"]["node"], &scope);
     const auto type = node.value("type", "");
     if (type == "SET_OPERATION_NODE") return of_set_operation(node, scope);
     if (type == "CTE_NODE") {
-      scope.with[lower(node.value("cte_name", ""))] = of_query(node["query"], &scope);
+      scope.with[to_lower(node.value("cte_name", ""))] = of_query(node["query"], &scope);
       return of_query(node["child"], &scope);
     }
     if (type != "SELECT_NODE") return {};
@@ -74,8 +69,8 @@ class Follower {
   }
 
  private:
-  Columns of_set_operation(const json& node, const Scope& scope) const {
-    std::vector<const json*> sides;
+  Columns of_set_operation(const Json& node, const Scope& scope) const {
+    std::vector<const Json*> sides;
     if (node.contains("children") && node["children"].is_array())
       for (const auto& child : node["children"]) sides.push_back(&child);
     for (const char* side : {"left", "right"})
@@ -95,22 +90,22 @@ class Follower {
     return out;
   }
 
-  void add_tables(const json& from, Scope& scope) const {
+  void add_tables(const Json& from, Scope& scope) const {
     const auto type = from.value("type", "");
-    const auto alias = lower(from.value("alias", ""));
+    const auto alias = to_lower(from.value("alias", ""));
     if (type == "JOIN") {
       add_tables(from["left"], scope);
       add_tables(from["right"], scope);
     } else if (type == "SUBQUERY") {
       scope.tables.push_back({alias, of_query(from["subquery"]["node"], &scope)});
     } else if (type == "BASE_TABLE") {
-      const auto name = lower(from.value("table_name", ""));
+      const auto name = to_lower(from.value("table_name", ""));
       scope.tables.push_back({alias.empty() ? name : alias, of_table(from, name, scope)});
     }
   }
 
-  Columns of_table(const json& from, const std::string& name, const Scope& scope) const {
-    const auto schema = lower(from.value("schema_name", ""));
+  Columns of_table(const Json& from, const std::string& name, const Scope& scope) const {
+    const auto schema = to_lower(from.value("schema_name", ""));
     if (schema.empty())
       if (const auto* with = scope.find_with(name)) return *with;
     const auto full = schema == kTransformSchema ? schema + "." + name : name;
@@ -120,9 +115,9 @@ class Follower {
     return out;
   }
 
-  void add_column(const json& expression, const Scope& scope, Columns& out) const {
+  void add_column(const Json& expression, const Scope& scope, Columns& out) const {
     if (expression.value("class", "") == "STAR") {
-      const auto of = lower(expression.value("relation_name", ""));
+      const auto of = to_lower(expression.value("relation_name", ""));
       for (const auto& table : scope.tables)
         if (of.empty() || table.name == of) out.insert(out.end(), table.columns.begin(), table.columns.end());
       return;
@@ -137,11 +132,12 @@ class Follower {
   }
 
   /// Add all columns that are named in an expression; `whole` turns false when one is itself made of others.
-  void gather(const json& node, const Scope& scope, ColumnOrigin& into, bool& whole) const {
+  void gather(const Json& node, const Scope& scope, ColumnOrigin& into, bool& whole) const {
     if (node.is_object() && node.value("class", "") == "COLUMN_REF") {
       const auto& names = node["column_names"];
-      const auto column = lower(names.back().get<std::string>());
-      const auto table = names.size() > 1 ? lower(names[names.size() - 2].get<std::string>()) : std::string();
+      const auto column = to_lower(names.back().get<std::string>());
+      const auto table =
+          names.size() > 1 ? to_lower(names[names.size() - 2].get<std::string>()) : std::string();
       if (const auto* found = scope.find(table, column)) {
         into.from.insert(found->from.begin(), found->from.end());
         whole = whole && found->as_it_is;
@@ -160,7 +156,7 @@ class Follower {
     for (const auto& child : node) gather(child, scope, into, whole);
   }
 
-  static bool chooses_by_second(const json& node) {
+  static bool chooses_by_second(const Json& node) {
     const auto name = node.value("class", "") == "FUNCTION" ? node.value("function_name", "") : std::string();
     return (name == "min_by" || name == "max_by" || name == "arg_min" || name == "arg_max") &&
            node["children"].size() > 1;
@@ -168,7 +164,7 @@ class Follower {
 
   /// What a window orders and divides by chooses rows; only its arguments are values. Of one without
   /// arguments the order is the value.
-  void gather_window(const json& node, const Scope& scope, ColumnOrigin& into, bool& whole) const {
+  void gather_window(const Json& node, const Scope& scope, ColumnOrigin& into, bool& whole) const {
     whole = false;
     const bool arguments = node.contains("children") && !node["children"].empty();
     for (const char* key : {"children", "offset_expr", "default_expr"})
@@ -188,7 +184,7 @@ Result<std::vector<ColumnOrigin>> column_origins(duck::Connection& connection, c
   MILLRACE_ASSIGN(auto rows,
                   connection.query("SELECT json_serialize_sql(?::VARCHAR)", {std::string_view(sql)}));
   MILLRACE_TRY(rows.next_chunk());
-  const auto tree = json::parse(rows.text(0, 0), nullptr, /*allow_exceptions=*/false);
+  const auto tree = Json::parse(rows.text(0, 0), nullptr, /*allow_exceptions=*/false);
   if (!tree.is_object() || tree.value("error", true) || tree["statements"].empty())
     return fail(Code::kInvalid, "is no query", transform.path.string());
   return Follower(tables).of_query(tree["statements"][0]["node"], nullptr);

@@ -11,7 +11,7 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 using Reason = std::pair<std::string_view, std::string_view>;
 
 /// Functions that both have and that differ, or that Spark lacks.
@@ -37,23 +37,23 @@ constexpr std::array kFunctions = {
     Reason{"json_extract_string", "is called get_json_object in Spark"},
 };
 
-std::string text_of(const json& node, const char* key) {
+std::string text_of(const Json& node, const char* key) {
   const auto found = node.find(key);
   return found != node.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-bool is_given(const json& node, const char* key) {
+bool is_given(const Json& node, const char* key) {
   const auto found = node.find(key);
   return found != node.end() && !found->is_null() && !(found->is_structured() && found->empty());
 }
 
-std::string of_function(const json& node) {
+std::string of_function(const Json& node) {
   const auto name = text_of(node, "function_name");
   const auto* found = std::ranges::find(kFunctions, name, &Reason::first);
   return found == kFunctions.end() ? std::string() : fmt::format("{} {}", found->first, found->second);
 }
 
-std::string of_star(const json& node) {
+std::string of_star(const Json& node) {
   if (node.value("columns", false)) return "COLUMNS(…) is not in Spark: name the columns";
   const bool changed = is_given(node, "exclude_list") || is_given(node, "replace_list") ||
                        is_given(node, "rename_list") || is_given(node, "qualified_exclude_list");
@@ -61,7 +61,7 @@ std::string of_star(const json& node) {
 }
 
 /// `CAST(2.7 AS INTEGER)` rounds here and cuts in Spark; from which type cannot be seen here.
-std::string of_cast(const json& node) {
+std::string of_cast(const Json& node) {
   if (!node.contains("cast_type")) return {};
   const auto type = text_of(node["cast_type"], "id");
   // INTERVAL '1' DAY is a cast of trunc('1') to DuckDB's parser.
@@ -72,7 +72,7 @@ std::string of_cast(const json& node) {
                : "";
 }
 
-std::string of_order(const json& node) {
+std::string of_order(const Json& node) {
   const auto orders = node.find("orders");
   if (orders == node.end()) return {};
   for (const auto& order : *orders)
@@ -83,7 +83,7 @@ std::string of_order(const json& node) {
 
 }  // namespace
 
-std::string why_unportable(const json& node) {
+std::string why_unportable(const Json& node) {
   const auto type = text_of(node, "type");
   const auto kind = text_of(node, "class");
   if (is_given(node, "qualify")) return "QUALIFY is not in Spark SQL before 4: use a subquery";

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "warehouse/sql_check.h"
 #include "warehouse/sql_guard.h"
 #include "warehouse/transform_portable.h"
@@ -15,17 +16,10 @@
 namespace millrace {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 bool is_word(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
 }
 
 /// Return where a comment, a string or a quoted name that begins at `at` ends; `at` when there is none.
@@ -76,7 +70,7 @@ class Scanner {
 
   bool take_bound() {
     if (text_[at_] != '@') return false;
-    const auto word = lower(word_at(at_ + 1));
+    const auto word = to_lower(word_at(at_ + 1));
     if (word != "start" && word != "end") return false;
     out_ += sql_time(word == "start" ? bounds_.start : bounds_.end);
     at_ += 1 + word.size();
@@ -89,7 +83,7 @@ class Scanner {
   }
 
   bool take_call() {
-    const auto word = lower(word_at(at_));
+    const auto word = to_lower(word_at(at_));
     if (word != "ref" && word != "source") return false;
     const std::size_t begin = at_;
     std::size_t at = skip_space(at_ + word.size());
@@ -134,9 +128,9 @@ class Scanner {
   std::string out_;
 };
 
-std::string text_of(const json& node, const char* key) {
+std::string lower_text_of(const Json& node, const char* key) {
   const auto found = node.find(key);
-  return found != node.end() && found->is_string() ? lower(found->get<std::string>()) : std::string();
+  return found != node.end() && found->is_string() ? to_lower(found->get<std::string>()) : std::string();
 }
 
 /// Walks a syntax tree without recursion.
@@ -145,7 +139,7 @@ class Walk {
   Walk(const Transform& transform, std::string_view sql, const std::set<std::string>& unsteady)
       : transform_(transform), sql_(sql), unsteady_(unsteady) {}
 
-  Result<TransformReads> run(const json& statement) {
+  Result<TransformReads> run(const Json& statement) {
     open_.push_back({&statement, &scopes_.emplace_back()});
     while (!open_.empty()) {
       const auto [node, outer] = open_.back();
@@ -164,33 +158,33 @@ class Walk {
  private:
   using Names = std::set<std::string>;  ///< that WITH gives
   struct Open {
-    const json* node;
+    const Json* node;
     const Names* names;  ///< that it sees
   };
   struct Table {
     std::string catalog, schema, name, where;
   };
 
-  std::string where(const json& node) const {
+  std::string where(const Json& node) const {
     const auto location = node.value("query_location", ~std::uint64_t{0});
     if (location > sql_.size()) return transform_.path.string();
     return fmt::format("{}:{}", transform_.path.string(),
                        1 + std::ranges::count(sql_.substr(0, location), '\n'));
   }
 
-  std::unexpected<Error> wrong(const json& node, std::string message) const {
+  std::unexpected<Error> wrong(const Json& node, std::string message) const {
     return fail(Code::kInvalid, std::move(message), where(node));
   }
 
-  Status visit(const json& node, const Names& names) {
+  Status visit(const Json& node, const Names& names) {
     if (const auto word = unsteady_word(node); !word.empty()) return unsteady(node, word);
     if (auto why = why_unportable(node); !why.empty())
       reads_.unportable.push_back(fmt::format("{}: {}", where(node), why));
-    const auto type = text_of(node, "type");
-    const auto kind = text_of(node, "class");
+    const auto type = lower_text_of(node, "type");
+    const auto kind = lower_text_of(node, "class");
     if (type == "base_table") {
-      Table table{text_of(node, "catalog_name"), text_of(node, "schema_name"), text_of(node, "table_name"),
-                  where(node)};
+      Table table{lower_text_of(node, "catalog_name"), lower_text_of(node, "schema_name"),
+                  lower_text_of(node, "table_name"), where(node)};
       if (!table.schema.empty() || !names.contains(table.name)) tables_.push_back(std::move(table));
     } else if (type == "table_function") {
       return visit_table_function(node);
@@ -204,22 +198,23 @@ class Walk {
     return {};
   }
 
-  std::unexpected<Error> unsteady(const json& node, const std::string& name) const {
+  std::unexpected<Error> unsteady(const Json& node, const std::string& name) const {
     return wrong(node,
                  fmt::format("{} gives something else each time, so that a run could not be repeated: use "
                              "@start and @end, or columns",
                              name));
   }
 
-  Status visit_function(const json& node) {
-    const auto name = text_of(node, "function_name");
+  Status visit_function(const Json& node) {
+    const auto name = lower_text_of(node, "function_name");
     if (is_denied_function(name)) return wrong(node, fmt::format("{}() is not allowed in transforms", name));
     if (unsteady_.contains(name)) return unsteady(node, name + "()");
     return {};
   }
 
-  Status visit_table_function(const json& node) {
-    const auto name = node.contains("function") ? text_of(node["function"], "function_name") : std::string();
+  Status visit_table_function(const Json& node) {
+    const auto name =
+        node.contains("function") ? lower_text_of(node["function"], "function_name") : std::string();
     if (name == "ref" || name == "source")
       return wrong(node, fmt::format("{}() takes the name of a {} in single quotes: {}('name')", name,
                                      name == "ref" ? "transform" : "table of the warehouse", name));
@@ -231,17 +226,17 @@ class Walk {
 
   /// Open the queries of a node's WITH, each of which sees those before it, and itself only when it is
   /// recursive: WITH events AS (SELECT * FROM events) reads the table. Return the names that the rest sees.
-  const Names* enter_with(const json& node, const Names* outer) {
+  const Names* enter_with(const Json& node, const Names* outer) {
     const auto map = node.find("cte_map");
     if (map == node.end() || !map->is_object() || !map->contains("map") || (*map)["map"].empty())
       return outer;
     Names seen = *outer;
     for (const auto& entry : (*map)["map"]) {
-      const auto name = text_of(entry, "key");
+      const auto name = lower_text_of(entry, "key");
       const auto query = entry.find("value");
       if (query == entry.end()) continue;
       Names& of_query = scopes_.emplace_back(seen);
-      if (query->value(json::json_pointer("/query/node/type"), "") == "RECURSIVE_CTE_NODE")
+      if (query->value(Json::json_pointer("/query/node/type"), "") == "RECURSIVE_CTE_NODE")
         of_query.insert(name);
       open_.push_back({&*query, &of_query});
       seen.insert(name);
@@ -275,7 +270,7 @@ class Walk {
 };
 
 /// Say at which line DuckDB's parser stopped.
-Error syntax_error(const Transform& transform, std::string_view sql, const json& tree) {
+Error syntax_error(const Transform& transform, std::string_view sql, const Json& tree) {
   std::size_t position = 0;
   const std::string text = tree.value("position", "0");
   for (const char c : text) position = position * 10 + static_cast<std::size_t>(c - '0');
@@ -312,7 +307,7 @@ Result<TransformReads> TransformReader::read(const Transform& transform) const {
                   connection_->query("SELECT json_serialize_sql(?::VARCHAR)", {std::string_view(sql)}));
   MILLRACE_TRY(rows.next_chunk());
   const std::string serialized(rows.text(0, 0));
-  const auto tree = json::parse(serialized, nullptr, /*allow_exceptions=*/false);
+  const auto tree = Json::parse(serialized, nullptr, /*allow_exceptions=*/false);
   if (!tree.is_object()) return fail(Code::kInternal, "DuckDB gave no syntax tree", transform.path.string());
   if (tree.value("error", true)) return fail(syntax_error(transform, sql, tree));
   const auto statements = tree.find("statements");

@@ -10,8 +10,6 @@ namespace {
 
 using testing::ElementsAre;
 
-constexpr TimeUs kNoon = 1'752'000'000 * kSecondUs;  // 2025-07-08T18:40:00Z
-
 /// An event without a session id.
 Event loose(std::string_view who, std::uint64_t number, TimeUs time) {
   auto event = make_event(EventType::kPageView, number, time);
@@ -22,8 +20,8 @@ Event loose(std::string_view who, std::uint64_t number, TimeUs time) {
 
 TEST(VisitTracker, ASessionIdDecidesWithSourceAndVisitor) {
   VisitTracker tracker(10);
-  const auto event = make_event(EventType::kPageView, 1, kNoon);
-  auto later = make_event(EventType::kPageView, 2, kNoon + kDayUs);
+  const auto event = make_event(EventType::kPageView, 1, kTestDay);
+  auto later = make_event(EventType::kPageView, 2, kTestDay + kDayUs);
   later.user_id = "u1";  // has logged in meanwhile
   auto other_visitor = event;
   other_visitor.anonymous_id = "otto";
@@ -38,27 +36,27 @@ TEST(VisitTracker, ASessionIdDecidesWithSourceAndVisitor) {
 
 TEST(VisitTracker, ThirtyMinutesWithoutASessionId) {
   VisitTracker tracker(10);
-  const auto first = tracker.visit_of(loose("anna", 1, kNoon));
-  EXPECT_EQ(tracker.visit_of(loose("anna", 2, kNoon + 30 * kMinuteUs)), first);
-  EXPECT_EQ(tracker.visit_of(loose("anna", 3, kNoon - 30 * kMinuteUs)), first);  // late, joins in front
-  EXPECT_NE(tracker.visit_of(loose("otto", 4, kNoon)), first);
-  const auto second = tracker.visit_of(loose("anna", 5, kNoon + 60 * kMinuteUs + 1));
+  const auto first = tracker.visit_of(loose("anna", 1, kTestDay));
+  EXPECT_EQ(tracker.visit_of(loose("anna", 2, kTestDay + 30 * kMinuteUs)), first);
+  EXPECT_EQ(tracker.visit_of(loose("anna", 3, kTestDay - 30 * kMinuteUs)), first);  // late, joins in front
+  EXPECT_NE(tracker.visit_of(loose("otto", 4, kTestDay)), first);
+  const auto second = tracker.visit_of(loose("anna", 5, kTestDay + 60 * kMinuteUs + 1));
   EXPECT_NE(second, first);
-  EXPECT_EQ(tracker.visit_of(loose("anna", 6, kNoon + 70 * kMinuteUs)), second);
+  EXPECT_EQ(tracker.visit_of(loose("anna", 6, kTestDay + 70 * kMinuteUs)), second);
 }
 
 TEST(VisitTracker, NobodyHasNoVisit) {
   VisitTracker tracker(10);
-  EXPECT_EQ(tracker.visit_of(loose("", 1, kNoon)), std::nullopt);
+  EXPECT_EQ(tracker.visit_of(loose("", 1, kTestDay)), std::nullopt);
 }
 
 TEST(VisitTracker, ARollbackUndoesWhatItMoved) {
   VisitTracker tracker(10);
-  const auto first = tracker.visit_of(loose("anna", 1, kNoon));
+  const auto first = tracker.visit_of(loose("anna", 1, kTestDay));
   tracker.commit();
-  EXPECT_EQ(tracker.visit_of(loose("anna", 2, kNoon + 29 * kMinuteUs)), first);
+  EXPECT_EQ(tracker.visit_of(loose("anna", 2, kTestDay + 29 * kMinuteUs)), first);
   tracker.rollback();
-  EXPECT_NE(tracker.visit_of(loose("anna", 3, kNoon + 45 * kMinuteUs)), first);
+  EXPECT_NE(tracker.visit_of(loose("anna", 3, kTestDay + 45 * kMinuteUs)), first);
 }
 
 TEST(VisitTracker, KeepsItsBound) {
@@ -66,21 +64,21 @@ TEST(VisitTracker, KeepsItsBound) {
   std::vector<std::string> names;
   for (int i = 0; i < 1000; ++i) names.push_back("v" + std::to_string(i));
   for (std::size_t i = 0; i < names.size(); ++i) {
-    tracker.visit_of(loose(names[i], i, kNoon + static_cast<TimeUs>(i)));
+    tracker.visit_of(loose(names[i], i, kTestDay + static_cast<TimeUs>(i)));
     tracker.commit();
     ASSERT_LE(tracker.size(), 100u);
   }
-  const auto last = tracker.visit_of(loose(names.back(), 5000, kNoon + kMinuteUs));
-  EXPECT_EQ(tracker.visit_of(loose(names.back(), 5001, kNoon + 2 * kMinuteUs)), last);
+  const auto last = tracker.visit_of(loose(names.back(), 5000, kTestDay + kMinuteUs));
+  EXPECT_EQ(tracker.visit_of(loose(names.back(), 5001, kTestDay + 2 * kMinuteUs)), last);
 }
 
 using VisitsTest = WarehouseTest;
 
 TEST_F(VisitsTest, TheViewTellsWhoCameAndWithWhat) {
-  auto first = make_event(EventType::kPageView, 1, kNoon);
+  auto first = make_event(EventType::kPageView, 1, kTestDay);
   first.page_path = "/";
   first.device_type = "tablet";
-  auto second = make_event(EventType::kItemView, 2, kNoon + 90 * kSecondUs);
+  auto second = make_event(EventType::kItemView, 2, kTestDay + 90 * kSecondUs);
   second.user_id = "u1";
   second.device_type = "desktop";
   auto out = writer();
@@ -93,14 +91,14 @@ TEST_F(VisitsTest, TheViewTellsWhoCameAndWithWhat) {
 
 TEST_F(VisitsTest, AVisitGoesOnAfterARestart) {
   auto out = writer();
-  ASSERT_TRUE(write(*out, std::array{loose("anna", 1, kNoon), loose("otto", 2, kNoon)}));
+  ASSERT_TRUE(write(*out, std::array{loose("anna", 1, kTestDay), loose("otto", 2, kTestDay)}));
   restart(out);
   out = writer();
-  ASSERT_TRUE(write(*out, std::array{loose("anna", 3, kNoon + 20 * kMinuteUs)}));
+  ASSERT_TRUE(write(*out, std::array{loose("anna", 3, kTestDay + 20 * kMinuteUs)}));
   restart(out);
   out = writer();
-  ASSERT_TRUE(
-      write(*out, std::array{loose("anna", 4, kNoon + 45 * kMinuteUs), loose("otto", 5, kNoon + kHourUs)}));
+  ASSERT_TRUE(write(
+      *out, std::array{loose("anna", 4, kTestDay + 45 * kMinuteUs), loose("otto", 5, kTestDay + kHourUs)}));
   EXPECT_THAT(rows("SELECT visitor, events FROM visits ORDER BY visitor, start_time"),
               ElementsAre("anna|3", "otto|1", "otto|1"));
 }

@@ -14,6 +14,8 @@
 
 namespace millrace {
 
+inline constexpr TimeUs kTestDay = 1'752'000'000 * kSecondUs;  // 2025-07-08T18:40:00Z
+
 /// The system's Env with a clock and a disk that a test can set.
 class WarehouseEnv : public Env {
  public:

@@ -14,8 +14,6 @@ namespace {
 
 using testing::ElementsAre;
 
-constexpr TimeUs kNoon = 1'752'000'000 * kSecondUs;
-
 EventItem item(std::string_view id, std::string_view price, std::string_view quantity) {
   return {
       .item_id = id, .price = Decimal::parse(price).value(), .quantity = Decimal::parse(quantity).value()};
@@ -27,7 +25,7 @@ class OrdersTest : public WarehouseTest {
  protected:
   Event purchase(std::string_view order_id, std::optional<std::string_view> revenue,
                  std::span<const EventItem> items) {
-    auto event = make_event(EventType::kPurchase, next_++, kNoon);
+    auto event = make_event(EventType::kPurchase, next_++, kTestDay);
     event.message_id = ids_.emplace_back("m" + std::to_string(next_));
     event.order = EventOrder{.order_id = order_id};
     if (revenue) event.order->revenue = Decimal::parse(*revenue).value();
@@ -52,7 +50,7 @@ TEST_F(OrdersTest, AWholeOrderCountsOnceHoweverOftenItIsSeenAlsoAfterARestart) {
   with_total.order->total = Decimal::parse("9.10").value();
   with_total.order->shipping = Decimal::parse("4.60").value();
   with_total.order->discount = Decimal::parse("0.50").value();
-  with_total.received_time = kNoon + 300 * kDayUs;
+  with_total.received_time = kTestDay + 300 * kDayUs;
   ASSERT_TRUE(write(*out, std::array{with_total, purchase("o2", "5", lines_)}));
   auto other_source = purchase("o1", "5", lines_);
   other_source.source = "app";
