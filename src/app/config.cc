@@ -225,7 +225,9 @@ Result<Config> load_config(Env& env, const Path& file) {
   root.map("features").optional_bytes("memory", config.features_memory_bytes, 1 << 20);
   config.push_targets = read_targets(root.map("subscriptions"), "push_targets");
   config.function_targets = read_targets(root.map("flow"), "http_targets");
-  config.sources = read_sources(env, root.map("sources"));
+  Sources sources = read_sources(env, file.parent_path(), root.map("sources"));
+  config.sources = std::move(sources.databases);
+  config.apis = std::move(sources.apis);
   config.follow = read_followed_files(env, file.parent_path(), root.map("follow"));
   read_logging(root.map("logging"), config);
   MILLRACE_TRY(yaml.finish());

@@ -17,6 +17,7 @@
 #include "recommend/settings.h"
 #include "server/push_client.h"
 #include "source/file_follower.h"
+#include "source/http_source.h"
 #include "source/mysql_source.h"
 #include "stream/archive_job.h"
 #include "stream/curate_job.h"
@@ -76,6 +77,7 @@ struct Config {
       transforms;  ///< of the project's in_flight/; none: no project
 
   std::vector<MysqlSource> sources;  ///< databases that may be read
+  std::vector<HttpSource> apis;      ///< APIs whose items come in by themselves
 
   std::vector<FollowedFile> follow;  ///< files that grow, whose lines come in by themselves
 

@@ -34,6 +34,44 @@ TEST_F(ConfigTest, AnEmptyFileGivesTheDefaults) {
   EXPECT_FALSE(config->events_partitions);
 }
 
+TEST_F(ConfigTest, ReadsApisWithTheirSecretsPagesAndLimits) {
+  setenv("API_TOKEN", "token-of-the-api", 1);
+  ASSERT_TRUE(write_file_atomically(Env::system(), dir_ / "orders.yaml",
+                                    "source: web\nformat: jsonl\ntype: read\ntime: at\n"));
+  const auto config = load(R"(
+sources:
+  orders:
+    kind: http
+    url: https://api.example/v1/orders
+    parameters: {status: "paid&open"}
+    auth: {bearer: "${env:API_TOKEN}"}
+    items: data.orders
+    paging: {cursor: /meta/next, parameter: after, more: meta.more, size_parameter: limit, size: 50}
+    since: {field: updated.at, parameter: since, start: 2026-01-01}
+    every: 10s
+    map: orders.yaml
+    limits: {page_bytes: 1MiB, requests_per_second: 0.5, timeout: 5s, pages_max: 10}
+  people: {kind: http, url: "http://127.0.0.1:9/p", auth: {user: u, password: p}, format: native, paging: {link: header}}
+)");
+  ASSERT_TRUE(config) << config.error().text();
+  EXPECT_TRUE(config->sources.empty());
+  ASSERT_EQ(config->apis.size(), 2u);
+  const HttpSource& orders = config->apis[0];
+  EXPECT_EQ(orders.url.address, "api.example:443");
+  EXPECT_EQ(orders.url.target, "/v1/orders?status=paid%26open");
+  EXPECT_EQ(orders.headers[0].value, "Bearer token-of-the-api");
+  EXPECT_EQ(orders.secrets, std::vector<std::string>{"token-of-the-api"});
+  EXPECT_EQ(orders.items, "/data/orders");
+  EXPECT_EQ(orders.paging.next, "/meta/next");
+  EXPECT_EQ(orders.paging.more, "/meta/more");
+  EXPECT_EQ(orders.since->field, "/updated/at");
+  EXPECT_EQ(orders.source, "web");
+  EXPECT_EQ(orders.limits.requests_per_second, 0.5);
+  EXPECT_EQ(config->apis[1].source, "people");
+  EXPECT_EQ(config->apis[1].headers[0].value, "Basic dTpw");
+  EXPECT_EQ(config->apis[1].paging.kind, HttpPaging::Kind::kLink);
+}
+
 TEST_F(ConfigTest, ReadsSourcesWithTheirSecretsTablesAndLimits) {
   setenv("SOURCE_PASSWORD", "source-secret", 1);
   const auto config = load(R"(

@@ -162,9 +162,11 @@ Status Platform::open_all(Listen listen) {
   start_features();
   MILLRACE_TRY(open_server(listen));
   // A command that is its own server for a moment leaves the files to the next real one.
-  if (listen == Listen::kNetwork)
+  if (listen == Listen::kNetwork) {
     follower_ = std::make_unique<FileFollower>(*log_, env_, config_.data / "follow", config_.follow,
                                                FollowOptions{.limits = {.contracts = contracts_.get()}});
+    http_streams_->start();
+  }
   return write_server_file();
 }
 
@@ -192,6 +194,8 @@ void Platform::keep_logs() {
     secrets.push_back(target.authorization);
   }
   for (const MysqlSource& source : config_.sources) secrets.push_back(source.password);
+  for (const HttpSource& api : config_.apis)
+    secrets.insert(secrets.end(), api.secrets.begin(), api.secrets.end());
   set_log_secrets(std::move(secrets));
   log_files_ = std::make_shared<LogFiles>(env_, config_.data / "logs",
                                           LogFilesOptions{.bytes_max = config_.log_keep_bytes});
@@ -359,6 +363,12 @@ void Platform::start_tables() {
                               .turns = source_turns_};
   extracts_ = std::make_unique<Extracts>(tools);
   change_streams_ = std::make_unique<ChangeStreams>(tools, std::filesystem::absolute(config_.data).string());
+  http_streams_ = std::make_unique<HttpStreams>(HttpStreams::Tools{.log = *log_,
+                                                                   .env = env_,
+                                                                   .state_dir = config_.data / "follow",
+                                                                   .limits = {.contracts = contracts_.get()},
+                                                                   .topic = topic},
+                                                config_.apis);
 }
 
 void Platform::start_features() {
@@ -409,7 +419,7 @@ Status Platform::open_server(Listen listen) {
                           {*training_sets_, *lake_, *warehouse_, config_.data / "lake", training_sets},
                           *ingest_workers_, *workers_);
   add_feature_routes(*router_, {env_, *warehouse_, *features_, flow_features_}, *ingest_workers_);
-  add_extract_routes(*router_, *extracts_, *change_streams_, *ingest_workers_, *workers_);
+  add_extract_routes(*router_, {*extracts_, *change_streams_, *http_streams_}, *ingest_workers_, *workers_);
   add_replay_routes(*router_, *replays_, *ingest_workers_, *workers_);
   add_transform_routes(*router_, *sql_transforms_, *ingest_workers_, *workers_);
   add_dashboard_routes(*router_, *dashboard_, *workers_);
@@ -495,6 +505,7 @@ void Platform::stop(DurationUs grace) {
   subscriptions_->stop();  // answers the pulls that wait, for which the server else would
   server_->stop(grace);
   follower_.reset();
+  http_streams_->stop();
   queries_->stop();
   catalogue_->stop();
   warehouse_->end_answers();

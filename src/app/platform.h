@@ -31,6 +31,7 @@
 #include "source/change_stream.h"
 #include "source/extract.h"
 #include "source/file_follower.h"
+#include "source/http_streams.h"
 #include "source/ingest.h"
 #include "stream/archived_log.h"
 #include "stream/back_pressure.h"
@@ -166,6 +167,7 @@ class Platform {
   SourceTurns source_turns_;
   std::unique_ptr<Extracts> extracts_;
   std::unique_ptr<ChangeStreams> change_streams_;
+  std::unique_ptr<HttpStreams> http_streams_;
   TableJob* table_job_ = nullptr;            ///< owned by tables_
   FlowFeatureJob* flow_features_ = nullptr;  ///< owned by feature_jobs_; none: no views of the flow
   LoadJob* load_job_ = nullptr;              ///< owned by jobs_

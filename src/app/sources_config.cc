@@ -9,7 +9,7 @@
 namespace millrace {
 namespace {
 
-enum class Kind : std::uint8_t { kMysql };
+enum class Kind : std::uint8_t { kMysql, kHttp };
 
 void read_limits(const YamlMap& map, MysqlLimits& limits) {
   map.optional("rows_per_second", limits.rows_per_second, std::uint64_t{0}, std::uint64_t{1} << 40);
@@ -61,11 +61,9 @@ void read_tls(const YamlMap& map, MysqlSource& source) {
   if (!map.find("tls")) source.tls = MysqlSource::Tls::kVerify;
 }
 
-MysqlSource read_source(Env& env, const std::string& name, const YamlMap& map) {
+MysqlSource read_mysql_source(Env& env, const std::string& name, const YamlMap& map) {
   MysqlSource source;
   source.name = name;
-  Kind kind = Kind::kMysql;
-  if (!map.optional_choice("kind", kind, {{"mysql", Kind::kMysql}})) map.missing("kind");
   map.optional("host", source.host);
   map.optional("port", source.port, 1, 65'535);
   map.optional("socket", source.socket);
@@ -89,11 +87,18 @@ MysqlSource read_source(Env& env, const std::string& name, const YamlMap& map) {
 
 }  // namespace
 
-std::vector<MysqlSource> read_sources(Env& env, const YamlMap& sources) {
-  std::vector<MysqlSource> all;
+Sources read_sources(Env& env, const Path& project, const YamlMap& sources) {
+  Sources all;
   for (const auto& [name, value] : sources.entries()) {
     if (const Status fits = check_source_name(name); !fits) value.error(fits.error().message);
-    all.push_back(read_source(env, name, value.map()));
+    const YamlMap map = value.map();
+    Kind kind = Kind::kMysql;
+    if (!map.optional_choice("kind", kind, {{"mysql", Kind::kMysql}, {"http", Kind::kHttp}}))
+      map.missing("kind");
+    if (kind == Kind::kHttp)
+      all.apis.push_back(read_http_source(env, project, name, map));
+    else
+      all.databases.push_back(read_mysql_source(env, name, map));
   }
   return all;
 }

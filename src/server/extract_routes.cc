@@ -89,6 +89,8 @@ const char* state_name(FollowStatus::State state) {
       return "streaming";
     case FollowStatus::State::kWaiting:
       return "waiting";
+    case FollowStatus::State::kStopped:
+      return "stopped";
   }
   return "";
 }
@@ -105,17 +107,26 @@ Json follow_json(const FollowStatus& status) {
   return out;
 }
 
-void send_list(const Extracts& extracts, const ChangeStreams& streams, const Exchange& exchange) {
+void send_list(const SourceTools& tools, const Exchange& exchange) {
   Json sources = Json::array();
-  for (const Extracts::Entry& entry : extracts.list()) {
+  for (const Extracts::Entry& entry : tools.extracts.list()) {
     Json tables = Json::array();
     for (const auto& [name, state] : entry.tables) tables.push_back(table_json(name, state));
     sources.push_back({{"source", entry.source},
+                       {"kind", "mysql"},
                        {"address", entry.address},
                        {"running", entry.running},
                        {"tables", std::move(tables)}});
-    if (const auto status = streams.status(entry.source)) sources.back()["follow"] = follow_json(*status);
+    if (const auto status = tools.changes.status(entry.source))
+      sources.back()["follow"] = follow_json(*status);
   }
+  for (const HttpStreams::Entry& entry : tools.apis.list())
+    sources.push_back({{"source", entry.source},
+                       {"kind", "http"},
+                       {"address", entry.address},
+                       {"running", false},
+                       {"tables", Json::array()},
+                       {"follow", follow_json(entry.follow)}});
   const Json answer = {{"sources", std::move(sources)}};
   exchange.send(HttpResponse::json(200, json_text(answer)));
 }
@@ -139,25 +150,26 @@ void run_extract(Extracts& extracts, const ExtractRequest& request,
 
 }  // namespace
 
-void add_extract_routes(Router& router, Extracts& extracts, const ChangeStreams& streams,
-                        WorkerPool& long_workers, WorkerPool& workers) {
+void add_extract_routes(Router& router, const SourceTools& tools, WorkerPool& long_workers,
+                        WorkerPool& workers) {
   const RouteRule rule{Access::kAdmin, false};
-  router.add("POST", "/v1/extracts", rule, [&](const std::shared_ptr<Exchange>& exchange) {
-    Result<ExtractRequest> request = parse_request(exchange->request.body());
-    if (!request) return exchange->send_error(request.error());
-    const Status queued = long_workers.submit([&extracts, exchange, request = *std::move(request)] {
-      run_extract(extracts, request, exchange->start_stream("application/x-ndjson"));
-    });
-    if (!queued)
-      exchange->send_error(
-          {Code::kOverloaded,
-           "as many ingests, replays and extractions as may are waiting; try again when one is "
-           "done",
-           ""});
-  });
-  router.add("GET", "/v1/extracts", rule, [&](const std::shared_ptr<Exchange>& exchange) {
-    const Status queued =
-        workers.submit([&extracts, &streams, exchange] { send_list(extracts, streams, *exchange); });
+  router.add("POST", "/v1/extracts", rule,
+             [&long_workers, &extracts = tools.extracts](const std::shared_ptr<Exchange>& exchange) {
+               Result<ExtractRequest> request = parse_request(exchange->request.body());
+               if (!request) return exchange->send_error(request.error());
+               const Status queued =
+                   long_workers.submit([&extracts, exchange, request = *std::move(request)] {
+                     run_extract(extracts, request, exchange->start_stream("application/x-ndjson"));
+                   });
+               if (!queued)
+                 exchange->send_error(
+                     {Code::kOverloaded,
+                      "as many ingests, replays and extractions as may are waiting; try again when one is "
+                      "done",
+                      ""});
+             });
+  router.add("GET", "/v1/extracts", rule, [tools, &workers](const std::shared_ptr<Exchange>& exchange) {
+    const Status queued = workers.submit([tools, exchange] { send_list(tools, *exchange); });
     if (!queued) exchange->send_error(queued.error());
   });
 }

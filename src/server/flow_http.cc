@@ -74,7 +74,7 @@ Status HttpFunction::connect() {
 
 Result<std::vector<FlowOutcome>> HttpFunction::apply(std::span<const SubscriptionMessage* const> messages) {
   if (!client_) MILLRACE_TRY(connect());
-  const auto answer = client_->request("POST", url_.path, function_request(messages));
+  const auto answer = client_->request("POST", url_.target, function_request(messages));
   if (!answer) {
     client_.reset();
     if (answer.error().code == Code::kNotFound) return fail(answer.error());

@@ -22,8 +22,6 @@ namespace {
 constexpr DurationUs kConnectTimeout = 5 * kSecondUs;
 constexpr DurationUs kOpenAgain = 10 * kSecondUs;
 constexpr std::size_t kAnswerBytesMax = 64 << 10;  // nobody reads it
-constexpr std::string_view kHttp = "http://";
-constexpr std::string_view kHttps = "https://";
 
 /// The answers that Pub/Sub takes for an acknowledgement.
 bool acknowledges(int status) {
@@ -62,7 +60,7 @@ class HttpPushSender : public PushSender {
 
   void send(std::string_view id, PushBody body, Done done) override {
     ClientRequest request{.method = "POST",
-                          .target = url_.path,
+                          .target = url_.target,
                           .body = std::move(body.text),
                           .content_type = std::move(body.content_type),
                           .headers = {}};
@@ -121,34 +119,19 @@ class HttpPushSender : public PushSender {
 }  // namespace
 
 Result<PushUrl> PushUrl::parse(std::string_view url) {
-  const auto bad = [&] {
+  auto parsed = HttpUrl::parse(url);
+  // With "..", what lies below a path could lie above it after all.
+  if (!parsed || parsed->target.contains("..") || parsed->target.contains("%2") ||
+      !url.contains(parsed->target))  // a query right behind the host
     return fail(Code::kInvalid,
                 "a push target is http(s)://HOST:PORT/PATH, not '" + std::string(url.substr(0, 200)) + "'");
-  };
-  const bool tls = url.starts_with(kHttps);
-  if (!tls && !url.starts_with(kHttp)) return bad();
-  url.remove_prefix(tls ? kHttps.size() : kHttp.size());
-  const std::size_t slash = std::min(url.find('/'), url.size());
-  PushUrl parsed{std::string(url.substr(0, slash)), std::string(url.substr(slash)), tls};
-  if (parsed.path.empty()) parsed.path = "/";
-  const auto is_plain = [](char c) { return c > ' ' && c < '\x7F' && c != '#'; };
-  // With "..", what lies below a path could lie above it after all.
-  if (parsed.address.empty() || parsed.address.find_first_of("@?") != std::string::npos ||
-      !std::ranges::all_of(parsed.address + parsed.path, is_plain) ||
-      parsed.path.find("..") != std::string::npos || parsed.path.find("%2") != std::string::npos)
-    return bad();
-  std::ranges::transform(parsed.address, parsed.address.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  const std::size_t host_end = parsed.address.starts_with('[') ? parsed.address.find(']') : 0;
-  if (parsed.address.find(':', host_end == std::string::npos ? 0 : host_end) == std::string::npos)
-    parsed.address += tls ? ":443" : ":80";
-  return parsed;
+  return PushUrl{*std::move(parsed)};
 }
 
 bool PushUrl::is_below(const PushUrl& other) const {
-  if (address != other.address || tls != other.tls || !path.starts_with(other.path)) return false;
-  return path.size() == other.path.size() || other.path.ends_with('/') || path[other.path.size()] == '/' ||
-         path[other.path.size()] == '?';
+  if (!same_origin(other) || !target.starts_with(other.target)) return false;
+  return target.size() == other.target.size() || other.target.ends_with('/') ||
+         target[other.target.size()] == '/' || target[other.target.size()] == '?';
 }
 
 std::string push_signature(std::string_view secret, std::string_view id, std::int64_t seconds,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/env.h"
+#include "net/http_url.h"
 #include "stream/subscription_push.h"
 
 namespace millrace {
@@ -19,11 +20,7 @@ struct PushTarget {
 };
 
 /// A URL that can be pushed to, taken apart.
-struct PushUrl {
-  std::string address;  ///< "HOST:PORT"
-  std::string path;     ///< from the "/" on
-  bool tls = false;     ///< https
-
+struct PushUrl : HttpUrl {
   /// Errors: kInvalid, saying what to do.
   static Result<PushUrl> parse(std::string_view url);
 

@@ -34,9 +34,9 @@ TEST(PushUrlTest, TakesHttpApart) {
   const auto parsed = PushUrl::parse("http://Shop.example:8000/hooks/a?b=c");
   ASSERT_TRUE(parsed) << parsed.error().text();
   EXPECT_EQ(parsed->address, "shop.example:8000");
-  EXPECT_EQ(parsed->path, "/hooks/a?b=c");
+  EXPECT_EQ(parsed->target, "/hooks/a?b=c");
   EXPECT_EQ(PushUrl::parse("http://a")->address, "a:80");
-  EXPECT_EQ(PushUrl::parse("http://a")->path, "/");
+  EXPECT_EQ(PushUrl::parse("http://a")->target, "/");
   EXPECT_EQ(PushUrl::parse("http://[::1]/x")->address, "[::1]:80");
   EXPECT_EQ(PushUrl::parse("http://[::1]:9/x")->address, "[::1]:9");
   for (const char* url : {"", "http://", "ftp://a/", "http:///x", "http://user@a/", "http://a/../b",

@@ -2,16 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
 #include <unistd.h>
 
 #include "base/hash.h"
 #include "base/logging.h"
-#include "base/metrics.h"
 #include "log/topics.h"
 #include "source/follow_run.h"
-#include "source/source_events.h"
 
 namespace millrace {
 namespace {
@@ -34,12 +31,14 @@ class ChangeStreams::Stream {
       : tools_(tools),
         source_(source),
         server_id_(server_id),
-        up_(metrics::gauge("millrace_follow_up", "1 while the changes of a database come",
-                           {{"source", source.name}})),
+        watch_(tools.log, tools.env,
+               {.source = source.name,
+                .outage_after = source.outage_after,
+                .stale = "its tables are as they were then"}),
         thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
   const std::string& name() const { return source_.name; }
-  FollowStatus status() const { return board_.read(); }
+  FollowStatus status() const { return watch_.board().read(); }
   void request_stop() { thread_.request_stop(); }
   void join() {
     if (thread_.joinable()) thread_.join();
@@ -47,19 +46,14 @@ class ChangeStreams::Stream {
 
  private:
   void run(const std::stop_token& stop);
-  void failed(const Error& error);
-  void streams();
   void pause(DurationUs time, const std::stop_token& stop);
 
   const Extracts::Tools tools_;
   const MysqlSource source_;
   const std::uint32_t server_id_;
-  prometheus::Gauge& up_;
-  FollowBoard board_;
+  FollowWatch watch_;
   FollowMemory memory_;
-  TimeUs outage_since_ = 0;  ///< told; 0: there is none
-  std::string said_;         ///< the failure that was logged last
-  std::jthread thread_;      ///< last: it uses all of the above
+  std::jthread thread_;  ///< last: it uses all of the above
 };
 
 void ChangeStreams::Stream::run(const std::stop_token& stop) {
@@ -67,62 +61,16 @@ void ChangeStreams::Stream::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const auto on_streaming = [&] {
       next = kPauseMin;
-      streams();
+      watch_.works();
     };
-    FollowRun follow(tools_, source_, server_id_, memory_, board_, on_streaming, stop);
+    FollowRun follow(tools_, source_, server_id_, memory_, watch_.board(), on_streaming, stop);
     const Status ended = follow.run();
     if (stop.stop_requested()) return;
     if (ended) continue;
-    failed(ended.error());
+    watch_.failed(ended.error());
     pause(next, stop);
     next = std::min(2 * next, kPauseMax);
   }
-}
-
-/// Changes come: an outage is over.
-void ChangeStreams::Stream::streams() {
-  up_.Set(1);
-  said_.clear();
-  board_.change([](FollowStatus& status) {
-    status.state = FollowStatus::State::kStreaming;
-    status.error.reset();
-    status.failing_since = 0;
-  });
-  if (outage_since_ == 0) return;
-  tell_source_event(tools_.log, tools_.env,
-                    {.type = "outage_over",
-                     .source = source_.name,
-                     .table = {},
-                     .message = "its changes come again; nothing is missing",
-                     .before = {},
-                     .after = {},
-                     .since = outage_since_});
-  outage_since_ = 0;
-}
-
-void ChangeStreams::Stream::failed(const Error& error) {
-  up_.Set(0);
-  const TimeUs now = tools_.env.now();
-  TimeUs since = 0;
-  board_.change([&](FollowStatus& status) {
-    status.state = FollowStatus::State::kWaiting;
-    status.error = error;
-    if (status.failing_since == 0) status.failing_since = now;
-    since = status.failing_since;
-  });
-  if (std::exchange(said_, error.text()) != error.text())
-    log_warning("follow", "does not follow, and tries again",
-                {field("source", source_.name), field("error", error.text())});
-  if (outage_since_ != 0 || now - since < source_.outage_after) return;
-  outage_since_ = since;
-  tell_source_event(tools_.log, tools_.env,
-                    {.type = "outage_begun",
-                     .source = source_.name,
-                     .table = {},
-                     .message = "its tables are as they were then: " + error.text(),
-                     .before = {},
-                     .after = {},
-                     .since = since});
 }
 
 void ChangeStreams::Stream::pause(DurationUs time, const std::stop_token& stop) {

@@ -1,9 +1,6 @@
 #pragma once
 
-#include <cstdint>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -13,27 +10,10 @@
 #include "base/env.h"
 #include "base/result.h"
 #include "source/extract.h"
+#include "source/follow_watch.h"
 #include "source/mysql_source.h"
 
 namespace millrace {
-
-/// How it stands with a source that is followed.
-struct FollowStatus {
-  enum class State : std::uint8_t {
-    kStarting,
-    kSnapshot,   ///< tables are read that the warehouse does not have, or has otherwise
-    kStreaming,  ///< changes come as they happen
-    kWaiting,    ///< it failed, and is tried again
-  };
-  State state = State::kStarting;
-  std::string position;        ///< GtidPosition of what is in the log
-  TimeUs commit_time = 0;      ///< of the last transaction that was read, by the source's clock
-  TimeUs seen_time = 0;        ///< when the source last said something, by ours
-  bool idle = false;           ///< it had nothing new to say
-  std::optional<Error> error;  ///< why it waits
-  TimeUs failing_since = 0;    ///< 0: it does not
-  std::map<std::string, std::string> problems;  ///< by table: why it is not followed
-};
 
 /// Follows the changes of sources that say `follow: true` (docs/how-to/sources.md#follow): a snapshot of the
 /// tables that the warehouse does not have, then the binary log from there on. One thread for each; each

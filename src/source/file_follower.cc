@@ -9,8 +9,8 @@
 
 #include "base/logging.h"
 #include "base/text.h"
-#include "log/topics.h"
 #include "source/follow_state.h"
+#include "source/followed_rows.h"
 
 namespace millrace {
 namespace {
@@ -59,6 +59,7 @@ struct FileFollower::Thread {
   ~Thread();
 
  private:
+  const Mapping* mapping() const { return file_.mapping ? &*file_.mapping : nullptr; }
   void run(const std::stop_token& stop);
   void wait(const std::stop_token& stop, DurationUs duration);
   void complain(const Error& error);
@@ -67,7 +68,6 @@ struct FileFollower::Thread {
   Status open_first();
   Status open_file(const Path& path, const FileIdentity& identity, std::optional<FollowState> from);
   Result<bool> read_some(const std::stop_token& stop);
-  Status add(const Row& row, RowReader::Step step);
   Result<bool> look_after_file();
   Result<bool> move_on();
   Status note();
@@ -82,12 +82,8 @@ struct FileFollower::Thread {
 
   std::unique_ptr<RecordSink> sink_;
   FollowState state_;
-  GrowingLines* lines_ = nullptr;      ///< owned by rows_ or events_
-  std::unique_ptr<JsonTexts> events_;  ///< of a codec
-  std::unique_ptr<RowReader> rows_;    ///< of a mapping
-  std::unique_ptr<RowMapper> mapper_;
-  std::size_t columns_bound_ = 0;
-  MappedRecords mapped_;
+  std::unique_ptr<FollowedRows> rows_;
+  GrowingLines* lines_ = nullptr;  ///< owned by rows_
   KnownRecords known_;
   bool is_dirty_ = false;  ///< lines were read since the last note
   DurationUs noted_at_ = 0;
@@ -110,8 +106,7 @@ FileFollower::Thread::Thread(EventLog& log, Env& env, Path state_path, FollowedF
       state_path_(std::move(state_path)),
       file_(std::move(file)),
       options_(options),
-      topics_{std::string(file_.mapping ? topic_of(file_.mapping->produce) : kEventsTopic),
-              std::string(kQuarantineTopic)},
+      topics_(FollowedRows::topics(mapping())),
       lines_read_(metrics::counter("millrace_follow_lines_total", "Lines read of followed files",
                                    {{"file", file_.name}})),
       behind_(metrics::gauge("millrace_follow_behind_bytes", "Bytes of followed files not read yet",
@@ -143,7 +138,6 @@ void FileFollower::Thread::run(const std::stop_token& stop) {
     if (!status && status.error().code != Code::kCancelled) complain(status.error());
     // What was handed over but not noted is found in the log.
     lines_ = nullptr;
-    events_.reset();
     rows_.reset();
     sink_.reset();
     if (!stop.stop_requested()) wait(stop, kRetryWait);
@@ -155,6 +149,7 @@ Status FileFollower::Thread::follow(const std::stop_token& stop) {
   sink_ = std::make_unique<RecordSink>(log_, env_, options_.limits, stop);
   sink_->leave_out(
       [this](std::string_view topic, const NewRecord& record) { return known_.take(topic, record.value); });
+  rows_ = std::make_unique<FollowedRows>(file_.codec, mapping(), *sink_, options_.limits);
   MILLRACE_TRY(open_first());
   noted_at_ = grew_at_ = env_.steady_now();
   while (!stop.stop_requested()) {
@@ -210,14 +205,7 @@ Status FileFollower::Thread::open_file(const Path& path, const FileIdentity& ide
   if (!from) known_.clear();
   state_ = from ? *std::move(from) : FollowState{.file = identity, .id = new_uuid(env_)};
   lines_ = lines.get();
-  if (file_.mapping) {
-    rows_ = read_json_rows(std::move(lines), file_.mapping->unnest);
-    mapper_ =
-        std::make_unique<RowMapper>(*file_.mapping, hash128(state_.id), options_.limits.group_bytes_max);
-    columns_bound_ = 0;
-  } else {
-    events_ = std::move(lines);
-  }
+  rows_->begin(std::move(lines), state_.id);
   sink_->begin(
       {.source = file_.source, .topic = topics_.front(), .file = path.filename().string(), .id = state_.id});
   looked_size_ = 0;
@@ -231,33 +219,12 @@ Status FileFollower::Thread::open_file(const Path& path, const FileIdentity& ide
 
 /// Read what is there, up to a bound; return whether there was anything.
 Result<bool> FileFollower::Thread::read_some(const std::stop_token& stop) {
-  std::uint64_t count = 0;
-  for (Row row; count < kLinesAtOnce && !stop.stop_requested(); ++count) {
-    MILLRACE_ASSIGN(const auto step, rows_ ? rows_->next(row) : events_->next(row));
-    if (step == RowReader::Step::kEnd) break;
-    MILLRACE_TRY(add(row, step));
-  }
+  MILLRACE_ASSIGN(const auto count, rows_->read(kLinesAtOnce, stop));
   if (count == 0) return false;
-  if (file_.mapping) MILLRACE_TRY(sink_->add_mapped(file_.mapping->produce, mapped_));
-  MILLRACE_TRY(sink_->send());
   lines_read_.Increment(static_cast<double>(count));
   grew_at_ = env_.steady_now();
   is_dirty_ = true;
   return true;
-}
-
-Status FileFollower::Thread::add(const Row& row, RowReader::Step step) {
-  const std::string_view shape = file_.codec ? codec_name(*file_.codec) : "jsonl";
-  if (step == RowReader::Step::kBadRow) return sink_->quarantine(row.place, row.raw, shape, row.problem);
-  if (file_.codec) return sink_->add_event(row, *file_.codec);
-  if (rows_->columns().size() != columns_bound_) {
-    MILLRACE_TRY(mapper_->bind(rows_->columns(), false));
-    columns_bound_ = rows_->columns().size();
-  }
-  auto mapped = mapper_->map(row, mapped_);
-  if (!mapped) return sink_->quarantine(row.place, row.raw, shape, std::move(mapped).error());
-  if (mapped_.text.size() < options_.limits.batch_bytes) return {};
-  return sink_->add_mapped(file_.mapping->produce, mapped_);
 }
 
 /// See whether the file was truncated or put away, and go to the next one; return whether it did.

@@ -4,7 +4,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <stop_token>
@@ -15,32 +14,14 @@
 #include "source/binlog_events.h"
 #include "source/binlog_reader.h"
 #include "source/binlog_rows.h"
-#include "source/change_stream.h"
 #include "source/change_writer.h"
 #include "source/extract.h"
+#include "source/follow_watch.h"
 #include "source/gtid.h"
 #include "source/mysql_source.h"
 #include "source/mysql_tables.h"
 
 namespace millrace {
-
-/// How it stands, for all to see. Threads: any.
-class FollowBoard {
- public:
-  FollowStatus read() const {
-    const std::lock_guard lock(mutex_);
-    return status_;
-  }
-  template <class Change>
-  void change(const Change& change) {
-    const std::lock_guard lock(mutex_);
-    change(status_);
-  }
-
- private:
-  mutable std::mutex mutex_;
-  FollowStatus status_;  ///< guarded by mutex_
-};
 
 /// What one run leaves for the next of the same process.
 struct FollowMemory {
