@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
   millrace::add_demo_command(app, common, exit_code);
   millrace::add_ingest_command(app, common, exit_code);
   millrace::add_extract_command(app, common, exit_code);
+  millrace::add_discover_command(app, common, exit_code);
   millrace::add_replay_command(app, common, exit_code);
   millrace::add_quarantine_command(app, common, exit_code);
   millrace::add_run_command(app, common, exit_code);

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "app/discover.h"
+#include "source/database_proposal.h"
+
+namespace millrace {
+
+/// What is said of files: a table of their columns, and what a person should look at.
+std::string files_report(const DiscoveredFiles& found);
+nlohmann::json files_json(const DiscoveredFiles& found);
+
+/// What is said of a database's tables.
+std::string database_report(const std::string& source, const DatabaseProposal& proposal);
+nlohmann::json database_json(const std::string& source, const DatabaseProposal& proposal);
+
+/// Return the command that reads the files, by the mapping that was written to `mapping`.
+std::string ingest_command(const DiscoveredFiles& found, const Path& mapping);
+
+}  // namespace millrace
