@@ -6,6 +6,9 @@
 #include <fmt/format.h>
 
 #include "app/parquet_texts.h"
+#include "event/contract.h"
+#include "event/contracts.h"
+#include "source/column_roles.h"
 #include "source/contract_proposal.h"
 
 namespace millrace {
@@ -20,6 +23,31 @@ TimeUs modified_time(const Path& path) {
   return std::chrono::duration_cast<std::chrono::seconds>(since_1970).count() * kSecondUs;
 }
 
+/// Where no column names a product, the elements of a list may: orders with their lines.
+Status look_into_lists(Env& env, const Path& file, const ProfileLimits& limits, FileProfile& profile) {
+  if (roles_of(profile).contains("item.item_id")) return {};
+  for (const auto& column : std::vector(profile.columns)) {
+    if (!column.is_row_list) continue;
+    auto inner = profile_file(env, file, open_parquet_texts, limits, column.name);
+    if (!inner || !roles_of(*inner).contains("item.item_id")) continue;
+    profile = *std::move(inner);
+    return {};
+  }
+  return {};
+}
+
+/// Return a proposed contract as if it held.
+Result<std::vector<Contract>> in_force(std::string contract) {
+  constexpr std::string_view kProposed = "status: proposed";
+  if (const auto at = contract.find(kProposed); at != std::string::npos)
+    contract.replace(at, kProposed.size(), "status: active");
+  std::vector<Contract> contracts;
+  if (!contract.empty()) {
+    MILLRACE_ASSIGN(contracts.emplace_back(), parse_contract(contract, "contract.yaml"));
+  }
+  return contracts;
+}
+
 }  // namespace
 
 Result<DiscoveredFiles> discover_files(Env& env, FileGroup group, const ProfileLimits& limits) {
@@ -27,11 +55,14 @@ Result<DiscoveredFiles> discover_files(Env& env, FileGroup group, const ProfileL
   const Path& file = found.group.files.front();
   MILLRACE_ASSIGN(found.profile, profile_file(env, file, open_parquet_texts, limits));
   if (!found.profile.known.empty()) return found;
+  MILLRACE_TRY(look_into_lists(env, file, limits, found.profile));
   MILLRACE_ASSIGN(found.mapping, propose_mapping(found.profile, found.group.name, modified_time(file)));
   if (found.mapping.yaml.empty()) return found;
-  MILLRACE_ASSIGN(found.trial,
-                  try_mapping(env, file, open_parquet_texts, found.mapping.mapping, found.profile.rows));
   found.contract = propose_contract(found.profile, found.mapping, found.group.name);
+  MILLRACE_ASSIGN(auto in_force_now, in_force(found.contract));
+  const Contracts contracts(std::move(in_force_now));
+  MILLRACE_ASSIGN(found.trial, try_mapping(env, file, open_parquet_texts, found.mapping.mapping,
+                                           found.profile.rows, &contracts));
   return found;
 }
 

@@ -15,7 +15,7 @@ struct DiscoveredFiles {
   FileGroup group;
   FileProfile profile;  ///< of the first of them
   MappingProposal mapping;
-  MappingTrial trial;    ///< of the mapping, over the rows looked at
+  MappingTrial trial;    ///< of both, over the rows looked at
   std::string contract;  ///< a contract file; empty: none
 };
 

@@ -43,6 +43,13 @@ bool looks_iso(std::string_view text) {
   return text.size() >= 10 && text[4] == '-' && text[7] == '-' && is_digit(text[0]);
 }
 
+/// Lists of objects, and empty ones.
+bool is_row_list(std::string_view json) {
+  if (!json.starts_with('[')) return false;
+  const auto first = json.find_first_not_of(" \t\r\n", 1);
+  return first != std::string_view::npos && (json[first] == '{' || json[first] == ']');
+}
+
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
@@ -141,6 +148,7 @@ void ColumnProfiler::add(const Cell& cell) {
   profile_.bytes_max = std::max(profile_.bytes_max, text.size());
   json_ += cell.is_json ? 1 : 0;
   lists_ += cell.is_json && (text[0] == '[' || text[0] == '{') ? 1 : 0;
+  row_lists_ += cell.is_json && is_row_list(text) ? 1 : 0;
   booleans_ += is_boolean(text) ? 1 : 0;
   look_at_number(text);
   look_at_time(text);
@@ -220,6 +228,7 @@ ColumnProfile ColumnProfiler::finish() const {
   profile.type = type();
   const auto given = profile.rows - profile.empty;
   profile.is_json = given > 0 && json_ == given;
+  profile.is_row_list = given > 0 && row_lists_ == given && profile.bytes_max > 2;
   profile.distinct = hashes_.size();
   if (few_) {
     profile.values.assign(values_.begin(), values_.end());

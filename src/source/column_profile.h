@@ -35,6 +35,7 @@ struct ColumnProfile {
   std::string time_format;    ///< of kTime, and of whole numbers that are one; as in mappings
   bool names_zone = false;    ///< its times say their zone
   bool is_ambiguous = false;  ///< day and month may be the other way round
+  bool is_row_list = false;   ///< every value is a list of objects, which may be rows themselves
 
   /// Return whether each row has a value of its own.
   bool is_unique() const { return rows > 0 && empty == 0 && !has_more && distinct == rows; }
@@ -70,7 +71,7 @@ class ColumnProfiler {
   std::unordered_set<std::uint64_t> hashes_;
   std::map<std::string, std::uint64_t, std::less<>> values_;
   bool few_ = true;  ///< `values_` has all
-  std::uint64_t json_ = 0, lists_ = 0, booleans_ = 0, integers_ = 0, numbers_ = 0;
+  std::uint64_t json_ = 0, lists_ = 0, row_lists_ = 0, booleans_ = 0, integers_ = 0, numbers_ = 0;
   std::vector<const Candidate*> times_;  ///< formats that fit all values so far
   std::uint64_t with_zone_ = 0;
   double number_min_ = 0, number_max_ = 0;

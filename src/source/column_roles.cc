@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cctype>
 #include <functional>
-#include <span>
+
+#include "source/file_groups.h"
 
 namespace millrace {
 namespace {
@@ -81,6 +82,8 @@ const std::vector<Role>& all_roles() {
         "orderdate",
         "orderedat",
         "paidat",
+        "placedat",
+        "at",
         "purchasedat",
         "purchasedate",
         "transactiondate",
@@ -140,6 +143,14 @@ int score(const std::vector<std::string>& words, const Role& role) {
   return 0;
 }
 
+/// Return what a file is about: "shop_orders_2026.jsonl" → "order".
+std::string thing_of(const Path& path) {
+  auto words = words_of(plain_name(path));
+  if (words.empty()) return "";
+  if (words.back().ends_with('s')) words.back().pop_back();
+  return words.back();
+}
+
 }  // namespace
 
 std::vector<std::string> words_of(std::string_view name) {
@@ -165,7 +176,8 @@ std::map<std::string, std::string> roles_of(const FileProfile& profile) {
   };
   std::vector<Found> found;
   for (const auto& column : profile.columns) {
-    const auto words = words_of(column.name);
+    auto words = words_of(column.name);
+    if (words == std::vector<std::string>{"id"}) words.insert(words.begin(), thing_of(profile.path));
     for (const auto& role : all_roles())
       if (const int points = score(words, role); points > 0 && role.fits(column))
         found.push_back({points, role.role, &column});

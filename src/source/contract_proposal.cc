@@ -114,7 +114,7 @@ class ContractProposer {
       auto column = column_of("item." + name, name);
       if (name == "item_id") column.required = true;
       if (name == "quantity" && type != "refund") column.minimum = "0";
-      add(column, 14);
+      add(column, 12);
     }
   }
 

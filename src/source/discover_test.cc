@@ -142,6 +142,24 @@ TEST_F(DiscoverTest, ViewsRatingsProductsAndPeopleAreToldApart) {
   EXPECT_THAT(nothing.notes[0], HasSubstr("no column looks like a person"));
 }
 
+TEST_F(DiscoverTest, ElementsOfAListMayBeTheRows) {
+  constexpr std::string_view kOrders =
+      R"({"id":1,"customer":{"id":7},"at":"2026-11-01T10:00:00Z","lines":[{"sku":"a","price":1.5,"quantity":2},{"sku":"b","price":2,"quantity":1}]}
+{"id":2,"customer":{"id":8},"at":"2026-11-01T11:00:00Z","lines":[]}
+)";
+  const Path path = folder_.write("orders.jsonl", kOrders);
+  const auto flat = profile_file(Env::system(), path, {}).value();
+  EXPECT_TRUE(flat.find("lines")->is_row_list);
+  EXPECT_EQ(roles_of(flat).at("order.order_id"), "id") << "what the file is about says whose id it is";
+  const auto inner = profile_file(Env::system(), path, {}, {}, "lines").value();
+  const auto proposed = propose_mapping(inner, "orders", kWritten).value();
+  EXPECT_THAT(proposed.yaml, HasSubstr("unnest: lines"));
+  EXPECT_THAT(proposed.yaml, HasSubstr("group_by: [id]"));
+  const auto trial = try_mapping(Env::system(), path, {}, proposed.mapping, 100).value();
+  EXPECT_EQ(trial.records, 1u) << proposed.yaml << trial.first_refusal;
+  EXPECT_EQ(trial.refused, 0u) << trial.first_refusal;
+}
+
 TEST_F(DiscoverTest, NamesThatYamlWouldMisreadAreQuoted) {
   EXPECT_EQ(yaml_text("plain_name"), "plain_name");
   EXPECT_EQ(yaml_text("no"), "\"no\"");

@@ -138,13 +138,14 @@ const ColumnProfile* FileProfile::find(const std::string& column) const {
   return found == columns.end() ? nullptr : &*found;
 }
 
-Result<RowsOf> open_rows_of(Env& env, const Path& path, const OpenParquet& open_parquet) {
+Result<RowsOf> open_rows_of(Env& env, const Path& path, const OpenParquet& open_parquet,
+                            const std::string& unnest) {
   RowsOf opened;
   MILLRACE_ASSIGN(const bool parquet, is_parquet(env, path));
   if (parquet) {
     opened.format = RowFormat::kParquet;
     MILLRACE_ASSIGN(auto texts, open_json_texts(env, path, open_parquet));
-    opened.rows = read_json_rows(std::move(texts));
+    opened.rows = read_json_rows(std::move(texts), unnest);
     return opened;
   }
   MILLRACE_ASSIGN(const auto head, read_head(env, path));
@@ -159,15 +160,16 @@ Result<RowsOf> open_rows_of(Env& env, const Path& path, const OpenParquet& open_
   if (line[0] != '{' && line[0] != '[') return open_csv_of(env, path, head);
   opened.format = RowFormat::kJsonLines;
   MILLRACE_ASSIGN(auto file, FileReader::open(env, path));
-  opened.rows = read_json_rows(std::make_unique<JsonElements>(std::move(file)));
+  opened.rows = read_json_rows(std::make_unique<JsonElements>(std::move(file)), unnest);
   return opened;
 }
 
 Result<FileProfile> profile_file(Env& env, const Path& path, const OpenParquet& open_parquet,
-                                 const ProfileLimits& limits) {
+                                 const ProfileLimits& limits, const std::string& unnest) {
   FileProfile profile;
+  profile.unnest = unnest;
   profile.path = path;
-  MILLRACE_ASSIGN(const auto opened, open_rows_of(env, path, open_parquet));
+  MILLRACE_ASSIGN(const auto opened, open_rows_of(env, path, open_parquet, unnest));
   profile.format = opened.format;
   profile.delimiter = opened.delimiter;
   if (auto looked = Looker(limits, profile).run(*opened.rows); !looked) {
@@ -183,7 +185,7 @@ Result<FileProfile> profile_file(Env& env, const Path& path, const OpenParquet& 
                 fmt::format("{} of the first {} rows cannot be read ({}): is this the format it looks like?",
                             profile.bad_rows, profile.rows, profile.bad_row),
                 path.string());
-  if (profile.format == RowFormat::kJsonLines) {
+  if (profile.format == RowFormat::kJsonLines && unnest.empty()) {
     MILLRACE_ASSIGN(profile.known, known_shape(env, path, profile));
   }
   return profile;

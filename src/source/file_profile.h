@@ -24,7 +24,8 @@ struct FileProfile {
   Path path;
   RowFormat format = RowFormat::kCsv;
   char delimiter = ',';
-  std::string known;  ///< the format of `millrace ingest` that its rows are in; "ga_sessions"; empty: none
+  std::string unnest;  ///< path of the list whose elements are the rows; empty: none
+  std::string known;   ///< the format of `millrace ingest` that its rows are in; "ga_sessions"; empty: none
   std::vector<ColumnProfile> columns;
   std::uint64_t rows = 0;      ///< looked at
   std::uint64_t bad_rows = 0;  ///< of them not to be read …
@@ -43,11 +44,12 @@ struct RowsOf {
 
 /// Tell by its first bytes how a file is written, and open it. Errors: kInvalid, with what to do, for an
 /// empty file and for what is neither CSV with a header, JSON nor Parquet; those of reading.
-Result<RowsOf> open_rows_of(Env& env, const Path& path, const OpenParquet& open_parquet);
+Result<RowsOf> open_rows_of(Env& env, const Path& path, const OpenParquet& open_parquet,
+                            const std::string& unnest = {});
 
-/// Look at the beginning of a file, up to the limits. Errors: as `open_rows_of`; kCorrupt for gzip that is
+/// Look at the beginning of a file, up to the limits; with `unnest`, at the elements of that list. Errors: as `open_rows_of`; kCorrupt for gzip that is
 /// cut short before that; kInvalid when most rows cannot be read.
 Result<FileProfile> profile_file(Env& env, const Path& path, const OpenParquet& open_parquet,
-                                 const ProfileLimits& limits = {});
+                                 const ProfileLimits& limits = {}, const std::string& unnest = {});
 
 }  // namespace millrace

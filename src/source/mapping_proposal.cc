@@ -145,6 +145,7 @@ void Proposer::write_head(Produce produce) {
        profile_.path.filename().string());
   line("source: {}", yaml_text(source_));
   line("format: {}", format);
+  if (!profile_.unnest.empty()) line("unnest: {}   # each of these is a row", yaml_text(profile_.unnest));
   if (profile_.format == RowFormat::kCsv && profile_.delimiter != ',')
     line("delimiter: {}", profile_.delimiter == '\t' ? "tab" : fmt::format("\"{}\"", profile_.delimiter));
   proposal_.command = produce == Produce::kEvents  ? fmt::format("ingest {}", format)
@@ -297,8 +298,8 @@ void Proposer::write_item() {
 /// Count what becomes of one file.
 class Trial {
  public:
-  Trial(Env& env, const Mapping& mapping)
-      : env_(env), mapping_(mapping), mapper_(mapping, {}, kGroupBytesMax) {}
+  Trial(Env& env, const Mapping& mapping, const Contracts* contracts)
+      : env_(env), mapping_(mapping), contracts_(contracts), mapper_(mapping, {}, kGroupBytesMax) {}
 
   Result<MappingTrial> run(RowReader& rows, std::uint64_t rows_max) {
     const bool is_csv = mapping_.format == RowFormat::kCsv;
@@ -340,9 +341,9 @@ class Trial {
     } else if (!mapped_.pieces.empty()) {
       mapped_.text.reserve(mapped_.text.size() + kReadableBytesAfter);
       BodyFacts facts;
-      facts.source = "discover";
+      facts.source = mapping_.source;
       facts.received_time = env_.now();
-      const BodyLimits limits{IngestLimits().event_bytes_max, SIZE_MAX, 10'000'000};
+      const BodyLimits limits{IngestLimits().event_bytes_max, SIZE_MAX, 10'000'000, contracts_};
       const auto split = split_body(CodecId::kNative, mapped_.text, facts, limits, env_);
       if (split) {
         for (const auto& record : split->accepted) trial_.records += record.count;
@@ -356,6 +357,7 @@ class Trial {
 
   Env& env_;
   const Mapping& mapping_;
+  const Contracts* const contracts_;
   RowMapper mapper_;
   MappedRecords mapped_;
   MappingTrial trial_;
@@ -394,9 +396,9 @@ Result<MappingProposal> propose_mapping(const FileProfile& profile, const std::s
 }
 
 Result<MappingTrial> try_mapping(Env& env, const Path& path, const OpenParquet& open_parquet,
-                                 const Mapping& mapping, std::uint64_t rows_max) {
-  MILLRACE_ASSIGN(const auto opened, open_rows_of(env, path, open_parquet));
-  return Trial(env, mapping).run(*opened.rows, rows_max);
+                                 const Mapping& mapping, std::uint64_t rows_max, const Contracts* contracts) {
+  MILLRACE_ASSIGN(const auto opened, open_rows_of(env, path, open_parquet, mapping.unnest));
+  return Trial(env, mapping, contracts).run(*opened.rows, rows_max);
 }
 
 }  // namespace millrace

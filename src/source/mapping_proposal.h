@@ -9,6 +9,8 @@
 
 namespace millrace {
 
+class Contracts;
+
 /// What a file's rows might be read as.
 struct MappingProposal {
   std::string yaml;                ///< a mapping file; empty: no column looks like a person, product or time
@@ -32,10 +34,11 @@ struct MappingTrial {
   std::string first_refusal;
 };
 
-/// Read the first rows of a file by a mapping, and check what comes of them as ingesting would, without
-/// keeping anything. Errors: those of reading, and of the mapping.
+/// Read the first rows of a file by a mapping, and check what comes of them as ingesting would, also against
+/// `contracts`, without keeping anything. Errors: those of reading, and of the mapping.
 Result<MappingTrial> try_mapping(Env& env, const Path& path, const OpenParquet& open_parquet,
-                                 const Mapping& mapping, std::uint64_t rows_max);
+                                 const Mapping& mapping, std::uint64_t rows_max,
+                                 const Contracts* contracts = nullptr);
 
 /// Return a text as YAML: in quotes where it would be something else.
 std::string yaml_text(std::string_view text);

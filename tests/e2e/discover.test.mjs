@@ -15,14 +15,20 @@ async function discovered(...args) {
 }
 
 /** Write proposals, hold the contracts against `contract check`, load the files by the mappings; returns what ingest counted. */
-async function proposeAndLoad(t, what, ...args) {
+async function proposeAndLoad(t, what, { args = [], force = true } = {}) {
   const out = await temporaryDir();
   const { proposals } = await discovered(what, '--out', out, ...args);
   for (const name of readdirSync(path.join(out, 'contracts'))) {
     const checked = await run(['contract', 'check', path.join(out, 'contracts', name)]);
     assert.equal(checked.code, 0, checked.stdout + checked.stderr);
   }
-  const server = await Server.start();
+  // In force, the contracts refuse nothing of what they were proposed from.
+  const project = await temporaryDir();
+  writeFileSync(path.join(project, 'millrace.yaml'), '{}\n');
+  mkdirSync(path.join(project, 'contracts'));
+  for (const name of force ? readdirSync(path.join(out, 'contracts')) : [])
+    writeFileSync(path.join(project, 'contracts', name), readFileSync(path.join(out, 'contracts', name), 'utf8').replace('status: proposed', 'status: active'));
+  const server = await Server.start({ args: ['--project', project] });
   t.after(() => server.stop());
   const counts = {};
   for (const { name, files, mapping, format } of proposals) {
@@ -71,6 +77,19 @@ test('nested JSON is discovered as ingest reads it', async (t) => {
   assert.deepEqual(proposals[0].types, ['item_view']);
   await server.drained();
   assert.deepEqual((await server.sql('SELECT DISTINCT type, device_type FROM events ORDER BY 2')), [['item_view', 'desk'], ['item_view', 'phone']]);
+});
+
+test('orders with their lines: each line is a row, each order a purchase', async (t) => {
+  const dir = await temporaryDir();
+  const file = path.join(dir, 'orders.json.gz');
+  writeFileSync(file, gzipSync(JSON.stringify(Array.from({ length: 40 }, (_, n) => ({
+    id: `o${n}`, customer: { id: n % 7 }, placed_at: `2026-10-0${1 + (n % 9)}T10:00:00Z`, currency: 'EUR',
+    lines: Array.from({ length: 1 + (n % 3) }, (__, i) => ({ sku: `p${i}`, quantity: 1 + i, price: 2.25 })),
+  })), null, 1)));
+  const { server, counts } = await proposeAndLoad(t, file);
+  assert.deepEqual([counts.orders.events, counts.orders.quarantined], [40, 0]);
+  await server.drained();
+  assert.deepEqual((await server.sql('SELECT count(DISTINCT order_id), count(*) FROM order_lines'))[0].map(Number), [40, 79]);
 });
 
 test('a folder: files that are alike are one set, others are named, and bad ones do not stop them', async () => {
@@ -154,13 +173,13 @@ test('a database: tables, keys and contracts that its copy keeps', async (t) => 
 
 const clicks = sharedData('news/clicks_hour_000.csv.gz');
 test('the shared data: clicks, invoices, ratings, articles and products', { skip: clicks ? false : 'no shared data' }, async (t) => {
-  const news = await proposeAndLoad(t, path.dirname(clicks), '--sample', '2MiB');
+  const news = await proposeAndLoad(t, path.dirname(clicks), { args: ['--sample', '2MiB'] });
   assert.equal(news.counts.clicks_hour.failed_files, 0);
   assert.equal(news.counts.clicks_hour.quarantined, 0);
   assert.equal(news.counts.clicks_hour.files.length, 36);
   assert.equal(news.counts.articles_metadata_subset.events, 7732);
   t.diagnostic(`${news.counts.clicks_hour.events} clicks`);
-  const retail = await proposeAndLoad(t, sharedData('retail/online_retail.csv.gz'));
+  const retail = await proposeAndLoad(t, sharedData('retail/online_retail.csv.gz'), { args: ['--sample', '1GiB'] });
   t.diagnostic(`${retail.counts.online_retail.events} purchases and refunds, ${retail.counts.online_retail.quarantined} refused`);
   assert.ok(retail.counts.online_retail.events > 25_000);
   assert.ok(retail.counts.online_retail.quarantined < 100);
