@@ -205,7 +205,12 @@ Result<HttpPage> HttpStreams::Stream::page_of(std::string& body, std::string_vie
 
 Status HttpStreams::Stream::read_next(const std::stop_token& stop) {
   MILLRACE_ASSIGN(const auto target, target_of(source_, position_));
-  MILLRACE_ASSIGN(auto answer, fetcher_.get(target, stop));
+  auto asked = fetcher_.get(target, stop);
+  if (!asked && asked.error().code == Code::kInvalid && !position_.at.empty())
+    asked.error().message +=
+        fmt::format("; asked for {}: if that has expired, remove {} to read the API from its beginning",
+                    position_.text(source_), note_.string());
+  MILLRACE_ASSIGN(auto answer, std::move(asked));
   pages_read_.Increment();
   const auto page = page_of(answer.body, answer.header("Link"));
   if (!page) {

@@ -198,6 +198,21 @@ TEST_F(HttpStreamsTest, StopsPromptly) {
   EXPECT_LT(Env::system().steady_now() - begun, kSecondUs);
 }
 
+TEST_F(HttpStreamsTest, StopsWhileAnAnswerIsAwaited) {
+  std::vector<Responder> held;
+  const auto silent = open_test_server([&](HttpRequest&&, Responder responder) {
+    held.push_back(responder);
+    ++requests_;
+  });
+  source_.url = HttpUrl::parse("http://" + silent->addresses().front() + "/").value();
+  source_.limits.timeout = kMinuteUs;
+  start();
+  ASSERT_TRUE(eventually([&] { return requests_ > 0; }));
+  const auto begun = Env::system().steady_now();
+  streams_.reset();
+  EXPECT_LT(Env::system().steady_now() - begun, kSecondUs);
+}
+
 /// Asks for single answers.
 class HttpFetcherTest : public HttpStreamsTest {
  protected:
@@ -230,6 +245,15 @@ TEST_F(HttpFetcherTest, BoundsAnswersAndWaiting) {
   EXPECT_THAT(large.error().message, HasSubstr("larger than 1000 bytes; ask for smaller pages"));
   source_.url = HttpUrl::parse("http://127.0.0.1:1/x").value();
   EXPECT_EQ(get().error().code, Code::kNotFound);
+}
+
+TEST_F(HttpFetcherTest, AnAnswerThatDoesNotComeIsGivenUp) {
+  std::vector<Responder> held;
+  const auto silent =
+      open_test_server([&](HttpRequest&&, Responder responder) { held.push_back(responder); });
+  source_.url = HttpUrl::parse("http://" + silent->addresses().front() + "/").value();
+  source_.limits.timeout = 200 * kMillisecondUs;
+  EXPECT_EQ(get().error().code, Code::kDeadline);
 }
 
 TEST_F(HttpFetcherTest, KeepsToItsRate) {
