@@ -8,6 +8,8 @@
 namespace millrace {
 namespace {
 
+constexpr std::string_view kRequired = "        required: true\n";
+
 std::string blanks(int n) {
   return std::string(static_cast<std::size_t>(n), ' ');
 }
@@ -96,9 +98,8 @@ class ContractProposer {
 
   void write_order(const std::string& type) {
     const bool is_order = type == "purchase" || type == "refund";
-    yaml_ += fmt::format(
-        "      - name: order\n        logicalType: object\n        required: {}\n        properties:\n",
-        is_order);
+    yaml_ += fmt::format("      - name: order\n        logicalType: object\n{}        properties:\n",
+                         is_order ? kRequired : "");
     for (const std::string name : {"order_id", "total", "currency"})
       if (has("order." + name)) add(column_of("order." + name, name), 10);
   }
@@ -106,9 +107,9 @@ class ContractProposer {
   void write_items(const std::string& type) {
     const auto& item = *profile_.find(mapping_.roles.at("item.item_id"));
     yaml_ += fmt::format(
-        "      - name: items\n        logicalType: array\n        required: {}\n        items:\n"
+        "      - name: items\n        logicalType: array\n{}        items:\n"
         "          logicalType: object\n          properties:\n",
-        item.empty == 0);
+        item.empty == 0 ? kRequired : "");
     for (const std::string name : {"item_id", "name", "category", "brand", "price", "quantity"}) {
       if (!has("item." + name)) continue;
       auto column = column_of("item." + name, name);

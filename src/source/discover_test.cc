@@ -192,7 +192,7 @@ TEST_F(DiscoverTest, FormatsThatMillraceKnowsAreNamed) {
 TEST_F(DiscoverTest, SaysWhatIsWrongWithAFile) {
   EXPECT_EQ(refusal("a.csv", ""), "the file is empty");
   EXPECT_EQ(refusal("a.csv", " \n\n"), "the file is empty");
-  EXPECT_THAT(refusal("a.csv", "id,name\n"), HasSubstr("a header and no rows"));
+  EXPECT_THAT(refusal("a.csv", "id,name\n"), HasSubstr("the file has no rows"));
   EXPECT_THAT(refusal("a.csv", std::string_view("\x7F"
                                                 "ELF\0\0",
                                                 6)),

@@ -178,8 +178,7 @@ Result<FileProfile> profile_file(Env& env, const Path& path, const OpenParquet& 
     return fail(std::move(error));
   }
   if (profile.rows == 0)
-    return fail(Code::kInvalid, "the file has a header and no rows: nothing can be said of its values",
-                path.string());
+    return fail(Code::kInvalid, "the file has no rows: nothing can be said of its values", path.string());
   if (2 * profile.bad_rows > profile.rows)
     return fail(Code::kInvalid,
                 fmt::format("{} of the first {} rows cannot be read ({}): is this the format it looks like?",

@@ -140,7 +140,7 @@ void HttpStreams::Stream::run(const std::stop_token& stop) {
   }
 }
 
-/// Return how long to wait before the next try: as the API says, else more and more, never twice the same.
+/// Return how long to wait before the next try: as the API says, else half to all of a time that doubles.
 DurationUs HttpStreams::Stream::pause_after(const Error& error) {
   if (const auto asked = fetcher_.asked_to_wait()) return *asked;
   std::uint16_t random = 0;
@@ -192,9 +192,15 @@ Status HttpStreams::Stream::finish_pending() {
   if (!position_.pending) return {};
   MILLRACE_TRY(known_.find(tools_.log, position_.pending->log_ends, source_.source));
   auto body = position_.pending->body;
-  MILLRACE_ASSIGN(const auto page, page_of(body, position_.pending->link));
+  const auto page = page_of(body, position_.pending->link);
+  if (!page)
+    return fail(
+        Error(page.error())
+            .with_context(fmt::format("the answer that is kept in {}, which may be removed to read the API "
+                                      "from its beginning",
+                                      note_.string())));
   HttpPass alone;
-  MILLRACE_ASSIGN(auto step, next_step(source_, position_, page, alone));
+  MILLRACE_ASSIGN(auto step, next_step(source_, position_, *page, alone));
   return take(std::move(step));
 }
 

@@ -203,10 +203,9 @@ std::string Proposer::item_event() const {
   if (!has("item.item_id"))
     return has("search_query") ? "search" : has("page_url") ? "page_view" : "activity";
   if (has("value")) return "rating";
-  return words_of(column("item.item_id")) == std::vector<std::string>{"item", "id"} ||
-                 !joined_words(column("item.item_id")).contains("article")
-             ? "item_view"
-             : "read";
+  // Articles that have a price are a shop's.
+  const bool is_read = joined_words(column("item.item_id")).contains("article") && !has("item.price");
+  return is_read ? "read" : "item_view";
 }
 
 void Proposer::write_type() {
