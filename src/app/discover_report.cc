@@ -17,7 +17,7 @@ constexpr std::size_t kNameMax = 32;
 constexpr std::size_t kValueMax = 22;
 
 /// Cut a text to so many bytes, at a letter's end, and take out what would upset a terminal.
-std::string shown(std::string text, std::size_t bytes_max) {
+std::string for_terminal(std::string text, std::size_t bytes_max) {
   std::ranges::replace_if(
       text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7F'; }, ' ');
   if (text.size() <= bytes_max) return text;
@@ -120,10 +120,10 @@ std::string files_report(const DiscoveredFiles& found) {
   std::vector<std::vector<std::string>> rows{
       {"column", "type", "empty", "distinct", "from", "to", "seems to be"}};
   for (const auto& column : profile.columns)
-    rows.push_back({shown(column.name, kNameMax), std::string(type_name(column.type)),
-                    share(column.empty, column.rows),
-                    (column.has_more ? "≥" : "") + with_thousands(column.distinct),
-                    shown(column.min, kValueMax), shown(column.max, kValueMax), role_of(found, column)});
+    rows.push_back(
+        {for_terminal(column.name, kNameMax), std::string(type_name(column.type)),
+         share(column.empty, column.rows), (column.has_more ? "≥" : "") + with_thousands(column.distinct),
+         for_terminal(column.min, kValueMax), for_terminal(column.max, kValueMax), role_of(found, column)});
   text += table_of(rows);
   if (profile.bad_rows > 0)
     text += fmt::format("  {} rows cannot be read; {}\n", with_thousands(profile.bad_rows), profile.bad_row);
@@ -176,7 +176,7 @@ json files_json(const DiscoveredFiles& found) {
 std::string database_report(const std::string& source, const DatabaseProposal& proposal) {
   std::vector<std::vector<std::string>> rows{{"table", "columns", "rows, about", "key", "cursor"}};
   for (const auto& table : proposal.tables)
-    rows.push_back({shown(table.name, kNameMax), std::to_string(table.columns),
+    rows.push_back({for_terminal(table.name, kNameMax), std::to_string(table.columns),
                     with_thousands(table.rows_estimate), key_of(table), table.cursor});
   std::string text = fmt::format("{}  {} tables\n", source, proposal.tables.size()) + table_of(rows);
   for (const auto& table : proposal.tables) {

@@ -12,22 +12,22 @@ constexpr std::size_t kKeptBytesMax = 200;
 constexpr TimeUs kEpochMin = 946'684'800 * kSecondUs;    // 2000
 constexpr TimeUs kEpochMax = 2'208'988'800 * kSecondUs;  // 2040
 
-bool is_digit(char c) {
+bool is_figure(char c) {
   return c >= '0' && c <= '9';
 }
 
 /// Whole numbers as JSON has them: what begins with 0 is a code, such as a postal one.
-bool is_integer(std::string_view text) {
+bool is_whole_number(std::string_view text) {
   if (text.starts_with('-')) text.remove_prefix(1);
   if (text.empty() || text.size() > 18 || (text[0] == '0' && text.size() > 1)) return false;
-  return std::ranges::all_of(text, is_digit);
+  return std::ranges::all_of(text, is_figure);
 }
 
 std::optional<double> number_of(std::string_view text) {
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool begins_like_one = !text.empty() && (is_digit(text[0]) || text[0] == '-' || text[0] == '.');
-  const bool is_code = text.size() > 1 && text[0] == '0' && is_digit(text[1]);
+  const bool begins_like_one = !text.empty() && (is_figure(text[0]) || text[0] == '-' || text[0] == '.');
+  const bool is_code = text.size() > 1 && text[0] == '0' && is_figure(text[1]);
   if (error != std::errc() || end != text.data() + text.size() || !begins_like_one || is_code)
     return std::nullopt;
   return number;
@@ -40,7 +40,7 @@ bool is_boolean(std::string_view text) {
 
 /// What parse_time takes for a date alone or a time, but not a bare number.
 bool looks_iso(std::string_view text) {
-  return text.size() >= 10 && text[4] == '-' && text[7] == '-' && is_digit(text[0]);
+  return text.size() >= 10 && text[4] == '-' && text[7] == '-' && is_figure(text[0]);
 }
 
 /// Lists of objects, and empty ones.
@@ -50,7 +50,7 @@ bool is_row_list(std::string_view json) {
   return first != std::string_view::npos && (json[first] == '{' || json[first] == ']');
 }
 
-std::string_view trimmed(std::string_view text) {
+std::string_view unpadded(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
@@ -65,7 +65,7 @@ struct ColumnProfiler::Candidate {
   TimeFormat reader;
 
   std::optional<TimeUs> read(std::string_view text) const {
-    if (is_epoch ? !is_integer(text) : format == "iso" && !looks_iso(text)) return std::nullopt;
+    if (is_epoch ? !is_whole_number(text) : format == "iso" && !looks_iso(text)) return std::nullopt;
     const auto time = reader.read(text);
     if (!time || (is_epoch && (*time < kEpochMin || *time > kEpochMax))) return std::nullopt;
     return *time;
@@ -140,7 +140,7 @@ ColumnProfiler::ColumnProfiler(std::string name, std::uint64_t rows_before, std:
 
 void ColumnProfiler::add(const Cell& cell) {
   ++profile_.rows;
-  const auto text = trimmed(cell.text);
+  const auto text = unpadded(cell.text);
   if (text.empty() || (cell.is_json && text == "null")) {
     ++profile_.empty;
     return;
@@ -159,7 +159,7 @@ void ColumnProfiler::look_at_number(std::string_view text) {
   const auto number = number_of(text);
   if (!number) return;
   ++numbers_;
-  integers_ += is_integer(text) ? 1 : 0;
+  integers_ += is_whole_number(text) ? 1 : 0;
   profile_.negative += *number < 0 ? 1 : 0;
   if (numbers_ == 1 || *number < number_min_) {
     number_min_ = *number;

@@ -28,14 +28,14 @@ struct Catalogue {
   std::map<std::pair<std::string, std::string>, std::string> references;  ///< "customers.id"
 };
 
-bool is_integer(std::string_view type) {
+bool is_integer_type(std::string_view type) {
   return std::ranges::find(kIntegers, type) != kIntegers.end();
 }
 
 /// Return the logicalType of a column's values in the warehouse; empty for what contracts have no word for.
 std::string logical_type(const ColumnSchema& column) {
   const std::string& type = column.data_type;
-  if (is_integer(type) || type == "year" || type == "bit") return "integer";
+  if (is_integer_type(type) || type == "year" || type == "bit") return "integer";
   if (type == "decimal") return column.precision > 38 ? "string" : "number";
   if (type == "float" || type == "double") return "number";
   if (type == "date") return "date";
@@ -87,7 +87,7 @@ std::string cursor_of(const MysqlTable& table) {
   for (const auto name : kCursorNames)
     for (const auto& column : table.schema.columns) {
       const bool grows = column.data_type == "timestamp" || column.data_type == "datetime" ||
-                         (name == "row_version" && is_integer(column.data_type));
+                         (name == "row_version" && is_integer_type(column.data_type));
       if (column.name == name && grows) return column.name;
     }
   return "";
@@ -103,7 +103,7 @@ std::string contract_of(const MysqlSource& source, const MysqlTable& table, cons
     ContractColumn made{.name = column.name, .type = logical_type(column)};
     made.required = !catalogue.nullable.contains(place);
     made.in_key = std::ranges::find(table.schema.key, column.name) != table.schema.key.end();
-    if (column.is_unsigned && is_integer(column.data_type)) made.minimum = "0";
+    if (column.is_unsigned && is_integer_type(column.data_type)) made.minimum = "0";
     made.values = enum_values(column);
     if (const auto found = catalogue.references.find(place); found != catalogue.references.end())
       made.reference = source.name + "." + found->second;

@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, 6> kEndings{".csv", ".tsv", ".json", ".js
 constexpr std::size_t kFilesLookedAtMax = 1'000;  // of a group; what is behind is taken to be alike
 constexpr std::size_t kColumnsMaxShown = 2'000;
 
-bool is_digit(char c) {
+bool is_numeral(char c) {
   return c >= '0' && c <= '9';
 }
 
@@ -47,9 +47,9 @@ std::string pattern_of(const Path& relative) {
       continue;
     }
     for (std::size_t i = 0; i < name.size(); ++i) {
-      if (!is_digit(name[i])) {
+      if (!is_numeral(name[i])) {
         pattern += name[i];
-      } else if (i == 0 || !is_digit(name[i - 1])) {
+      } else if (i == 0 || !is_numeral(name[i - 1])) {
         pattern += '*';
       }
     }
@@ -108,7 +108,7 @@ std::string plain_name(const Path& file) {
   for (const char c : stem_of(file)) {
     if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
       name += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-    else if (!is_digit(c) && !name.empty() && name.back() != '_')
+    else if (!is_numeral(c) && !name.empty() && name.back() != '_')
       name += '_';
   }
   while (name.ends_with('_')) name.pop_back();

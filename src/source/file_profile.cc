@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::size_t kHeadBytes = 64 << 10;
 constexpr std::size_t kDistinctMin = 1'000;
-constexpr std::size_t kShownBytesMax = 60;
-constexpr std::string_view kSpace = " \t\r\n\xEF\xBB\xBF";
+constexpr std::size_t kShownValueBytes = 60;
+constexpr std::string_view kBlankBytes = " \t\r\n\xEF\xBB\xBF";
 
 /// Read the first bytes, inflated.
 Result<std::string> read_head(Env& env, const Path& path) {
@@ -33,7 +33,7 @@ Result<std::string> read_head(Env& env, const Path& path) {
 
 /// Return the first line that is not blank.
 std::string_view first_line(std::string_view head) {
-  const auto from = head.find_first_not_of(kSpace);
+  const auto from = head.find_first_not_of(kBlankBytes);
   if (from == std::string_view::npos) return {};
   head.remove_prefix(from);
   return head.substr(0, head.find_first_of("\r\n"));
@@ -62,7 +62,7 @@ Status check_header(const std::vector<std::string>& columns, const Path& path) {
       Code::kInvalid,
       fmt::format("the first line holds values ('{}'), where the names of the columns should stand: put "
                   "a line of names before it",
-                  value->substr(0, kShownBytesMax)),
+                  value->substr(0, kShownValueBytes)),
       path.string());
 }
 

@@ -14,7 +14,7 @@ namespace millrace {
 namespace {
 
 constexpr int kRedirectsMax = 3;
-constexpr std::size_t kShownBytesMax = 200;
+constexpr std::size_t kSaidBytesMax = 200;
 constexpr DurationUs kConnectTimeout = 10 * kSecondUs;
 
 /// An answer on its way from the client's thread.
@@ -52,8 +52,8 @@ std::string_view remedy_of(int status) {
 }
 
 /// Return the beginning of what the API says, on one line.
-std::string shown(const HttpResponse& answer) {
-  std::string text = answer.body.substr(0, kShownBytesMax);
+std::string said_by(const HttpResponse& answer) {
+  std::string text = answer.body.substr(0, kSaidBytesMax);
   std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, ' ');
   return text.empty() ? "" : fmt::format(" (it says: {})", text);
 }
@@ -129,7 +129,7 @@ Status HttpFetcher::check(const HttpResponse& answer) {
   }
   return fail(code_of(answer.status),
               fmt::format("{} answered {}: {} (source {} of millrace.yaml){}", source_.url.without_query(),
-                          answer.status, remedy_of(answer.status), source_.name, shown(answer)));
+                          answer.status, remedy_of(answer.status), source_.name, said_by(answer)));
 }
 
 Result<HttpResponse> HttpFetcher::get(const std::string& target, const std::stop_token& stop) {

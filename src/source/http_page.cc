@@ -14,10 +14,10 @@ namespace {
 
 namespace od = simdjson::ondemand;
 
-constexpr std::size_t kShownBytesMax = 100;
+constexpr std::size_t kBeginningBytesMax = 100;
 constexpr DurationUs kRetryAfterMax = kDayUs;
 
-std::string_view trimmed(std::string_view text) {
+std::string_view without_blanks(std::string_view text) {
   const auto from = text.find_first_not_of(" \t");
   if (from == std::string_view::npos) return {};
   return text.substr(from, text.find_last_not_of(" \t") + 1 - from);
@@ -65,8 +65,8 @@ Status read_items(od::document& document, const std::string& pointer, HttpPage& 
   });
 }
 
-std::string shown(std::string_view body) {
-  std::string text(body.substr(0, kShownBytesMax));
+std::string beginning_of(std::string_view body) {
+  std::string text(body.substr(0, kBeginningBytesMax));
   std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, ' ');
   return text;
 }
@@ -75,7 +75,7 @@ std::string shown(std::string_view body) {
 bool is_next(std::string_view parameters) {
   for (std::size_t at = 0; (at = parameters.find(';', at)) != std::string_view::npos;) {
     const auto end = parameters.find_first_of(";,", ++at);
-    auto parameter = trimmed(parameters.substr(at, end == std::string_view::npos ? end : end - at));
+    auto parameter = without_blanks(parameters.substr(at, end == std::string_view::npos ? end : end - at));
     if (!parameter.starts_with("rel=")) continue;
     parameter.remove_prefix(4);
     if (parameter.starts_with('"')) parameter.remove_prefix(1);
@@ -94,7 +94,8 @@ bool is_next(std::string_view parameters) {
 Result<HttpPage> read_page(std::string_view body, std::string_view link, const HttpSource& source) {
   // All of it is checked first: an answer that was cut short must not pass for the last page.
   if (!nlohmann::json::accept(body))
-    return fail(Code::kInvalid, fmt::format("the answer is not JSON: it begins with '{}'", shown(body)));
+    return fail(Code::kInvalid,
+                fmt::format("the answer is not JSON: it begins with '{}'", beginning_of(body)));
   HttpPage page;
   MILLRACE_ASSIGN(auto document, json::parse(body));
   MILLRACE_TRY(read_items(document, source.items, page));
@@ -141,7 +142,7 @@ std::string json_pointer(std::string_view path) {
 }
 
 std::optional<DurationUs> retry_after(std::string_view header, TimeUs now) {
-  header = trimmed(header);
+  header = without_blanks(header);
   if (header.empty()) return std::nullopt;
   std::int64_t seconds = 0;
   const auto [end, error] = std::from_chars(header.data(), header.data() + header.size(), seconds);

@@ -21,7 +21,7 @@ using Hashes = std::multiset<std::uint64_t>;
 constexpr std::uint64_t kNoteBytesMax = 256ull << 20;
 constexpr std::size_t kSameValueMax = 100'000;
 constexpr std::size_t kRefusedMax = 10'000;
-constexpr std::size_t kShownBytesMax = 100;
+constexpr std::size_t kPlaceBytesMax = 100;
 
 /// Return whether it is a whole number as JSON writes one, of any size.
 bool is_digits(const std::string& text) {
@@ -57,9 +57,9 @@ bool counts(const HttpPaging& paging) {
   return paging.kind == HttpPaging::Kind::kPage || paging.kind == HttpPaging::Kind::kOffset;
 }
 
-std::string shown(const std::string& text) {
+std::string shortened(const std::string& text) {
   const std::string whole = text.substr(0, text.find('?'));  // a link's query may hold a secret
-  return whole.size() <= kShownBytesMax ? whole : whole.substr(0, kShownBytesMax) + "…";
+  return whole.size() <= kPlaceBytesMax ? whole : whole.substr(0, kPlaceBytesMax) + "…";
 }
 
 /// Works out one step.
@@ -178,7 +178,7 @@ Status Stepper::follow_next() {
   }
   if (!pass_.places.insert(hash64(next)).second)
     return endless(fmt::format(
-        "the next page is said to be '{}', which was read before: the cursor goes round", shown(next)));
+        "the next page is said to be '{}', which was read before: the cursor goes round", shortened(next)));
   step_.after.at = next;
   if (!source_.since) step_.after.seen.clear();
   return {};
@@ -267,10 +267,11 @@ std::string HttpPosition::text(const HttpSource& source) const {
   std::string text = fmt::format("page {}", pages + 1);
   if (!at.empty()) {
     text += source.paging.kind == HttpPaging::Kind::kLink
-                ? fmt::format(", {}", shown(at))
-                : fmt::format(", {}={}", source.paging.parameter, shown(at));
+                ? fmt::format(", {}", shortened(at))
+                : fmt::format(", {}={}", source.paging.parameter, shortened(at));
   }
-  if (source.since && !since.empty()) text += fmt::format(", {}={}", source.since->parameter, shown(since));
+  if (source.since && !since.empty())
+    text += fmt::format(", {}={}", source.since->parameter, shortened(since));
   return text;
 }
 

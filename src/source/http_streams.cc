@@ -20,10 +20,10 @@
 namespace millrace {
 namespace {
 
-constexpr DurationUs kPauseMin = kSecondUs / 2;
-constexpr DurationUs kPauseMax = kMinuteUs;
-constexpr DurationUs kPauseDenied = 10 * kSecondUs;
-constexpr std::size_t kReadableBytesAfter = 64;
+constexpr DurationUs kRetryMin = kSecondUs / 2;
+constexpr DurationUs kRetryMax = kMinuteUs;
+constexpr DurationUs kRetryDenied = 10 * kSecondUs;
+constexpr std::size_t kPaddingAfterBody = 64;
 
 /// The items of one page after the other, as JSON texts.
 class PageTexts final : public JsonTexts {
@@ -103,7 +103,7 @@ class HttpStreams::Stream {
   bool is_dirty_ = false;        ///< the note lacks what came since
   bool waits_ = false;           ///< for `every`
   std::uint64_t put_aside_ = 0;  ///< hash of the answer that was put aside last
-  DurationUs pause_ = kPauseMin;
+  DurationUs pause_ = kRetryMin;
   std::jthread thread_;  ///< last: it uses all of the above
 };
 
@@ -145,9 +145,9 @@ DurationUs HttpStreams::Stream::pause_after(const Error& error) {
   if (const auto asked = fetcher_.asked_to_wait()) return *asked;
   std::uint16_t random = 0;
   tools_.env.random_bytes(std::as_writable_bytes(std::span(&random, 1)));
-  const DurationUs least = error.code == Code::kDenied || error.code == Code::kInvalid ? kPauseDenied : 0;
+  const DurationUs least = error.code == Code::kDenied || error.code == Code::kInvalid ? kRetryDenied : 0;
   const DurationUs pause = std::max(pause_, least);
-  pause_ = std::min(2 * pause_, kPauseMax);
+  pause_ = std::min(2 * pause_, kRetryMax);
   return pause / 2 + pause * random / 65'536 / 2;
 }
 
@@ -205,7 +205,7 @@ Status HttpStreams::Stream::finish_pending() {
 }
 
 Result<HttpPage> HttpStreams::Stream::page_of(std::string& body, std::string_view link) const {
-  body.reserve(body.size() + kReadableBytesAfter);
+  body.reserve(body.size() + kPaddingAfterBody);
   return read_page(body, link, source_);
 }
 
@@ -227,7 +227,7 @@ Status HttpStreams::Stream::read_next(const std::stop_token& stop) {
   if (!step.fresh.empty() || !step.refused.empty()) MILLRACE_TRY(note_pending(answer));
   MILLRACE_TRY(take(std::move(step)));
   watch_.works();
-  pause_ = kPauseMin;
+  pause_ = kRetryMin;
   return {};
 }
 

@@ -16,7 +16,7 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kGroupBytesMax = 256 << 20;
-constexpr std::size_t kReadableBytesAfter = 64;
+constexpr std::size_t kPaddingAfterText = 64;
 
 /// What shops call what people do, in the words of the event.
 std::string_view event_type_of(std::string_view word) {
@@ -338,7 +338,7 @@ class Trial {
     if (mapping_.produce != Produce::kEvents) {
       trial_.records += mapped_.pieces.size();
     } else if (!mapped_.pieces.empty()) {
-      mapped_.text.reserve(mapped_.text.size() + kReadableBytesAfter);
+      mapped_.text.reserve(mapped_.text.size() + kPaddingAfterText);
       BodyFacts facts;
       facts.source = mapping_.source;
       facts.received_time = env_.now();
