@@ -57,12 +57,18 @@ Status check_source_name(std::string_view name);
 
 /// Errors: kInvalid for a name that the warehouse keeps for itself.
 Status check_source_table_name(std::string_view name);
+/// The same of a column.
+Status check_source_column_name(std::string_view name);
 
 /// The table of a source's schema where values stand that did not fit.
 inline constexpr std::string_view kRejectedTable = "_rejected";
 
 /// What the rows of a source's tables were before lies in the schema of the source's name and this.
 inline constexpr std::string_view kHistorySuffix = "_history";
+
+/// What tables and columns are called that are ours alone: those of a source may not begin so, in capitals or
+/// not.
+inline constexpr std::string_view kOwnPrefix = "_millrace_";
 
 /// Snapshots grow in tables called so and the table's name.
 inline constexpr std::string_view kStagingPrefix = "_staging_";

@@ -131,6 +131,7 @@ Result<BinlogEvent> parse_binlog_event(std::string_view bytes) {
 Result<BinlogGtid> parse_gtid_event(std::string_view body) {
   constexpr std::uint64_t kStandalone = 0x01;
   constexpr std::uint64_t kDdl = 0x20;
+  constexpr std::uint64_t kPreparedXa = 0x40;
   BinlogBytes in(body);
   BinlogGtid gtid;
   gtid.sequence = in.little(8);
@@ -139,6 +140,7 @@ Result<BinlogGtid> parse_gtid_event(std::string_view body) {
   if (!in.ok()) return cut_short();
   gtid.standalone = (flags & kStandalone) != 0;
   gtid.ddl = (flags & kDdl) != 0;
+  gtid.prepared = (flags & kPreparedXa) != 0;
   return gtid;
 }
 

@@ -77,6 +77,7 @@ struct BinlogGtid {
   std::uint32_t domain = 0;
   bool standalone = false;  ///< one statement, without a commit behind it
   bool ddl = false;
+  bool prepared = false;  ///< of an XA transaction that may still be rolled back
 };
 Result<BinlogGtid> parse_gtid_event(std::string_view body);
 

@@ -13,13 +13,16 @@ namespace {
 
 constexpr unsigned kReadTimeoutS = 10;
 constexpr std::size_t kChecksumBytes = 4;
-constexpr unsigned long kPacketError = 0xFFFFFFFF;  // or larger: the library's -1 of one type or another
+constexpr unsigned long kEventBytesMax = 1ul << 30;  // as servers have it
+constexpr unsigned long kPacketError = 0xFFFFFFFF;   // or larger: the library's -1 of one type or another
 
 }  // namespace
 
 Result<std::unique_ptr<BinlogReader>> BinlogReader::open(const MysqlSource& source, const GtidPosition& from,
                                                          std::uint32_t server_id) {
   MILLRACE_ASSIGN(auto connection, MysqlConnection::connect(source, kReadTimeoutS));
+  // An event is whole, with the columns that are not read: it may be as large as the server allows.
+  connection->handle()->net.max_packet_size = kEventBytesMax;
   // Checksums may come and are left out: TCP and TLS have theirs. Capability 4: transactions with their
   // GTIDs.
   MILLRACE_TRY(connection->execute(

@@ -261,7 +261,17 @@ Status BinlogRowReader::describe_bytes(const BinlogTableMap::Column& stored, con
     default:
       return {};
   }
-  if (column.form == Form::kText) column.charset = CharsetReader(is.charset);
+  if (column.form != Form::kText || !column.is_read) return {};
+  if (is.bytes) {
+    column.charset = CharsetReader(is.bytes);
+    return {};
+  }
+  if (!CharsetReader::knows(is.charset))
+    return fail(Code::kDenied,
+                fmt::format("its column {} has the character set {}, which cannot be followed: leave "
+                            "it out with exclude, or convert it to utf8mb4",
+                            column.name, is.charset));
+  column.charset = CharsetReader(is.charset);
   return {};
 }
 

@@ -1,6 +1,7 @@
 #include "source/extract_run.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include <fmt/format.h>
 
@@ -13,7 +14,6 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kPayloadBytes = 256 << 10;
-constexpr std::size_t kRecordBytesMax = 15 << 20;  // a record of the log holds 16 MiB
 constexpr std::uint64_t kFirstChunkRows = 1'000;
 constexpr DurationUs kShowEvery = kSecondUs / 5;
 constexpr DurationUs kSendEvery = kSecondUs / 2;  // what is read slowly becomes durable too
@@ -222,9 +222,11 @@ Status ExtractRun::read_table(Reading& reading) {
 }
 
 Result<std::uint64_t> ExtractRun::read_chunk(Reading& reading, std::uint64_t limit) {
+  std::vector<std::string> expressions = reading.table.expressions;
+  if (!reading.table.sizes_expression.empty()) expressions.push_back(reading.table.sizes_expression);
   MILLRACE_ASSIGN(const std::string sql, keyset_sql({.database = source_.database,
                                                      .table = reading.table.name,
-                                                     .expressions = reading.table.expressions,
+                                                     .expressions = std::move(expressions),
                                                      .index = reading.index,
                                                      .key = reading.key,
                                                      .after = reading.after,
@@ -254,17 +256,13 @@ Result<std::uint64_t> ExtractRun::read_chunk(Reading& reading, std::uint64_t lim
 
 Status ExtractRun::add_row(Reading& reading, const MysqlRows& rows,
                            const std::vector<std::size_t>& key_places) {
+  const std::size_t columns = reading.table.schema.columns.size();
+  if (rows.columns() > columns && rows.cell(columns)) return too_large(reading, *rows.cell(columns));
   const std::size_t before = payload_.size();
   if (reading.mode == ExtractMode::kChanges) append_op(RowOp::kUpsert, payload_);
-  for (std::size_t i = 0; i < rows.columns(); ++i) append_cell(rows.cell(i), payload_);
+  for (std::size_t i = 0; i < columns; ++i) append_cell(rows.cell(i), payload_);
   const std::size_t bytes = payload_.size() - before;
-  if (bytes > kRecordBytesMax)
-    return fail(
-        Code::kInvalid,
-        fmt::format("a row behind the key ({}) has {} MB, more than the {} MB a record of the log can hold: "
-                    "leave its large column out with exclude",
-                    fmt::join(reading.after, ", "), bytes >> 20, kRecordBytesMax >> 20),
-        reading.table.name);
+  if (bytes > kMysqlRowBytesMax) return too_large(reading, "");
   ++payload_rows_;
   payload_bytes_ += bytes;
   const bool full = payload_.size() >= kPayloadBytes;
@@ -274,6 +272,29 @@ Status ExtractRun::add_row(Reading& reading, const MysqlRows& rows,
     reading.after[i].assign(cell.value_or(""));
   }
   return full ? flush(reading) : Status{};
+}
+
+/// Say which column is to be left out. `sizes`: of those that may be large.
+Status ExtractRun::too_large(const Reading& reading, std::string_view sizes) const {
+  std::string largest;
+  std::uint64_t most = 0;
+  for (const std::string& name : reading.table.large) {
+    std::uint64_t size = 0;
+    const auto [end, error] = std::from_chars(sizes.data(), sizes.data() + sizes.size(), size);
+    sizes.remove_prefix(std::min(static_cast<std::size_t>(end - sizes.data()) + 1, sizes.size()));
+    if (error == std::errc() && size > most) {
+      largest = name;
+      most = size;
+    }
+  }
+  return fail(
+      Code::kInvalid,
+      fmt::format("a row behind the key ({}) has more than the {} MB that a record of the log can hold{}: "
+                  "leave {} out with exclude",
+                  fmt::join(reading.after, ", "), kMysqlRowBytesMax >> 20,
+                  largest.empty() ? "" : fmt::format(", {} MB of them in {}", most >> 20, largest),
+                  largest.empty() ? "its large columns" : largest),
+      reading.table.name);
 }
 
 /// Hand over the record that is being filled.

@@ -69,6 +69,7 @@ class ExtractRun {
   Status read_table(Reading& reading);
   Result<std::uint64_t> read_chunk(Reading& reading, std::uint64_t limit);
   Status add_row(Reading& reading, const MysqlRows& rows, const std::vector<std::size_t>& key_places);
+  Status too_large(const Reading& reading, std::string_view sizes) const;
   Status flush(Reading& reading);
   Status publish();
   Status put(const RowRecord& record);

@@ -17,7 +17,6 @@ namespace {
 
 constexpr unsigned kAnswerTimeoutS = 15;
 constexpr DurationUs kShowEvery = kSecondUs / 10;
-constexpr std::size_t kRowsBytesMax = 15 << 20;  // a record of the log holds 16 MiB
 
 std::uint64_t length_of(const std::string& column_type) {
   const std::size_t at = column_type.find('(');
@@ -36,6 +35,26 @@ bool holds_all(const ColumnSchema& before, const ColumnSchema& after) {
   const auto had = read_enum_names(before.column_type);
   const auto has = read_enum_names(after.column_type);
   return had.size() <= has.size() && std::equal(had.begin(), had.end(), has.begin());
+}
+
+/// Return the column with the largest value of the rows in `payload`.
+std::string largest_column(const TableSchema& schema, std::string_view payload) {
+  std::string name = "its large column";
+  std::size_t most = 0;
+  CellReader cells(payload);
+  std::vector<RowCell> row(schema.columns.size());
+  while (!cells.done()) {
+    const auto op = cells.next_op();
+    for (int rows = op == RowOp::kUpdate ? 2 : 1; rows > 0; --rows) {
+      if (!op || !cells.next_row(row)) return name;
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        if (!row[i] || row[i]->size() <= most) continue;
+        most = row[i]->size();
+        name = schema.columns[i].name;
+      }
+    }
+  }
+  return name;
 }
 
 std::set<std::string> names_of(const std::vector<MysqlTable>& tables) {
@@ -232,8 +251,13 @@ Status FollowRun::take_snapshots(const Plan& plan, SourceLoad& load) {
       .source = source_.name, .tables = plan.snapshots, .restart = load.stream.has_value()};
   ExtractRun reading(tools_.log, tools_.env, source_, request, load.states, {}, stop_);
   MILLRACE_ASSIGN(const ExtractResult result, reading.run());
-  for (const ExtractTableResult& table : result.tables)
-    if (table.error) note_problem(table.table, table.error->text());
+  for (const ExtractTableResult& table : result.tables) {
+    if (!table.error) continue;
+    note_problem(table.table, table.error->text());
+    // One that cannot be continued from what the warehouse has must be read first: the rest waits for it.
+    const auto known = load.states.find(table.table);
+    if (known != load.states.end() && known->second.published) return fail(*table.error);
+  }
   MILLRACE_ASSIGN(load, wait_loaded(tools_, source_.name, stop_));
   return {};
 }
@@ -345,6 +369,7 @@ Status FollowRun::begin_transaction(const BinlogEvent& event) {
   gtid_ = {.domain = begun.domain, .server = event.server, .sequence = begun.sequence};
   in_transaction_ = true;
   standalone_ = begun.standalone;
+  prepared_ = begun.prepared;
   events_ = 0;
   events_done_ = writer_->position().events_done(gtid_);
   touched_.clear();
@@ -446,18 +471,20 @@ Result<bool> FollowRun::take_rows(const BinlogEvent& event) {
     return fail(Code::kCorrupt, "the binary log has rows of no transaction or no table");
   const bool is_done = ++events_ <= events_done_;
   Followed* const followed = found->second;
-  if (followed == nullptr || is_done || followed->snapshot.covers(gtid_)) return true;
+  if (followed == nullptr || prepared_ || followed->snapshot.covers(gtid_)) return true;
   touched_.insert(followed->table->name);
+  if (is_done) return true;
   std::string& payload = writer_->rows(followed->target);
   const std::size_t before = payload.size();
   auto count = followed->reader->read(rows, payload);
   if (!count) return fail(std::move(count).error().with_context(source_.name));
-  if (payload.size() - before > kRowsBytesMax)
+  if (payload.size() - before > kMysqlRowBytesMax)
     return fail(
         Code::kDenied,
-        fmt::format("a row of {}.{} has more than the {} MB that a record of the log can hold: leave its "
-                    "large column out with exclude",
-                    source_.name, followed->table->name, kRowsBytesMax >> 20));
+        fmt::format("a row of {}.{} has more than the {} MB that a record of the log can hold: leave {} out "
+                    "with exclude",
+                    source_.name, followed->table->name, kMysqlRowBytesMax >> 20,
+                    largest_column(followed->table->schema, std::string_view(payload).substr(before))));
   writer_->added(*count);
   metrics::counter("millrace_follow_rows_total", "Changes of rows read from databases that are followed",
                    {{"source", source_.name}})

@@ -103,6 +103,7 @@ class FollowRun {
   // The transaction that is read.
   bool in_transaction_ = false;
   bool standalone_ = false;
+  bool prepared_ = false;  ///< it may still be rolled back
   Gtid gtid_;
   TimeUs commit_time_ = 0;
   std::uint64_t events_ = 0;       ///< of rows

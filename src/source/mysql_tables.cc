@@ -7,6 +7,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/text.h"
 #include "event/source_state.h"
@@ -166,6 +167,28 @@ std::string expression(const ColumnSchema& column) {
   return name;
 }
 
+bool may_be_large(const ColumnSchema& column) {
+  constexpr std::array<std::string_view, 8> kLarge = {"mediumtext", "longtext", "mediumblob", "longblob",
+                                                      "json",       "geometry", "polygon",    "multipolygon"};
+  return std::ranges::find(kLarge, column.data_type) != kLarge.end();
+}
+
+/// Have the server not even send what no record can hold: the library would give the connection up.
+void guard_large(MysqlTable& table) {
+  std::vector<std::string> sizes;
+  for (const ColumnSchema& column : table.schema.columns) {
+    if (!may_be_large(column)) continue;
+    table.large.push_back(column.name);
+    sizes.push_back(fmt::format("COALESCE(OCTET_LENGTH({}), 0)", mysql_name(column.name)));
+  }
+  if (sizes.empty()) return;
+  const std::string is_large = fmt::format("{} > {}", fmt::join(sizes, " + "), kMysqlRowBytesMax);
+  for (std::size_t i = 0; i < table.expressions.size(); ++i)
+    if (may_be_large(table.schema.columns[i]))
+      table.expressions[i] = fmt::format("IF({}, NULL, {})", is_large, table.expressions[i]);
+  table.sizes_expression = fmt::format("IF({}, CONCAT_WS(' ', {}), NULL)", is_large, fmt::join(sizes, ", "));
+}
+
 const Column* find_column(const Described& described, std::string_view name) {
   const auto found = std::ranges::find_if(described.columns,
                                           [&](const Column& column) { return column.schema.name == name; });
@@ -197,6 +220,7 @@ Status choose_columns(const MysqlTableChoice& choice, const Described& described
                              .is_virtual = column.is_virtual,
                              .is_null_at_first = column.is_null_at_first});
     if (!is_read) continue;
+    MILLRACE_TRY(check_source_column_name(column.schema.name));
     table.schema.columns.push_back(column.schema);
     table.expressions.push_back(expression(column.schema));
   }
@@ -236,9 +260,10 @@ Status choose_cursor(const MysqlTableChoice& choice, const Described& described,
   if (!is_read(table, choice.cursor))
     return fail(Code::kInvalid, "its cursor must be among the columns read");
   table.cursor = key_column(*find_column(described, choice.cursor));
-  if (!table.cursor)
+  if (!table.cursor || table.cursor->form == Form::kBytes)
     return fail(Code::kInvalid,
-                fmt::format("its cursor {} must be a number, a time or a short text", choice.cursor));
+                fmt::format("its cursor {} must be a number, a time or a short text, not {}", choice.cursor,
+                            find_column(described, choice.cursor)->schema.data_type));
   const std::string& type = find_column(described, choice.cursor)->schema.data_type;
   table.cursor_is_time = type == "datetime" || type == "timestamp";
   for (const Index& index : described.indexes)
@@ -250,6 +275,7 @@ Status choose_cursor(const MysqlTableChoice& choice, const Described& described,
 Status plan(const MysqlTableChoice& choice, const Described& described, MysqlTable& table) {
   MILLRACE_TRY(check_source_table_name(table.name));
   MILLRACE_TRY(choose_columns(choice, described, table));
+  guard_large(table);
   if (const Status key = choose_key(described, table); !key && !choice.whole) return key;
   table.whole = choice.whole || table.key.empty();
   if (table.key.empty() && !choice.cursor.empty())
@@ -265,6 +291,42 @@ std::vector<MysqlTableChoice> choices(const MysqlSource& source, const Database&
     if (described.is_table && !excluded) all.push_back({.name = name, .columns = {}, .exclude = {}});
   }
   return all;
+}
+
+/// Ask the server what each byte of a character set means to it.
+Result<std::shared_ptr<const ByteCharset>> read_charset(MysqlConnection& connection,
+                                                        const std::string& charset) {
+  std::string select;
+  for (unsigned byte = 0; byte < 256; ++byte)
+    select += fmt::format("{}_{} X'{:02X}'", byte == 0 ? "SELECT " : ", ", charset, byte);
+  MILLRACE_ASSIGN(const auto rows, connection.query(select));
+  auto bytes = std::make_shared<ByteCharset>();
+  for (std::size_t i = 0; i < bytes->size(); ++i) (*bytes)[i] = text(rows.at(0), i);
+  return bytes;
+}
+
+/// Note what text means that is of one byte a character, in character sets that are not known here.
+Status read_charsets(MysqlConnection& connection, std::vector<MysqlTable>& tables) {
+  std::map<std::string, std::shared_ptr<const ByteCharset>> known;
+  for (MysqlTable& table : tables) {
+    for (MysqlColumn& column : table.columns) {
+      if (!column.is_read || CharsetReader::knows(column.charset)) continue;
+      if (const auto found = known.find(column.charset); found != known.end()) {
+        column.bytes = found->second;
+        continue;
+      }
+      MILLRACE_ASSIGN(const std::string name, key_literal({"charset", Form::kBytes, "", ""}, column.charset));
+      MILLRACE_ASSIGN(const std::string size,
+                      connection.value("SELECT MAXLEN FROM information_schema.CHARACTER_SETS WHERE "
+                                       "CHARACTER_SET_NAME = CONVERT(" +
+                                       name + " USING utf8mb4)"));
+      if (size == "1") {
+        MILLRACE_ASSIGN(column.bytes, read_charset(connection, column.charset));
+      }
+      known[column.charset] = column.bytes;
+    }
+  }
+  return {};
 }
 
 /// Names that differ in case only are one in the warehouse.
@@ -320,6 +382,7 @@ Result<std::vector<MysqlTable>> read_mysql_tables(MysqlConnection& connection, c
     }
   }
   note_collisions(tables);
+  MILLRACE_TRY(read_charsets(connection, tables));
   return tables;
 }
 

@@ -90,9 +90,17 @@ std::vector<Word> words(std::string_view text) {
 
 std::string_view verb_of(const std::vector<Word>& all) {
   // In /*!40000 ALTER … */ the number of a version comes first.
-  const auto first = std::ranges::find_if(all, [](const Word& word) {
+  const auto is_first = [](const Word& word) {
     return word.quoted || word.text.find_first_not_of("0123456789M") != std::string_view::npos;
-  });
+  };
+  auto first = std::ranges::find_if(all, is_first);
+  // What SET STATEMENT lock_wait_timeout = 1 FOR ALTER … does stands behind FOR.
+  if (first != all.end() && first + 1 != all.end() && same(first->text, "SET") &&
+      same(first[1].text, "STATEMENT")) {
+    first = std::find_if(first, all.end(),
+                         [](const Word& word) { return !word.quoted && same(word.text, "FOR"); });
+    if (first != all.end()) first = std::find_if(first + 1, all.end(), is_first);
+  }
   if (first == all.end() || first->quoted) return {};
   const auto found =
       std::ranges::find_if(kVerbs, [&](std::string_view verb) { return same(verb, first->text); });

@@ -24,7 +24,8 @@ TEST(Statement, WhatMayChangeValuesConcernsTheContents) {
         "ALTER TABLE orders TRUNCATE PARTITION p0", "RENAME TABLE old TO orders, orders TO x",
         "DROP TABLE IF EXISTS a, orders", "CREATE OR REPLACE TABLE orders (id INT)", "DELETE FROM orders",
         "UPDATE customers, orders SET a = 1", "/*!40000 ALTER TABLE orders DISABLE KEYS, DROP note */",
-        "LOAD DATA INFILE 'x' INTO TABLE `orders`"})
+        "LOAD DATA INFILE 'x' INTO TABLE `orders`", "SET STATEMENT lock_wait_timeout = 5 FOR TRUNCATE orders",
+        "/* a */ set statement a = 'for', b = 2 for /*!40000 alter table orders drop note */"})
     EXPECT_NE(effect(text), StatementEffect::kNone) << text;
   EXPECT_EQ(effect("TRUNCATE orders"), StatementEffect::kContents);
 }
@@ -33,7 +34,8 @@ TEST(Statement, OthersConcernNothing) {
   for (const char* text :
        {"TRUNCATE order_lines", "CREATE VIEW orders_now AS SELECT * FROM orders", "ALTER USER orders",
         "GRANT ALL ON shop.orders TO x", "ANALYZE TABLE orders", "CREATE INDEX i ON orders (a)",
-        "INSERT INTO log VALUES ('drop table orders')", "", "`orders`", "# ALTER TABLE orders DROP x"})
+        "INSERT INTO log VALUES ('drop table orders')", "", "`orders`", "SET STATEMENT a = 1",
+        "SET STATEMENT a = 1 FOR SELECT * FROM orders", "# ALTER TABLE orders DROP x"})
     EXPECT_EQ(effect(text), StatementEffect::kNone) << text;
   EXPECT_EQ(effect("TRUNCATE orders", "other"), StatementEffect::kNone);
   EXPECT_EQ(effect("TRUNCATE shop.orders", "other"), StatementEffect::kContents);
