@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "app/order_job.h"
 #include "app/parquet_texts.h"
 #include "app/version.h"
 #include "base/logging.h"
@@ -343,10 +344,17 @@ Status Platform::start_windows() {
 
 /// Tables of sources are made, whether this configuration names any or not: their topics may hold records.
 void Platform::start_tables() {
-  auto job = TableJob::make(*log_, *warehouse_);
+  TableJobOptions options;
+  for (const MysqlSource& source : config_.sources)
+    if (source.orders) options.orders.push_back(source.orders->tables);
+  auto job = TableJob::make(*log_, *warehouse_, options);
   table_job_ = job.get();
   tables_ = std::make_unique<JobRunner>(*log_, env_);
   tables_->start(std::move(job), kTableNiceness);
+  if (!options.orders.empty())
+    tables_->start(
+        make_order_job(*log_, *warehouse_, config_.sources, contracts_.get(), orders_stop_.get_token()),
+        kTableNiceness);
   TopicConfig topic = config_.events_topic;
   topic.partitions = 1;
   topic.content_type = "application/octet-stream";
@@ -520,6 +528,7 @@ void Platform::stop(DurationUs grace) {
   if (windows_) static_cast<void>(windows_->drain(std::min(grace, kTransformGrace)));
   change_streams_->stop();
   feature_jobs_->stop();
+  orders_stop_.request_stop();
   static_cast<void>(tables_->drain(std::min(grace, kTransformGrace)));
   if (Status drained = jobs_->drain(grace); !drained)
     log_warning("app", "stopped before all was loaded; the rest follows at the next start",

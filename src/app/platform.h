@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -161,6 +162,7 @@ class Platform {
   std::unique_ptr<JobRunner>
       transforms_;                      ///< apart, since one that waits for its endpoint turns no events away
   std::unique_ptr<JobRunner> windows_;  ///< apart likewise; asks the load job how far it is, so ends before
+  std::stop_source orders_stop_;        ///< of the job `orders`
   std::unique_ptr<JobRunner> tables_;   ///< apart likewise
   std::unique_ptr<FeatureStore> features_;
   std::unique_ptr<JobRunner> feature_jobs_;  ///< apart likewise

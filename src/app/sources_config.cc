@@ -1,6 +1,10 @@
 #include "app/sources_config.h"
 
+#include <algorithm>
 #include <string>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/time_zone.h"
 #include "event/source_state.h"
@@ -61,7 +65,60 @@ void read_tls(const YamlMap& map, MysqlSource& source) {
   if (!map.find("tls")) source.tls = MysqlSource::Tls::kVerify;
 }
 
-MysqlSource read_mysql_source(Env& env, const std::string& name, const YamlMap& map) {
+/// Read `TABLE: COLUMN` where there is one alone.
+OrderTables::Column read_column(const YamlMap& map, std::string_view key) {
+  OrderTables::Column column;
+  const auto entries = map.map(key).entries();
+  if (entries.size() != 1) {
+    map.error(fmt::format("'{}' takes one TABLE: COLUMN", key));
+    return column;
+  }
+  column.table = entries[0].first;
+  entries[0].second.read(column.column);
+  return column;
+}
+
+/// Read `TABLE: {COLUMN: OTHER_TABLE.COLUMN}` of each table that is joined.
+std::vector<OrderTables::Join> read_joins(const YamlMap& map, const OrderTables& tables) {
+  std::vector<OrderTables::Join> joins;
+  std::vector<std::string> known{tables.head.table, tables.lines.table};
+  for (const auto& [table, value] : map.entries()) {
+    for (const auto& [column, to] : value.map().entries()) {
+      std::string text;
+      to.read(text);
+      const auto found =
+          std::ranges::find_if(known, [&](const std::string& name) { return text.starts_with(name + "."); });
+      if (found == known.end()) {
+        to.error(fmt::format("expected TABLE.COLUMN, the table being {}", fmt::join(known, ", ")));
+        continue;
+      }
+      joins.push_back({.own = {table, column}, .to = {*found, text.substr(found->size() + 1)}});
+    }
+    known.push_back(table);
+  }
+  return joins;
+}
+
+std::optional<OrderMapping> read_orders(Env& env, const Path& project, const std::string& source,
+                                        const YamlValue& value) {
+  const YamlMap map = value.map();
+  OrderTables tables{.source = source, .head = read_column(map, "head"), .lines = read_column(map, "lines")};
+  tables.joins = read_joins(map.map("join"), tables);
+  map.optional_duration("wait", tables.wait, 0, kMinuteUs);
+  std::string path;
+  map.required("map", path);
+  if (path.empty()) return std::nullopt;
+  const Path file = std::filesystem::absolute(project / path).lexically_normal();
+  const auto text = read_file(env, file);
+  auto mapping = text ? parse_mapping(*text, file, env) : fail(text.error());
+  auto made =
+      mapping ? make_order_mapping(std::move(tables), *std::move(mapping), *text) : fail(mapping.error());
+  if (made) return *std::move(made);
+  map.find("map")->error(made.error().text());
+  return std::nullopt;
+}
+
+MysqlSource read_mysql_source(Env& env, const Path& project, const std::string& name, const YamlMap& map) {
   MysqlSource source;
   source.name = name;
   map.optional("host", source.host);
@@ -82,6 +139,7 @@ MysqlSource read_mysql_source(Env& env, const std::string& name, const YamlMap& 
   map.optional_duration("cursor_overlap", source.cursor_overlap, 0, kDayUs);
   read_limits(map.map("limits"), source.limits);
   read_tls(map, source);
+  if (const auto orders = map.find("orders")) source.orders = read_orders(env, project, name, *orders);
   return source;
 }
 
@@ -98,7 +156,7 @@ Sources read_sources(Env& env, const Path& project, const YamlMap& sources) {
     if (kind == Kind::kHttp)
       all.apis.push_back(read_http_source(env, project, name, map));
     else
-      all.databases.push_back(read_mysql_source(env, name, map));
+      all.databases.push_back(read_mysql_source(env, project, name, map));
   }
   return all;
 }

@@ -48,6 +48,7 @@ struct Envelope {
                                 ///< record's own override: what a Segment batch or a GA4 body holds
                                 ///< beside its events, the `type` a Segment route stands for
   bool replaces = false;        ///< as `Event::replaces`
+  bool owns_order = false;      ///< as `Event::owns_order`
 };
 
 /// Append the stored form of `envelope` to `out`.
@@ -68,6 +69,7 @@ struct BodyFacts {
                                           ///< `codec` does not say
   bool may_be_cloud_events = false;       ///< kNative: a piece with a member `specversion` is a CloudEvent
   bool replaces = false;                  ///< as `Event::replaces`
+  bool owns_order = false;                ///< as `Event::owns_order`
 };
 
 struct BodyLimits {

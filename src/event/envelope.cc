@@ -9,6 +9,7 @@ namespace {
 constexpr std::uint8_t kVersion = 1;
 constexpr std::uint8_t kHasSentTime = 1;
 constexpr std::uint8_t kReplaces = 2;
+constexpr std::uint8_t kOwnsOrder = 4;
 
 void put_time(TimeUs time, std::string& out) {
   auto bits = static_cast<std::uint64_t>(time);
@@ -74,7 +75,8 @@ void encode_envelope(const Envelope& envelope, std::string& out) {
   out += static_cast<char>(kVersion);
   out += static_cast<char>(envelope.codec);
   out += static_cast<char>(envelope.codec_version);
-  out += static_cast<char>((envelope.sent_time ? kHasSentTime : 0) | (envelope.replaces ? kReplaces : 0));
+  out += static_cast<char>((envelope.sent_time ? kHasSentTime : 0) | (envelope.replaces ? kReplaces : 0) |
+                           (envelope.owns_order ? kOwnsOrder : 0));
   put_time(envelope.received_time, out);
   if (envelope.sent_time) put_time(*envelope.sent_time, out);
   put_text(envelope.source, out);
@@ -92,6 +94,7 @@ Result<Envelope> decode_envelope(std::string_view bytes) {
   envelope.codec_version = in.byte();
   const std::uint8_t flags = in.byte();
   envelope.replaces = (flags & kReplaces) != 0;
+  envelope.owns_order = (flags & kOwnsOrder) != 0;
   envelope.received_time = in.time();
   if ((flags & kHasSentTime) != 0) envelope.sent_time = in.time();
   envelope.source = in.text();
@@ -99,8 +102,8 @@ Result<Envelope> decode_envelope(std::string_view bytes) {
   envelope.user_agent = in.text();
   envelope.message_id = in.text();
   envelope.context = in.text();
-  const bool known =
-      version == kVersion && flags <= (kHasSentTime | kReplaces) && !codec_name(envelope.codec).empty();
+  const bool known = version == kVersion && flags <= (kHasSentTime | kReplaces | kOwnsOrder) &&
+                     !codec_name(envelope.codec).empty();
   if (!known || !in.done())
     return fail(Code::kCorrupt, "the record's attributes are not an envelope of version 1");
   return envelope;

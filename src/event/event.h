@@ -37,6 +37,9 @@ std::string_view event_type_name(EventType type);
 /// Return the type of a canonical name ("page_view"), or kCustom.
 EventType event_type_of(std::string_view name);
 
+/// What the message ids of events begin with that own their order.
+inline constexpr std::string_view kOrderIdPrefix = "order:";
+
 /// One product, article or the like that an event is about. Views as in Event.
 struct EventItem {
   std::string_view item_id;
@@ -105,6 +108,10 @@ struct Event {
   /// It takes the place of what the tables have under its (source, message_id), however old: a file that is
   /// loaded once more.
   bool replaces = false;
+
+  /// It is what a shop's own database says of its order, and so takes the place of every purchase with its
+  /// (source, order id) as well. It also `replaces`, and its message id begins with kOrderIdPrefix.
+  bool owns_order = false;
 
   PartitionId log_partition;
   Offset log_offset;

@@ -254,6 +254,7 @@ EventDraft::EventDraft(const Envelope& envelope, EventBatch& out)
   event.user_agent = envelope.user_agent;
   event.message_id = envelope.message_id;
   event.replaces = envelope.replaces;
+  event.owns_order = envelope.owns_order;
 }
 
 EventOrder& EventDraft::order() {

@@ -156,6 +156,7 @@ class Splitter {
     envelope_.ip = clean(facts.ip);
     envelope_.user_agent = clean(facts.user_agent);
     envelope_.replaces = facts.replaces;
+    envelope_.owns_order = facts.owns_order;
     segment_type_ = facts.segment_type;
     set_id(facts.message_id);
     split_.decoded.push_back(std::make_unique<EventBatch>());

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "source/order_mapping.h"
 
 namespace millrace {
 
@@ -54,6 +55,7 @@ struct MysqlSource {
   /// transactions that were open when it was read.
   DurationUs cursor_overlap = kMinuteUs;
   MysqlLimits limits;
+  std::optional<OrderMapping> orders;  ///< which of its tables make purchases
 
   /// Return "127.0.0.1:3306", or the socket.
   std::string address() const { return socket.empty() ? host + ":" + std::to_string(port) : socket; }

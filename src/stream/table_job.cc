@@ -58,7 +58,7 @@ class Tables final : public TableJob {
 };
 
 Status Tables::start() {
-  MILLRACE_ASSIGN(tables_, SourceTables::open(warehouse_));
+  MILLRACE_ASSIGN(tables_, SourceTables::open(warehouse_, options_.orders));
   MILLRACE_TRY(find_sources());
   publish();
   return {};
@@ -147,6 +147,11 @@ Status Tables::apply(const std::string& source, const Record& record, Load& load
   ++load.records;
   load.rows += record.count;
   const auto changes = decode_row_record(record.value);
+  if (changes && !tables_->fits(source, *changes)) {
+    tables_->set_next(source, record.offset);
+    MILLRACE_TRY(tables_->commit());
+    MILLRACE_TRY(tables_->begin());
+  }
   if (changes) return tables_->apply(source, record.offset, *changes);
   // Only Millrace writes these topics; a newer one may have. The record stays in the log.
   log_error(name(), "left a record out",

@@ -3,7 +3,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "event/source_orders.h"
 #include "event/source_state.h"
 #include "log/event_log.h"
 #include "stream/job.h"
@@ -14,6 +16,7 @@ namespace millrace {
 struct TableJobOptions {
   std::size_t transaction_bytes_max = 12 << 20;  ///< about, of records; a transaction holds at least one
   DurationUs transaction_interval = 250 * kMillisecondUs;
+  std::vector<OrderTables> orders;  ///< whose changes are noted
 };
 
 /// The job `tables`: brings the records of all topics `source.NAME` into the tables of the sources

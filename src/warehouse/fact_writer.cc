@@ -14,12 +14,10 @@
 #include "warehouse/replacements.h"
 #include "warehouse/visit_tracker.h"
 #include "warehouse/whole_order.h"
+#include "warehouse/write_transaction.h"
 
 namespace millrace {
 namespace {
-
-/// Below this DuckDB is not even asked: a disk that fills up within its commit makes it give up for good.
-constexpr std::uint64_t kFreeBytesMin = 64ull << 20;
 
 constexpr std::string_view kQuarantine = "quarantine";
 
@@ -88,6 +86,9 @@ class DuckFactWriter final : public FactWriter {
 
   Result<bool> is_duplicate(const TopicPartition& partition, const Event& event);
   Result<bool> is_repeated_order(const Event& event);
+  Result<bool> is_of_owned_order(const Event& event);
+  Result<bool> is_known_order(const TopicPartition& partition, const Event& event);
+  Status restore_owned_orders(const std::string& later);
   Status delete_replaced();
   std::string known(std::string_view table) const;
   Status restore_progress();
@@ -103,15 +104,14 @@ class DuckFactWriter final : public FactWriter {
   const FactWriterOptions options_;
   duck::Connection connection_;
   MessageIds message_ids_;
-  MessageIds orders_;  ///< by what `order_key` says, all at kAnyTime
+  MessageIds orders_;  ///< by what `order_key` and `owned_order_key` say, all at kAnyTime
   VisitTracker visits_;
   ChangeSet items_{ChangeSet::Table::kItems};
   ChangeSet users_{ChangeSet::Table::kUsers};
   Progress committed_;
   Progress pending_;  ///< what it will be once the transaction commits
-  std::optional<duck::Transaction> transaction_;
-  bool is_writer_ = false;  ///< holds the warehouse's `writer`
-  OpenRows open_;           ///< after the transaction: must go first
+  std::optional<WriteTransaction> transaction_;
+  OpenRows open_;  ///< after the transaction: must go first
   bool deleted_events_ = false;
   std::unique_ptr<Aggregator> aggregator_;  ///< uses the connection
   std::string scratch_;
@@ -249,8 +249,18 @@ Status DuckFactWriter::restore_orders() {
                       rows.is_null(8, i) ? std::nullopt : std::optional(rows.decimal(8, i)));
       }));
   end();
+  MILLRACE_TRY(restore_owned_orders(later));
   orders_.restored(committed_.next);
   return {};
+}
+
+Status DuckFactWriter::restore_owned_orders(const std::string& later) {
+  const auto sql = fmt::format(
+      "SELECT source, order_id FROM {} WHERE starts_with(message_id, '{}') AND order_id IS NOT NULL AND {}",
+      known("events"), kOrderIdPrefix, later);
+  return each_row(connection_, sql, [&](const duck::Rows& rows, std::size_t i) {
+    orders_.restore(owned_order_key(rows.text(0, i), rows.text(1, i)), kAnyTime);
+  });
 }
 
 /// Take the visit of each visitor's last event. The log tells which that is, and not the tables, in which
@@ -277,19 +287,8 @@ std::optional<Offset> DuckFactWriter::next_offset(const TopicPartition& partitio
 Status DuckFactWriter::begin() {
   if (message_ids_.damaged()) MILLRACE_TRY(restore_duplicates());
   if (orders_.damaged()) MILLRACE_TRY(restore_orders());
-  MILLRACE_ASSIGN(const auto free, warehouse_.free_bytes());
-  if (free < kFreeBytesMin) {
-    return fail(Code::kNoSpace, fmt::format("the warehouse's disk has {} MB left and needs {}: make room",
-                                            free >> 20, kFreeBytesMin >> 20));
-  }
-  warehouse_.writer().acquire();
-  is_writer_ = true;
-  auto transaction = duck::Transaction::begin(connection_);
-  if (!transaction) {
-    rollback();
-    return fail(std::move(transaction).error());
-  }
-  transaction_.emplace(*std::move(transaction));
+  MILLRACE_ASSIGN(auto transaction, WriteTransaction::begin(warehouse_, connection_));
+  transaction_.emplace(std::move(transaction));
   pending_ = committed_;
   return {};
 }
@@ -320,6 +319,9 @@ Status DuckFactWriter::add_events(const TopicPartition& partition, std::span<con
 
 /// Remember the event's id and return whether it is to be dropped.
 Result<bool> DuckFactWriter::is_duplicate(const TopicPartition& partition, const Event& event) {
+  if (event.owns_order && event.order) return is_known_order(partition, event);
+  MILLRACE_ASSIGN(const bool owned, is_of_owned_order(event));
+  if (owned) return true;
   const auto id = message_hash(event.source, event.message_id, scratch_);
   if (!event.replaces) {
     MILLRACE_ASSIGN(const bool repeat, message_ids_.is_repeat(id, event.received_time));
@@ -339,6 +341,29 @@ Result<bool> DuckFactWriter::is_repeated_order(const Event& event) {
   if (!key) return false;
   if (carries_whole_order(event)) return orders_.is_repeat(*key, kAnyTime);
   orders_.add(*key, kAnyTime);
+  return false;
+}
+
+/// Return whether the event is a purchase of an order that the shop's own database has told of.
+Result<bool> DuckFactWriter::is_of_owned_order(const Event& event) {
+  if (event.type != EventType::kPurchase || !event.order || event.order->order_id.empty()) return false;
+  return orders_.knows(owned_order_key(event.source, event.order->order_id), kAnyTime);
+}
+
+/// Return whether what the database says of an order is to be dropped: an event brought the same order
+/// before, which says more of who bought and why. It counts until the database says otherwise.
+Result<bool> DuckFactWriter::is_known_order(const TopicPartition& partition, const Event& event) {
+  const auto& order_id = event.order->order_id;
+  MILLRACE_ASSIGN(const bool again, orders_.is_repeat(owned_order_key(event.source, order_id), kAnyTime));
+  if (const auto key = order_key(event); key && !again) {
+    MILLRACE_ASSIGN(const bool same, orders_.is_repeat(*key, kAnyTime));
+    if (same) return true;
+  } else if (key) {
+    orders_.add(*key, kAnyTime);
+  }
+  message_ids_.add(message_hash(event.source, event.message_id, scratch_), event.received_time);
+  MILLRACE_TRY(open_.replacements.add_order(connection_, event.source, event.message_id, order_id,
+                                            {partition, event.log_offset, event.event_index}));
   return false;
 }
 
@@ -500,7 +525,6 @@ void DuckFactWriter::rollback() {
   users_.clear();
   deleted_events_ = false;
   if (aggregator_) aggregator_->rolled_back();
-  if (std::exchange(is_writer_, false)) warehouse_.writer().release();
 }
 
 }  // namespace

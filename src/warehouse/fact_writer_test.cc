@@ -235,6 +235,61 @@ TEST_F(FactWriterTest, OfSeveralThatReplaceInOneTransactionTheLastStays) {
   EXPECT_EQ(out->books().at(events_partition()), (BookEntry{.applied = 1, .duplicate = 2}));
 }
 
+/// Write what a shop's database says of the order o1, or a purchase of it that came as an event.
+Status write_owned(FactWriter& out, std::uint64_t offset, std::string_view price, bool owns,
+                   EventType type = EventType::kPurchase) {
+  const std::array lines = {item("a", price, "1"), item("b", price, "2")};
+  auto order = make_event(type, offset, kNoon);
+  const std::string event_id = "m" + std::to_string(offset);
+  order.message_id = owns ? "order:shop:1" : event_id;
+  if (type == EventType::kCustom) order.type_name = "order_removed";
+  order.items = lines;
+  order.order =
+      EventOrder{.order_id = "o1", .revenue = amount(price).times(amount("3")).value(), .currency = "EUR"};
+  order.replaces = order.owns_order = owns;
+  MILLRACE_TRY(out.begin());
+  MILLRACE_TRY(out.add_events(events_partition(), {&order, 1}));
+  out.set_next(events_partition(), Offset(offset + 1));
+  return out.commit();
+}
+
+TEST_F(FactWriterTest, AnOrderOfADatabaseTakesThePlaceOfItsPurchases) {
+  const auto lines = [&] { return rows("SELECT amount, log_offset FROM order_lines ORDER BY ALL"); };
+  auto out = writer();
+  ASSERT_TRUE(write_owned(*out, 0, "1", false));
+  ASSERT_TRUE(write_owned(*out, 1, "9", false));  // counts as another part of it
+  EXPECT_EQ(lines().size(), 4U);
+  ASSERT_TRUE(write_owned(*out, 2, "2", true));
+  EXPECT_THAT(lines(), ElementsAre("2.0000|2", "4.0000|2"));
+  for (const bool restart : {false, true}) {
+    if (restart) out = writer();
+    ASSERT_TRUE(write_owned(*out, restart ? 4 : 3, "1", false));
+    EXPECT_THAT(lines(), ElementsAre("2.0000|2", "4.0000|2"));
+  }
+  ASSERT_TRUE(write_owned(*out, 5, "1", true));  // as it was at first, and as an event said
+  EXPECT_THAT(lines(), ElementsAre("1.0000|5", "2.0000|5"));
+  ASSERT_TRUE(write_owned(*out, 6, "1", true, EventType::kCustom));
+  EXPECT_THAT(lines(), IsEmpty());
+  out.reset();
+  out = writer();
+  ASSERT_TRUE(write_owned(*out, 7, "1", false));
+  EXPECT_THAT(lines(), IsEmpty());
+  EXPECT_THAT(rows("SELECT type, message_id FROM events"), ElementsAre("order_removed|order:shop:1"));
+  const auto book = out->books().at(events_partition());
+  EXPECT_EQ(book.applied, 1U);
+  EXPECT_EQ(book.duplicate, 7U);
+}
+
+TEST_F(FactWriterTest, AnEventOfTheSameOrderThatCameFirstStaysUntilTheDatabaseSaysOtherwise) {
+  const auto offsets = [&] { return rows("SELECT DISTINCT log_offset FROM order_lines"); };
+  auto out = writer();
+  ASSERT_TRUE(write_owned(*out, 0, "1", false));
+  ASSERT_TRUE(write_owned(*out, 1, "1", true));
+  EXPECT_THAT(offsets(), ElementsAre("0"));
+  ASSERT_TRUE(write_owned(*out, 2, "3", true));
+  EXPECT_THAT(offsets(), ElementsAre("2"));
+}
+
 TEST_F(FactWriterTest, ReplacingMovesBetweenEventsAndQuarantine) {
   const TopicPartition refused{"quarantine", PartitionId(0)};
   const auto refuse = [&](FactWriter& out, std::uint64_t offset) -> Status {

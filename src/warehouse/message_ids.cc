@@ -138,6 +138,12 @@ void MessageIds::prefetch(const Hash128& id) const {
 }
 
 Result<bool> MessageIds::is_repeat(const Hash128& id, TimeUs time) {
+  MILLRACE_ASSIGN(const bool known, knows(id, time));
+  if (!known) young_.add(id, time);
+  return known;
+}
+
+Result<bool> MessageIds::knows(const Hash128& id, TimeUs time) {
   if (young_.knows(id, time)) return true;
   const IdProbe probe(id);
   const TimeUs from = time - options_.window;
@@ -152,7 +158,6 @@ Result<bool> MessageIds::is_repeat(const Hash128& id, TimeUs time) {
     }
     if (*held) return true;
   }
-  young_.add(id, time);
   return false;
 }
 

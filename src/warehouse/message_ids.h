@@ -46,6 +46,8 @@ class MessageIds {
   /// Return whether `id` was received within the window of `time`; remember it if not.
   /// Errors: kIo when a run cannot be read: roll back, and `open` again.
   Result<bool> is_repeat(const Hash128& id, TimeUs time);
+  /// The same, without remembering it. Errors: as `is_repeat`.
+  Result<bool> knows(const Hash128& id, TimeUs time);
   /// Remember `id`, known or not.
   void add(const Hash128& id, TimeUs time) { young_.add(id, time); }
   /// Have what `is_repeat` needs brought near to the processor.

@@ -9,7 +9,8 @@ namespace {
 
 constexpr const char* kMakeNewer =
     "CREATE OR REPLACE TEMP TABLE newer_rows (source VARCHAR, message_id VARCHAR, "
-    "added BIGINT, log_topic VARCHAR, log_partition INTEGER, log_offset BIGINT, event_index INTEGER)";
+    "order_id VARCHAR, added BIGINT, log_topic VARCHAR, log_partition INTEGER, log_offset BIGINT, "
+    "event_index INTEGER)";
 
 /// Take down which row of each id stays.
 constexpr const char* kFindAddedLast =
@@ -43,6 +44,18 @@ constexpr const char* kFindOlder =
     "WHERE NOT (o.log_topic = n.log_topic AND o.log_partition = n.log_partition "
     "AND o.log_offset = n.log_offset AND o.event_index = n.event_index)";
 
+/// And where other purchases of their orders stand.
+constexpr const char* kFindOrders =
+    "INSERT INTO older_rows "
+    "SELECT DISTINCT o.log_topic, o.log_partition, o.log_offset, o.event_index, 1 FROM order_lines o "
+    "SEMI JOIN (FROM newer_rows WHERE order_id IS NOT NULL) n "
+    "ON o.order_id = n.order_id AND o.source IS NOT DISTINCT FROM n.source "
+    "ANTI JOIN newest_rows k ON o.log_offset = k.log_offset AND o.event_index = k.event_index "
+    "AND o.log_partition = k.log_partition AND o.log_topic = k.log_topic "
+    "ANTI JOIN older_rows k ON o.log_offset = k.log_offset AND o.event_index = k.event_index "
+    "AND o.log_partition = k.log_partition AND o.log_topic = k.log_topic "
+    "WHERE o.type = 'purchase'";
+
 constexpr const char* kDeleteOlder =
     "DELETE FROM {0} t USING older_rows o WHERE t.log_offset = o.log_offset "
     "AND t.event_index = o.event_index AND t.log_partition = o.log_partition AND t.log_topic = o.log_topic";
@@ -64,13 +77,14 @@ Status count_older(duck::Connection& connection, std::map<TopicPartition, std::u
 
 }  // namespace
 
-Status Replacements::add(duck::Connection& connection, std::string_view source, std::string_view message_id,
-                         const Place& place) {
+Status Replacements::add_row(duck::Connection& connection, std::string_view source,
+                             std::string_view message_id, std::string_view order_id, const Place& place) {
   if (!newer_) {
     MILLRACE_TRY(connection.execute(kMakeNewer));
     MILLRACE_ASSIGN(newer_, duck::TableAppender::open(connection, "newer_rows"));
   }
-  newer_->text(source).text(message_id).int64(static_cast<std::int64_t>(newer_->rows()));
+  has_orders_ |= !order_id.empty();
+  newer_->text(source).text(message_id).text(order_id).int64(static_cast<std::int64_t>(newer_->rows()));
   write_log_position(*newer_, place.partition, place.offset, place.event_index);
   return newer_->end_row();
 }
@@ -80,10 +94,12 @@ Result<std::map<TopicPartition, std::uint64_t>> Replacements::delete_older(
   std::map<TopicPartition, std::uint64_t> deleted;
   if (!newer_) return deleted;
   MILLRACE_TRY(newer_->flush());
+  const bool orders = has_orders_;
   clear();
   MILLRACE_TRY(connection.execute(how.stays == Stays::kReceivedLast ? kFindReceivedLast : kFindAddedLast));
   if (how.note) MILLRACE_TRY(connection.execute(kNote));
   MILLRACE_TRY(connection.execute(fmt::format(kFindOlder, "events", "1")));
+  if (orders) MILLRACE_TRY(connection.execute(kFindOrders));
   MILLRACE_TRY(count_older(connection, deleted));
   if (!deleted.empty()) MILLRACE_TRY(on_events());
   for (const auto* table : {"order_lines", "event_items", "events"}) {

@@ -37,7 +37,15 @@ class Replacements {
 
   /// Note a new row.
   Status add(duck::Connection& connection, std::string_view source, std::string_view message_id,
-             const Place& place);
+             const Place& place) {
+    return add_row(connection, source, message_id, {}, place);
+  }
+
+  /// Note one that takes the place of all purchases with its order id as well.
+  Status add_order(duck::Connection& connection, std::string_view source, std::string_view message_id,
+                   std::string_view order_id, const Place& place) {
+    return add_row(connection, source, message_id, order_id, place);
+  }
 
   /// Delete what has the ids and stands elsewhere; the new rows must have been flushed. `on_events` is called
   /// before events are deleted, when the temporary table `older_rows` names where they stand. Return how many
@@ -46,10 +54,17 @@ class Replacements {
                                                                const std::function<Status()>& on_events);
 
   /// Forget everything; before the transaction ends.
-  void clear() { newer_.reset(); }
+  void clear() {
+    newer_.reset();
+    has_orders_ = false;
+  }
 
  private:
+  Status add_row(duck::Connection& connection, std::string_view source, std::string_view message_id,
+                 std::string_view order_id, const Place& place);
+
   std::unique_ptr<duck::TableAppender> newer_;  ///< to a temporary table
+  bool has_orders_ = false;
 };
 
 }  // namespace millrace

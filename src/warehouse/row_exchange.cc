@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/logging.h"
+#include "event/event.h"
 #include "warehouse/aggregator.h"
 #include "warehouse/duck.h"
 #include "warehouse/fact_changes.h"
@@ -113,6 +114,26 @@ constexpr const char* kFindRepeatedOrders =
     "= n.order_total "
     "- coalesce(n.order_shipping, 0) - coalesce(n.order_tax, 0) + coalesce(n.order_discount, 0))";
 
+/// And those of an order that a shop's own database has told of outside of the range. {0}: the condition on
+/// the range, {1}: what the ids of what it said begin with.
+constexpr const char* kFindOwnedOrders =
+    "INSERT INTO repeated_rows SELECT DISTINCT n.log_topic, n.log_partition, n.log_offset, n.event_index "
+    "FROM new_rows n JOIN (SELECT source, order_id FROM events WHERE starts_with(message_id, '{1}') AND NOT "
+    "{0}) e ON n.order_id = e.order_id AND n.source IS NOT DISTINCT FROM e.source "
+    "WHERE n.type = 'purchase' AND NOT starts_with(n.message_id, '{1}')";
+
+/// Purchases outside of the range that give way to what a database says of their order. {0}, {1}: as above.
+constexpr const char* kFindReplacedOrders =
+    "INSERT INTO replaced_rows SELECT e.log_topic, e.log_partition, e.log_offset, e.event_index, 1 "
+    "FROM (FROM events WHERE type = 'purchase' AND NOT starts_with(message_id, '{1}') AND NOT {0}) e "
+    "SEMI JOIN (FROM new_rows n ANTI JOIN repeated_rows o "
+    "ON n.log_offset = o.log_offset AND n.event_index = o.event_index "
+    "AND n.log_partition = o.log_partition AND n.log_topic = o.log_topic "
+    "WHERE n.replaces AND starts_with(n.message_id, '{1}')) n "
+    "ON e.order_id = n.order_id AND e.source IS NOT DISTINCT FROM n.source "
+    "ANTI JOIN replaced_rows r ON e.log_offset = r.log_offset AND e.event_index = r.event_index "
+    "AND e.log_partition = r.log_partition AND e.log_topic = r.log_topic";
+
 constexpr const char* kDropRepeats =
     "DELETE FROM {0}.{1} t USING repeated_rows o WHERE t.log_offset = o.log_offset "
     "AND t.event_index = o.event_index AND t.log_partition = o.log_partition AND t.log_topic = o.log_topic";
@@ -212,6 +233,7 @@ Status Exchange::find_repeats() {
   MILLRACE_TRY(connection_.execute(fmt::format(kFindRepeatedOrders,
                                                fmt::format(kOrders, schema_ + ".order_lines", within_),
                                                fmt::format(kOrders, "order_lines", after_))));
+  MILLRACE_TRY(connection_.execute(fmt::format(kFindOwnedOrders, within_, kOrderIdPrefix)));
   MILLRACE_ASSIGN(const auto repeats, total("SELECT count(*) FROM repeated_rows"));
   if (repeats == 0) return {};
   for (const auto* table : kEventTables) {
@@ -223,6 +245,7 @@ Status Exchange::find_repeats() {
 /// What gives way outside of the range is among the older rows too.
 Status Exchange::find_replaced() {
   MILLRACE_TRY(connection_.execute(fmt::format(kFindReplaced, within_, kIsEarlier)));
+  MILLRACE_TRY(connection_.execute(fmt::format(kFindReplacedOrders, within_, kOrderIdPrefix)));
   return connection_.execute(
       "INSERT INTO older_rows SELECT log_topic, log_partition, log_offset, event_index FROM replaced_rows");
 }

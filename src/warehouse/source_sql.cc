@@ -49,7 +49,14 @@ const char* const kMakeProgress =
     " next_cursor VARCHAR, next_position VARCHAR, next_rows BIGINT, next_complete BOOLEAN,"
     " next_problem VARCHAR);"
     "CREATE TABLE IF NOT EXISTS _sources.streams (source_name VARCHAR NOT NULL, position VARCHAR NOT NULL,"
-    " commit_time TIMESTAMP)";
+    " commit_time TIMESTAMP);"
+    "CREATE SEQUENCE IF NOT EXISTS _sources.due_numbers;"
+    "CREATE TABLE IF NOT EXISTS _sources.orders_due (source_name VARCHAR NOT NULL, order_key VARCHAR NOT "
+    "NULL, due_time TIMESTAMP NOT NULL, number BIGINT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS _sources.orders_told (source_name VARCHAR NOT NULL, order_key VARCHAR NOT "
+    "NULL, order_id VARCHAR NOT NULL, hash BIGINT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS _sources.order_versions (source_name VARCHAR NOT NULL, version BIGINT NOT "
+    "NULL)";
 
 const char* const kReadStreams = "SELECT source_name, position, commit_time FROM _sources.streams";
 

@@ -12,12 +12,14 @@
 #include "warehouse/duck.h"
 #include "warehouse/source_columns.h"
 #include "warehouse/source_history.h"
+#include "warehouse/source_order_marks.h"
+#include "warehouse/source_progress.h"
 #include "warehouse/source_sql.h"
+#include "warehouse/write_transaction.h"
 
 namespace millrace {
 namespace {
 
-constexpr std::uint64_t kFreeBytesMin = 64 << 20;
 constexpr int kRowBits = 21;  // of a row's number within its record, in a sequence number
 
 /// Return what tells this key from others in the table _rejected.
@@ -44,8 +46,11 @@ std::string cursor_of(std::string_view resume) {
 
 class DuckSourceTables final : public SourceTables {
  public:
-  DuckSourceTables(Warehouse& warehouse, duck::Connection connection)
-      : warehouse_(warehouse), connection_(std::move(connection)), history_(connection_) {}
+  DuckSourceTables(Warehouse& warehouse, duck::Connection connection, std::vector<OrderTables> orders)
+      : warehouse_(warehouse),
+        connection_(std::move(connection)),
+        history_(connection_),
+        orders_(std::move(orders)) {}
   ~DuckSourceTables() override { rollback(); }
 
   Status restore();
@@ -62,18 +67,14 @@ class DuckSourceTables final : public SourceTables {
   }
   bool in_changes(std::string_view source) const override { return in_changes_.contains(source); }
   Status begin() override;
+  bool fits(std::string_view source, const RowRecord& record) const override;
   Status apply(std::string_view source, Offset offset, const RowRecord& record) override;
   void set_next(std::string_view source, Offset next) override { pending_.next[std::string(source)] = next; }
   Status commit() override;
   void rollback() override;
 
  private:
-  struct Progress {
-    std::map<std::string, Offset, std::less<>> next;
-    std::map<std::string, SourceStates, std::less<>> states;
-    std::map<std::string, SourceStreamState, std::less<>> streams;
-  };
-  using TableName = std::pair<std::string, std::string>;  ///< source, table
+  using TableName = SourceProgress::TableName;
 
   /// Where rows of one table go in this transaction.
   struct Sink {
@@ -110,16 +111,16 @@ class DuckSourceTables final : public SourceTables {
   Status merge(const TableName& name, const Sink& sink);
   Result<std::uint64_t> count(const std::string& sql);
   Status count_published(const TableName& name);
-  Status write_progress();
   void end();
 
   Warehouse& warehouse_;
   duck::Connection connection_;
   SourceHistory history_;
-  std::optional<duck::Transaction> transaction_;
-  bool is_writer_ = false;
-  Progress committed_;
-  Progress pending_;
+  const std::vector<OrderTables> orders_;
+  std::optional<WriteTransaction> transaction_;
+  SourceProgress committed_;
+  SourceProgress pending_;
+  std::set<TableName> changed_;                    ///< whose rows this transaction has changed
   std::set<TableName> touched_;                    ///< whose state is to be written
   std::set<std::string, std::less<>> in_changes_;  ///< sources whose changes wait for their commit
   std::map<TableName, Sink> staging_;
@@ -129,48 +130,13 @@ class DuckSourceTables final : public SourceTables {
 
 Status DuckSourceTables::restore() {
   const WriterTurn turn(warehouse_);
-  MILLRACE_TRY(connection_.execute(source_sql::kMakeProgress));
-  MILLRACE_ASSIGN(auto offsets, connection_.query("SELECT source_name, next_offset FROM _sources.offsets"));
-  for (;;) {
-    MILLRACE_ASSIGN(const bool more, offsets.next_chunk());
-    if (!more) break;
-    for (std::size_t i = 0; i < offsets.size(); ++i)
-      committed_.next[std::string(offsets.text(0, i))] =
-          Offset(static_cast<std::uint64_t>(offsets.int64(1, i)));
-  }
-  MILLRACE_ASSIGN(auto streams, connection_.query(source_sql::kReadStreams));
-  for (;;) {
-    MILLRACE_ASSIGN(const bool more, streams.next_chunk());
-    if (!more) break;
-    for (std::size_t i = 0; i < streams.size(); ++i)
-      committed_.streams[std::string(streams.text(0, i))] = {.position = std::string(streams.text(1, i)),
-                                                             .commit_time = streams.int64(2, i)};
-  }
-  MILLRACE_ASSIGN(auto rows, connection_.query(source_sql::kReadStates));
-  for (;;) {
-    MILLRACE_ASSIGN(const bool more, rows.next_chunk());
-    if (!more) return {};
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      auto& states = committed_.states[std::string(rows.text(0, i))];
-      states[std::string(rows.text(1, i))] = source_sql::read_state(rows, i);
-    }
-  }
+  MILLRACE_ASSIGN(committed_, SourceProgress::read(connection_));
+  return {};
 }
 
 Status DuckSourceTables::begin() {
-  MILLRACE_ASSIGN(const auto free, warehouse_.free_bytes());
-  if (free < kFreeBytesMin) {
-    return fail(Code::kNoSpace, fmt::format("the warehouse's disk has {} MB left and needs {}: make room",
-                                            free >> 20, kFreeBytesMin >> 20));
-  }
-  warehouse_.writer().acquire();
-  is_writer_ = true;
-  auto transaction = duck::Transaction::begin(connection_);
-  if (!transaction) {
-    rollback();
-    return fail(std::move(transaction).error());
-  }
-  transaction_.emplace(*std::move(transaction));
+  MILLRACE_ASSIGN(auto transaction, WriteTransaction::begin(warehouse_, connection_));
+  transaction_.emplace(std::move(transaction));
   pending_ = committed_;
   return {};
 }
@@ -178,6 +144,20 @@ Status DuckSourceTables::begin() {
 SourceTableState& DuckSourceTables::state_of(std::string_view source, std::string_view table) {
   touched_.emplace(source, table);
   return pending_.states[std::string(source)][std::string(table)];
+}
+
+bool DuckSourceTables::fits(std::string_view source, const RowRecord& record) const {
+  const auto is_unchanged = [&](std::string_view table) {
+    const TableName name(source, table);
+    return !changed_.contains(name) && !changes_.contains(name);
+  };
+  if (record.kind == RowRecordKind::kAlter) return is_unchanged(record.table);
+  if (record.kind != RowRecordKind::kPublish) return true;
+  const auto cells = read_cells(record.payload);
+  if (!cells) return true;
+  for (std::size_t i = 1; i < cells->size(); i += 2)
+    if (!is_unchanged((*cells)[i].value_or(""))) return false;
+  return true;
 }
 
 Status DuckSourceTables::apply(std::string_view source, Offset offset, const RowRecord& record) {
@@ -223,7 +203,7 @@ Status DuckSourceTables::alter_table(std::string_view source, const RowRecord& r
     MILLRACE_TRY(connection_.execute(sql));
   published->schema = record.payload;
   published->schema_id = record.schema_id;
-  return {};
+  return history_.table_changed(std::string(source), std::string(record.table), *after);
 }
 
 Status DuckSourceTables::begin_table(std::string_view source, const RowRecord& record) {
@@ -360,6 +340,7 @@ Status DuckSourceTables::keep_history(const std::string& source, const std::stri
 
 Status DuckSourceTables::publish_table(const std::string& source, const std::string& run,
                                        const std::string& table, Offset offset) {
+  changed_.emplace(source, table);
   SourceTableState& state = state_of(source, table);
   auto& filling = state.filling;
   if (!filling || filling->run != run || !filling->complete || !filling->problem.empty()) {
@@ -370,12 +351,17 @@ Status DuckSourceTables::publish_table(const std::string& source, const std::str
   }
   if (state.published) MILLRACE_TRY(keep_history(source, table, *state.published, *filling, offset));
   MILLRACE_TRY(connection_.execute(source_sql::exchange(source, table)));
+  for (const OrderTables& orders : orders_)
+    if (orders.source == source && (orders.head.table == table || orders.lines.table == table))
+      MILLRACE_TRY(source_order_marks::mark_all(connection_, orders, warehouse_.env().now()));
   state.published = SourceTableState::Published{.run = run,
                                                 .schema_id = filling->schema_id,
                                                 .schema = std::move(filling->schema),
                                                 .cursor = std::move(filling->cursor),
                                                 .position = std::move(filling->position)};
   filling.reset();
+  const auto schema = TableSchema::from_json(state.published->schema);
+  if (schema) MILLRACE_TRY(history_.table_changed(source, table, *schema));
   MILLRACE_TRY(connection_.execute(source_sql::forget_rejected(source, table, run)));
   return count_published({source, table});
 }
@@ -437,6 +423,11 @@ Status DuckSourceTables::close_sinks() {
 
 Status DuckSourceTables::merge(const TableName& name, const Sink& sink) {
   const auto& [source, table] = name;
+  changed_.insert(name);
+  for (const OrderTables& orders : orders_)
+    if (orders.source == source)
+      MILLRACE_TRY(source_order_marks::mark_changes(connection_, orders, table, sink.schema, sink.changes,
+                                                    warehouse_.env().now()));
   if (sink.has_moments) MILLRACE_TRY(history_.add_changes(source, table, sink.schema, sink.changes));
   MILLRACE_TRY(connection_.execute(source_sql::merge(source, table, sink.changes, sink.schema)));
   return count_published(name);
@@ -455,32 +446,9 @@ Status DuckSourceTables::count_published(const TableName& name) {
   return {};
 }
 
-Status DuckSourceTables::write_progress() {
-  for (const auto& [source, table] : touched_)
-    MILLRACE_TRY(source_sql::write_state(connection_, source, table, pending_.states[source][table]));
-  for (const auto& [source, next] : pending_.next) {
-    const auto before = committed_.next.find(source);
-    if (before != committed_.next.end() && before->second == next) continue;
-    MILLRACE_TRY(
-        connection_.query("DELETE FROM _sources.offsets WHERE source_name = ?", {std::string_view(source)}));
-    MILLRACE_TRY(connection_.query("INSERT INTO _sources.offsets VALUES (?, ?)",
-                                   {std::string_view(source), static_cast<std::int64_t>(next.value())}));
-  }
-  for (const auto& [source, stream] : pending_.streams) {
-    const auto before = committed_.streams.find(source);
-    if (before != committed_.streams.end() && before->second == stream) continue;
-    MILLRACE_TRY(
-        connection_.query("DELETE FROM _sources.streams WHERE source_name = ?", {std::string_view(source)}));
-    MILLRACE_TRY(connection_.query("INSERT INTO _sources.streams VALUES (?, ?, make_timestamp(?))",
-                                   {std::string_view(source), std::string_view(stream.position),
-                                    static_cast<std::int64_t>(stream.commit_time)}));
-  }
-  return {};
-}
-
 Status DuckSourceTables::commit() {
   Status done = close_sinks();
-  if (done) done = write_progress();
+  if (done) done = pending_.write(connection_, committed_, touched_);
   if (done) {
     done = transaction_->commit();
     transaction_.reset();
@@ -504,17 +472,18 @@ void DuckSourceTables::end() {
   changes_.clear();
   rejected_.clear();
   touched_.clear();
+  changed_.clear();
   in_changes_.clear();
   pending_ = {};
   transaction_.reset();
-  if (std::exchange(is_writer_, false)) warehouse_.writer().release();
 }
 
 }  // namespace
 
-Result<std::unique_ptr<SourceTables>> SourceTables::open(Warehouse& warehouse) {
+Result<std::unique_ptr<SourceTables>> SourceTables::open(Warehouse& warehouse,
+                                                         std::vector<OrderTables> orders) {
   MILLRACE_ASSIGN(auto connection, warehouse.connect());
-  auto tables = std::make_unique<DuckSourceTables>(warehouse, std::move(connection));
+  auto tables = std::make_unique<DuckSourceTables>(warehouse, std::move(connection), std::move(orders));
   MILLRACE_TRY(tables->restore());
   return tables;
 }

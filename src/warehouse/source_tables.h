@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "event/row_changes.h"
+#include "event/source_orders.h"
 #include "event/source_state.h"
 #include "warehouse/warehouse.h"
 
@@ -22,8 +23,9 @@ namespace millrace {
 /// and stands, with the reason, in the schema's table `_rejected`. Threads: one at a time.
 class SourceTables {
  public:
-  /// `warehouse` must outlive it.
-  static Result<std::unique_ptr<SourceTables>> open(Warehouse& warehouse);
+  /// `warehouse` must outlive it. Orders of `orders` whose rows change are noted (warehouse/source_orders.h).
+  static Result<std::unique_ptr<SourceTables>> open(Warehouse& warehouse,
+                                                    std::vector<OrderTables> orders = {});
   virtual ~SourceTables() = default;
 
   /// Return where to read on in the topic `source.NAME`; nothing when it never was.
@@ -37,8 +39,11 @@ class SourceTables {
 
   /// Begin a transaction; it is the warehouse's only writer until commit or rollback. Errors: kNoSpace.
   virtual Status begin() = 0;
-  /// Apply a record. A record that does not fit what came before spoils its snapshot, which is then never
-  /// published, and is no error. Errors: those of the warehouse.
+  /// Return whether the record may go into this transaction: DuckDB alters no table that a transaction has
+  /// changed. If not, commit before it and begin another; those of following stand first in their group.
+  virtual bool fits(std::string_view source, const RowRecord& record) const = 0;
+  /// Apply a record, which fits. A record that does not fit what came before spoils its snapshot, which is
+  /// then never published, and is no error. Errors: those of the warehouse.
   virtual Status apply(std::string_view source, Offset offset, const RowRecord& record) = 0;
   virtual void set_next(std::string_view source, Offset next) = 0;
   /// Return whether changes were applied whose commit has not come yet: there is no time to commit.

@@ -46,6 +46,10 @@ class SourceTablesTest : public WarehouseTest {
     ASSERT_TRUE(done) << done.error().text();
   }
   void apply(const RowRecord& record) {
+    if (!tables_->fits("shop", record)) {
+      commit();
+      begin();
+    }
     const Status done = tables_->apply("shop", Offset(offset_++), record);
     ASSERT_TRUE(done) << done.error().text();
   }
@@ -417,6 +421,100 @@ TEST_F(FollowedTablesTest, ColumnsThatComeGoAndChangeTheirTypeStayInTheHistory) 
   commit();
   EXPECT_THAT(rows("SELECT id, status, note, valid_to IS NULL FROM shop_history.orders ORDER BY status"),
               ElementsAre("1|7|NULL|false", "1|8|why|false", "1|9|NULL|true"));
+}
+
+TEST_F(FollowedTablesTest, TheHistoryCanBeReadWhateverWasAlteredLast) {
+  load("a", {{"1", std::nullopt, "7"}});
+  begin();
+  follow(10 * kSecondUs, {{RowOp::kUpdate, {{"1", std::nullopt, "7"}, {"1", std::nullopt, "8"}}}});
+  commit();
+  TableSchema wider = orders();
+  wider.columns.push_back({"note", "text", "text", false, 0, 0});
+  const std::string json = wider.to_json();
+  begin();
+  apply({.kind = RowRecordKind::kAlter, .table = "orders", .schema_id = schema_id(wider), .payload = json});
+  apply({.kind = RowRecordKind::kCommit, .position = "gtid:0-1-2"});
+  commit();
+  EXPECT_THAT(rows("SELECT id, status, note FROM shop_history.orders ORDER BY valid_to NULLS LAST"),
+              ElementsAre("1|7|NULL", "1|8|NULL"));
+  // Another key, over a column that is new; and a name in other letters.
+  TableSchema other = orders();
+  other.columns = {{"uid", "bigint", "bigint(20)", false, 19, 0},
+                   {"Status", "varchar", "varchar(10)", false, 0, 0}};
+  other.key = {"uid"};
+  begin();
+  start_table("b", other);
+  add("b", {{"77", "9"}});
+  end_and_publish("b", 1);
+  commit();
+  begin();
+  follow(20 * kSecondUs, {{RowOp::kUpdate, {{"77", "9"}, {"77", "10"}}}}, other);
+  commit();
+  EXPECT_THAT(
+      rows("SELECT uid, status FROM shop_history.orders WHERE uid IS NOT NULL ORDER BY valid_to NULLS LAST"),
+      ElementsAre("77|9", "77|10"));
+}
+
+TEST_F(FollowedTablesTest, ChangesBeforeAndBehindAnAlterGoIntoOneTransaction) {
+  load("a", {{"1", std::nullopt, "a"}, {"2", std::nullopt, "b"}, {"3", std::nullopt, "c"}});
+  TableSchema wider = orders();
+  wider.columns.push_back({"note", "text", "text", false, 0, 0});
+  TableSchema widest = wider;
+  widest.columns.push_back({"more", "int", "int(11)", false, 10, 0});
+  const std::string one = wider.to_json();
+  const std::string two = widest.to_json();
+  begin();
+  follow(10 * kSecondUs,
+         {{RowOp::kDelete, {{"1", std::nullopt, "a"}}}, {RowOp::kInsert, {{"4", std::nullopt, "d"}}}});
+  apply({.kind = RowRecordKind::kAlter, .table = "orders", .schema_id = schema_id(wider), .payload = one});
+  follow(11 * kSecondUs,
+         {{RowOp::kUpdate, {{"2", std::nullopt, "b", std::nullopt}, {"2", std::nullopt, "B", "x"}}},
+          {RowOp::kDelete, {{"4", std::nullopt, "d", std::nullopt}}}},
+         wider);
+  apply({.kind = RowRecordKind::kAlter, .table = "orders", .schema_id = schema_id(widest), .payload = two});
+  follow(12 * kSecondUs,
+         {{RowOp::kUpdate,
+           {{"3", std::nullopt, "c", std::nullopt, std::nullopt}, {"3", std::nullopt, "C", "y", "5"}}}},
+         widest);
+  commit();
+  EXPECT_THAT(rows("SELECT * FROM shop.orders ORDER BY id"), ElementsAre("2|NULL|B|x|NULL", "3|NULL|C|y|5"));
+  EXPECT_EQ(rows("SELECT * FROM shop_history.orders").size(), 6U);
+}
+
+TEST_F(FollowedTablesTest, ASnapshotBehindChangesGoesIntoAnotherTransaction) {
+  load("a", {{"1", std::nullopt, "a"}});
+  TableSchema wider = orders();
+  wider.columns.push_back({"note", "text", "text", false, 0, 0});
+  begin();
+  follow(10 * kSecondUs, {{RowOp::kInsert, {{"2", std::nullopt, "b"}}}});
+  for (const std::string run : {"b", "c"}) {
+    start_table(run, wider);
+    add(run, {{"1", std::nullopt, "a", run}, {"2", std::nullopt, "b", run}});
+    end_and_publish(run, 2);
+  }
+  follow(20 * kSecondUs, {{RowOp::kDelete, {{"2", std::nullopt, "b", "c"}}}}, wider);
+  commit();
+  EXPECT_THAT(rows("SELECT * FROM shop.orders"), ElementsAre("1|NULL|a|c"));
+}
+
+TEST_F(FollowedTablesTest, ColumnsMayBeCalledAsThoseOfTheHistory) {
+  TableSchema odd = orders();
+  odd.columns.push_back({"Valid_From", "int", "int(11)", false, 10, 0});
+  odd.columns.push_back({"_time", "int", "int(11)", false, 10, 0});
+  odd.columns.push_back({"_sequence", "int", "int(11)", false, 10, 0});
+  begin();
+  start_table("a", odd);
+  add("a", {{"1", std::nullopt, "x", "5", "6", "7"}});
+  end_and_publish("a", 1);
+  follow(
+      10 * kSecondUs,
+      {{RowOp::kUpdate, {{"1", std::nullopt, "x", "5", "6", "7"}, {"1", std::nullopt, "y", "8", "9", "10"}}}},
+      odd);
+  commit();
+  EXPECT_THAT(
+      rows("SELECT status, valid_from, _time, _sequence, epoch(valid_from_)::BIGINT, epoch(valid_to)::BIGINT "
+           "FROM shop_history.orders ORDER BY status"),
+      ElementsAre("x|5|6|7|NULL|10", "y|8|9|10|10|NULL"));
 }
 
 TEST_F(FollowedTablesTest, WhatIsNotFollowedHasNoHistory) {

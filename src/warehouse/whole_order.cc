@@ -49,6 +49,10 @@ std::optional<Hash128> order_key(const Event& event) {
   return key.hash();
 }
 
+Hash128 owned_order_key(std::string_view source, std::string_view order_id) {
+  return hash128(fmt::format("owned|{}|{}{}", source.size(), source, order_id));
+}
+
 bool carries_whole_order(const Event& event) {
   if (!event.order || event.items.empty()) return false;
   const auto worth = worth_of(event);

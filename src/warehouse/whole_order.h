@@ -31,6 +31,9 @@ class OrderKey {
 /// Return what the order of a purchase is known by; nothing for events without order id or items.
 std::optional<Hash128> order_key(const Event& event);
 
+/// Return what is remembered of an order that the shop's own database owns, whatever its lines.
+Hash128 owned_order_key(std::string_view source, std::string_view order_id);
+
 /// Return whether a purchase proves that it carries the whole order: its items add up, to the last digit, to
 /// what it says the order is worth. One row of an invoice does not, nor does an event that states no amount.
 bool carries_whole_order(const Event& event);
