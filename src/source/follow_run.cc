@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "log/topics.h"
 #include "source/extract_run.h"
+#include "source/follow_tables.h"
 #include "source/source_events.h"
 #include "source/statement.h"
 
@@ -18,68 +19,10 @@ namespace {
 constexpr unsigned kAnswerTimeoutS = 15;
 constexpr DurationUs kShowEvery = kSecondUs / 10;
 
-std::uint64_t length_of(const std::string& column_type) {
-  const std::size_t at = column_type.find('(');
-  return at == std::string::npos ? 0 : std::strtoull(column_type.c_str() + at + 1, nullptr, 10);
-}
-
-/// Return whether every value of `before` is the same value of `after`.
-bool holds_all(const ColumnSchema& before, const ColumnSchema& after) {
-  ColumnSchema alike = after;
-  alike.column_type = before.column_type;
-  if (alike != before) return false;
-  if (before.column_type == after.column_type) return true;
-  if (before.data_type == "varchar" || before.data_type == "varbinary")
-    return length_of(after.column_type) >= length_of(before.column_type);
-  if (before.data_type != "enum" && before.data_type != "set") return false;
-  const auto had = read_enum_names(before.column_type);
-  const auto has = read_enum_names(after.column_type);
-  return had.size() <= has.size() && std::equal(had.begin(), had.end(), has.begin());
-}
-
-/// Return the column with the largest value of the rows in `payload`.
-std::string largest_column(const TableSchema& schema, std::string_view payload) {
-  std::string name = "its large column";
-  std::size_t most = 0;
-  CellReader cells(payload);
-  std::vector<RowCell> row(schema.columns.size());
-  while (!cells.done()) {
-    const auto op = cells.next_op();
-    for (int rows = op == RowOp::kUpdate ? 2 : 1; rows > 0; --rows) {
-      if (!op || !cells.next_row(row)) return name;
-      for (std::size_t i = 0; i < row.size(); ++i) {
-        if (!row[i] || row[i]->size() <= most) continue;
-        most = row[i]->size();
-        name = schema.columns[i].name;
-      }
-    }
-  }
-  return name;
-}
-
 std::set<std::string> names_of(const std::vector<MysqlTable>& tables) {
   std::set<std::string> names;
   for (const MysqlTable& table : tables) names.insert(table.name);
   return names;
-}
-
-/// Return whether the table has what it had, names of an ENUM or SET perhaps more and texts perhaps longer,
-/// and behind that columns alone of which older rows have NULL.
-bool only_grew(const TableSchema& before, const MysqlTable& table) {
-  const auto& after = table.schema.columns;
-  if (before.key != table.schema.key || before.zone != table.schema.zone ||
-      before.columns.size() > after.size())
-    return false;
-  for (std::size_t i = 0; i < before.columns.size(); ++i)
-    if (!holds_all(before.columns[i], after[i])) return false;
-  const std::size_t added = after.size() - before.columns.size();
-  std::size_t seen = 0;
-  for (auto column = table.columns.rbegin(); seen < added; ++column) {
-    if (!column->is_read) continue;
-    if (!column->is_null_at_first) return false;
-    ++seen;
-  }
-  return true;
 }
 
 }  // namespace
@@ -195,11 +138,8 @@ void FollowRun::tell_plan(const std::string& type, const MysqlTable& table, cons
 Result<FollowRun::Plan> FollowRun::plan(const SourceLoad& load) {
   Plan plan;
   for (const MysqlTable& table : tables_) {
-    if (table.problem || table.key.empty()) {
-      note_problem(table.name, table.problem
-                                   ? table.problem->message
-                                   : "it has no key, without which a change finds no row: give it a "
-                                     "primary key; until then it is as it was extracted");
+    if (const auto why = follow_obstacle(table)) {
+      note_problem(table.name, *why);
       continue;
     }
     const auto found = load.states.find(table.name);
@@ -267,8 +207,7 @@ Status FollowRun::settle(const SourceLoad& load) {
   std::optional<GtidPosition> from;
   for (const MysqlTable& table : tables_) {
     const auto found = load.states.find(table.name);
-    if (table.problem || table.key.empty() || found == load.states.end() || !found->second.published)
-      continue;
+    if (follow_obstacle(table) || found == load.states.end() || !found->second.published) continue;
     MILLRACE_ASSIGN(auto snapshot, GtidPosition::parse(found->second.published->position));
     from = from ? GtidPosition::earlier(*from, snapshot) : snapshot;
     Followed& followed = followed_[table.name];

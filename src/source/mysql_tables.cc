@@ -36,7 +36,8 @@ struct Index {
 };
 
 struct Described {
-  bool is_table = true;  ///< else a view
+  bool is_table = true;       ///< else a view
+  bool is_versioned = false;  ///< WITH SYSTEM VERSIONING
   std::uint64_t rows_estimate = 0;
   std::vector<Column> columns;
   std::vector<Index> indexes;
@@ -126,8 +127,11 @@ Result<Database> describe(MysqlConnection& connection, const MysqlSource& source
   Database tables;
   for (const TextRow& row : rows) {
     const bool is_table = text(row, 1) == "BASE TABLE" || text(row, 1) == "SYSTEM VERSIONED";
-    tables[text(row, 0)] = {
-        .is_table = is_table, .rows_estimate = number(row, 2), .columns = {}, .indexes = {}};
+    tables[text(row, 0)] = {.is_table = is_table,
+                            .is_versioned = text(row, 1) == "SYSTEM VERSIONED",
+                            .rows_estimate = number(row, 2),
+                            .columns = {},
+                            .indexes = {}};
   }
   MILLRACE_TRY(read_columns(connection, database, tables));
   MILLRACE_TRY(read_indexes(connection, database, tables));
@@ -376,6 +380,7 @@ Result<std::vector<MysqlTable>> read_mysql_tables(MysqlConnection& connection, c
       continue;
     }
     table.rows_estimate = found->second.rows_estimate;
+    table.is_versioned = found->second.is_versioned;
     if (auto planned = plan(choice, found->second, table); !planned) {
       table.problem = std::move(planned).error();
       table.problem->where = choice.name;

@@ -41,7 +41,8 @@ struct MysqlTable {
   std::vector<std::string> large;  ///< columns that may be large
   std::vector<KeyColumn> key;      ///< as schema.key
   std::string key_index;
-  bool whole = false;  ///< in one piece: it has no key
+  bool whole = false;         ///< in one piece: it has no key
+  bool is_versioned = false;  ///< the server keeps what rows were before among them
   std::optional<KeyColumn> cursor;
   bool cursor_is_time = false;
   std::string cursor_index;  ///< begins with the cursor's column; empty: there is none

@@ -119,6 +119,21 @@ bool concerns(const std::vector<Word>& all, std::string_view session_database, s
   return same(session_database, database) || mentions(all, database);
 }
 
+/// Return whether ALTER TABLE may add columns of which older rows have a value: one that a later statement
+/// can hide, as by another default.
+bool adds_values(const std::vector<Word>& all) {
+  const auto is = [&](std::size_t i, std::string_view word) {
+    return i < all.size() && !all[i].quoted && same(all[i].text, word);
+  };
+  bool adds = false, has_value = false;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    adds |= is(i, "ADD");
+    has_value |= (is(i, "DEFAULT") && !is(i + 1, "NULL")) || (is(i, "NOT") && is(i + 1, "NULL")) ||
+                 is(i, "AS") || is(i, "AUTO_INCREMENT") || is(i, "SERIAL");
+  }
+  return adds && has_value;
+}
+
 /// Return whether ALTER TABLE does more than to add columns and indexes or to change how columns are.
 bool is_heavy(const std::vector<Word>& all) {
   for (std::size_t i = 0; i < all.size(); ++i) {
@@ -151,7 +166,7 @@ StatementEffect statement_effect(std::string_view statement, std::string_view se
   });
   if (verb == "ALTER") {
     if (!is_table) return StatementEffect::kNone;
-    return is_heavy(all) ? StatementEffect::kContents : StatementEffect::kColumns;
+    return is_heavy(all) || adds_values(all) ? StatementEffect::kContents : StatementEffect::kColumns;
   }
   if (verb == "CREATE" || verb == "DROP" || verb == "RENAME")
     return is_table ? StatementEffect::kContents : StatementEffect::kNone;

@@ -13,7 +13,8 @@ TEST(Statement, WhatLeavesValuesAsTheyWereConcernsTheColumnsAlone) {
   for (const char* text :
        {"ALTER TABLE orders ADD COLUMN note TEXT", "alter table `orders` modify status enum('a','b','drop')",
         "/* drop */ ALTER TABLE shop.orders ADD INDEX (note), DROP INDEX status",
-        "ALTER TABLE orders DROP FOREIGN KEY a"})
+        "ALTER TABLE orders DROP FOREIGN KEY a", "ALTER TABLE orders ADD note INT NULL DEFAULT NULL",
+        "ALTER TABLE orders MODIFY note INT NOT NULL DEFAULT 7"})
     EXPECT_EQ(effect(text), StatementEffect::kColumns) << text;
 }
 
@@ -27,7 +28,11 @@ TEST(Statement, WhatMayChangeValuesConcernsTheContents) {
         "LOAD DATA INFILE 'x' INTO TABLE `orders`", "SET STATEMENT lock_wait_timeout = 5 FOR TRUNCATE orders",
         "/* a */ set statement a = 'for', b = 2 for /*!40000 alter table orders drop note */"})
     EXPECT_NE(effect(text), StatementEffect::kNone) << text;
-  EXPECT_EQ(effect("TRUNCATE orders"), StatementEffect::kContents);
+  for (const char* text :
+       {"TRUNCATE orders", "ALTER TABLE orders ADD note INT DEFAULT 7",
+        "ALTER TABLE orders ADD note TEXT DEFAULT 'x'", "ALTER TABLE orders ADD note INT NOT NULL",
+        "alter table orders add note int as (id + 1) stored"})
+    EXPECT_EQ(effect(text), StatementEffect::kContents) << text;
 }
 
 TEST(Statement, OthersConcernNothing) {

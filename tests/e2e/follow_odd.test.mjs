@@ -31,6 +31,14 @@ test('statements behind SET STATEMENT are seen', async (t) => {
   await eventually('it was altered', async () => assert.deepEqual(await server.sql('SELECT id, c FROM behind.a ORDER BY id'), [[3, 7]]), 15_000);
 });
 
+test('a column that was added with a value keeps it, whatever its default is when that is seen', async (t) => {
+  await db.sql('CREATE DATABASE defaults; USE defaults; CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1)');
+  const server = await serve(t, 'defaults');
+  await streaming(server);
+  await db.sql('ALTER TABLE a ADD COLUMN n INT DEFAULT 7; ALTER TABLE a ALTER COLUMN n SET DEFAULT NULL; INSERT INTO a (id) VALUES (2)', { database: 'defaults' });
+  await eventually('it has come', async () => assert.deepEqual(await server.sql('SELECT id, n FROM defaults.a ORDER BY id'), [[1, 7], [2, null]]), 15_000);
+});
+
 test('a large XA transaction that is prepared shows nothing until it is committed, and nothing when it is rolled back', async (t) => {
   await db.sql('CREATE DATABASE xa_; USE xa_; CREATE TABLE a (id INT PRIMARY KEY, text VARCHAR(300)); CREATE TABLE b (id INT PRIMARY KEY); INSERT INTO a VALUES (-1, NULL)');
   const server = await serve(t, 'xa_');
@@ -92,6 +100,18 @@ test('a table that must be read again and cannot be is tried less and less often
   assert.ok(opened < 30, `${opened} connections`);
   await db.sql('DELETE FROM a WHERE id = 2', { database: 'again' });
   await eventually('all has come', async () => assert.deepEqual([await server.sql('SELECT id FROM again.a'), await server.sql('SELECT id FROM again.b')], [[[1]], [[1]]]), 60_000);
+});
+
+test('a table with system versioning is not followed, which is said', async (t) => {
+  await db.sql('CREATE DATABASE versioned; USE versioned; CREATE TABLE a (id INT PRIMARY KEY, x INT, s TIMESTAMP(6) GENERATED ALWAYS AS ROW START, e TIMESTAMP(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING; CREATE TABLE h (id INT PRIMARY KEY) WITH SYSTEM VERSIONING; CREATE TABLE b (id INT PRIMARY KEY); INSERT INTO a (id, x) VALUES (1, 1); INSERT INTO h VALUES (1)');
+  const server = await serve(t, 'versioned');
+  await streaming(server);
+  const { problems } = await follow(server);
+  for (const table of ['a', 'h']) assert.match(problems[table], /WITH SYSTEM VERSIONING/);
+  await (await server.asAdmin('POST', '/v1/extracts', { source: 'versioned' })).text();
+  await streaming(server);
+  await db.sql('UPDATE a SET x = 2; DELETE FROM h; INSERT INTO b VALUES (1)', { database: 'versioned' });
+  await eventually('the other one follows', async () => assert.deepEqual(await server.sql('SELECT (SELECT list(x) FROM versioned.a)::VARCHAR, (SELECT count(*) FROM versioned.h), id FROM versioned.b'), [['[1]', 1, 1]]));
 });
 
 test('a cursor of bytes is refused', async (t) => {
