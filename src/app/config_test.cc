@@ -103,6 +103,35 @@ sources:
   EXPECT_EQ(config->sources[1].tables->at(1).name, "b");
 }
 
+TEST_F(ConfigTest, ReadsWhichTablesOfASourceMakeOrders) {
+  EXPECT_TRUE(write_file_atomically(
+      Env::system(), dir_ / "orders.yaml",
+      "type: purchase\ntime: orders.placed\norder: {order_id: orders.id}\nitem: {item_id: lines.product}\n"));
+  const auto config = load(R"(
+sources:
+  shop:
+    kind: mysql
+    user: u
+    database: d
+    orders:
+      map: orders.yaml
+      head: {orders: id}
+      lines: {lines: order_id}
+      join: {people: {id: orders.who}, places: {code: people.place}}
+      wait: 5s
+)");
+  ASSERT_TRUE(config) << config.error().text();
+  const OrderMapping& orders = *config->sources[0].orders;
+  EXPECT_EQ(orders.tables.source, "shop");
+  EXPECT_EQ(orders.tables.head.text(), "orders.id");
+  EXPECT_EQ(orders.tables.lines.text(), "lines.order_id");
+  ASSERT_EQ(orders.tables.joins.size(), 2u);
+  EXPECT_EQ(orders.tables.joins[1].own.text(), "places.code");
+  EXPECT_EQ(orders.tables.joins[1].to.text(), "people.place");
+  EXPECT_EQ(orders.tables.wait, 5 * kSecondUs);
+  EXPECT_EQ(orders.mapping.source, "shop");
+}
+
 TEST_F(ConfigTest, RefusesSourcesThatCannotBe) {
   const auto config = load(R"(
 sources:

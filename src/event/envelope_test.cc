@@ -44,6 +44,12 @@ TEST(Envelope, SaysWhetherItsEventsReplaceOthers) {
     encode_envelope(envelope, bytes);
     EXPECT_EQ(decode_envelope(bytes)->replaces, replaces);
     EXPECT_EQ(bytes[3], replaces ? 3 : 1);
+    envelope.owns_order = true;
+    bytes.clear();
+    encode_envelope(envelope, bytes);
+    EXPECT_TRUE(decode_envelope(bytes)->owns_order);
+    EXPECT_EQ(decode_envelope(bytes)->replaces, replaces);
+    EXPECT_EQ(bytes[3], replaces ? 7 : 5);
   }
 }
 
