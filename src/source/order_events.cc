@@ -99,7 +99,7 @@ OrderEvents::Told OrderEvents::told_as(const ChangedOrder& order) const {
   if (json) {
     now.json = *std::move(json);
   } else {
-    now.json = rows_json(order);
+    now.json = rows_json(order).substr(0, kBadRowBytesMax);
     now.problem = std::move(json).error();
   }
   now.hash = hash64(now.json);

@@ -121,5 +121,14 @@ TEST_F(OrderEventsTest, OneThatDoesNotFitIsPutAsideOnceAndWhole) {
   EXPECT_THAT(values(kQuarantineTopic), ElementsAre(HasSubstr(R"("lines_.price":"much")")));
 }
 
+TEST_F(OrderEventsTest, OneThatIsTooLargeIsPutAsideWithTheBeginningOfItsRows) {
+  std::vector<ChangedOrder> orders{{.key = "7", .rows = {}, .told = {}}};
+  for (int i = 0; i < 40'000; ++i)
+    orders[0].rows.push_back(row("new", "product" + std::string(100, 'x'), "1"));
+  EXPECT_EQ(tell(orders), 1U);
+  ASSERT_EQ(values(kQuarantineTopic).size(), 1U);
+  EXPECT_LE(values(kQuarantineTopic)[0].size(), 64U << 10);
+}
+
 }  // namespace
 }  // namespace millrace

@@ -16,6 +16,8 @@ namespace {
 
 using source_sql::quote_name;
 
+constexpr std::int64_t kLinesMax = 50'000;  // that are held in memory, unless one order has more
+
 std::string full(const OrderTables& tables, const std::string& table) {
   return quote_name(tables.source) + "." + quote_name(table);
 }
@@ -67,6 +69,7 @@ class DuckSourceOrders final : public SourceOrders {
  private:
   Status note_version(const OrderTables& tables);
   Result<bool> has_tables(const OrderTables& tables);
+  Status find_due(const OrderTables& tables, const std::string& type, std::size_t orders_max);
   Status read_told(const OrderTables& tables, std::vector<ChangedOrder>& orders);
   Status read_rows(const OrderTables& tables, std::vector<ChangedOrder>& orders);
   Status write_told(const OrderTables& tables, const std::vector<ChangedOrder>& orders);
@@ -125,12 +128,26 @@ Result<std::vector<ChangedOrder>> DuckSourceOrders::take(const OrderTables& tabl
   if (type.empty())
     return fail(Code::kInvalid, fmt::format("{}.{} has no column {}, by which its orders are to be known",
                                             tables.source, tables.head.table, tables.head.column));
-  MILLRACE_TRY(connection_.execute(
-      fmt::format(kFindDue, type, source, warehouse_.env().now() - tables.wait, orders_max)));
+  MILLRACE_TRY(find_due(tables, type, orders_max));
   MILLRACE_TRY(read_told(tables, orders));
   if (!orders.empty()) MILLRACE_TRY(read_rows(tables, orders));
   MILLRACE_TRY(transaction.commit());  // keeps the temporary table
   return orders;
+}
+
+/// Take fewer orders where they have so many lines.
+Status DuckSourceOrders::find_due(const OrderTables& tables, const std::string& type,
+                                  std::size_t orders_max) {
+  for (std::size_t limit = orders_max;; limit = std::max<std::size_t>(1, limit / 4)) {
+    MILLRACE_TRY(connection_.execute(fmt::format(kFindDue, type, sql_literal(tables.source),
+                                                 warehouse_.env().now() - tables.wait, limit)));
+    MILLRACE_ASSIGN(
+        const auto lines,
+        connection_.scalar(fmt::format("SELECT count(*) FROM due_orders d JOIN {} AS {} ON {} = d.head_key",
+                                       full(tables, tables.lines.table), quote_name(tables.lines.table),
+                                       quoted(tables.lines))));
+    if (limit == 1 || lines.value_or(0) <= kLinesMax) return {};
+  }
 }
 
 Status DuckSourceOrders::read_told(const OrderTables& tables, std::vector<ChangedOrder>& orders) {

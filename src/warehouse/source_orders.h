@@ -18,9 +18,9 @@ class SourceOrders {
   static Result<std::unique_ptr<SourceOrders>> open(Warehouse& warehouse, std::vector<OrderTables> tables);
   virtual ~SourceOrders() = default;
 
-  /// Return up to `orders_max` orders of one source that were changed `wait` ago or earlier, as they are in
-  /// its tables at one moment. None while one of the tables is not there yet. Errors: kInvalid when a column
-  /// that is to be read is not there; others of the warehouse.
+  /// Return up to `orders_max` orders of one source, fewer when they have many lines, that were changed
+  /// `wait` ago or earlier, as they are in its tables at one moment. None while one of the tables is not
+  /// there yet. Errors: kInvalid when a column that is to be read is not there; others of the warehouse.
   virtual Result<std::vector<ChangedOrder>> take(const OrderTables& tables, std::size_t orders_max) = 0;
 
   /// Note of those that were taken last what they were told as; nothing: it is forgotten. Errors: kNoSpace,
