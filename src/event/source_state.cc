@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, 10> kTakenNames = {
     "pg_catalog", "warehouse", "memory", "sqlite", "default"};
 
 /// The warehouse does not tell capitals from small letters.
-std::string lower(std::string_view name) {
+std::string lower_name(std::string_view name) {
   std::string text(name);
   for (char& c : text)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -44,14 +44,14 @@ Status check_source_name(std::string_view name) {
 }
 
 Status check_source_table_name(std::string_view name) {
-  const std::string low = lower(name);
+  const std::string low = lower_name(name);
   if (low != kRejectedTable && !low.starts_with(kStagingPrefix) && !low.starts_with(kOwnPrefix)) return {};
   return fail(Code::kInvalid,
               fmt::format("a table cannot be called {} in the warehouse: leave it out", name));
 }
 
 Status check_source_column_name(std::string_view name) {
-  if (!lower(name).starts_with(kOwnPrefix)) return {};
+  if (!lower_name(name).starts_with(kOwnPrefix)) return {};
   return fail(Code::kInvalid,
               fmt::format("a column cannot be called {} in the warehouse: leave it out with exclude", name));
 }

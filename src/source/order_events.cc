@@ -15,10 +15,10 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kOrderBytesMax = 4 << 20;  // of an event, as of one that is loaded from a file
-constexpr std::size_t kReadableBytesAfter = 64;  // what simdjson reads past the end
+constexpr std::size_t kOrderPaddingBytes = 64;   // what simdjson reads past the end
 
 // What is told of an order stays in its order.
-constexpr LogWriter::Limits kLimits{.appends_in_flight = 1};
+constexpr LogWriter::Limits kOrderLimits{.appends_in_flight = 1};
 
 }  // namespace
 
@@ -33,7 +33,7 @@ std::string OrderEvents::message_id(const ChangedOrder& order) const {
 }
 
 Result<std::uint64_t> OrderEvents::tell(std::vector<ChangedOrder>& orders, const std::stop_token& stop) {
-  LogWriter writer(log_, env_, kLimits, stop);
+  LogWriter writer(log_, env_, kOrderLimits, stop);
   std::uint64_t appended = 0;
   for (ChangedOrder& order : orders) {
     MILLRACE_ASSIGN(const bool is_new, tell_one(order, writer));
@@ -66,7 +66,7 @@ Status OrderEvents::append(const std::string& id, Told& now, ChangedOrder& order
   facts.owns_order = true;
   if (!order.told) order.told.emplace(order.key, 0);
   if (now.problem) return put_aside(facts, now.json, *std::move(now.problem), writer);
-  now.json.reserve(now.json.size() + kReadableBytesAfter);
+  now.json.reserve(now.json.size() + kOrderPaddingBytes);
   const BodyLimits limits{kOrderBytesMax, kOrderBytesMax, 1, contracts_};
   MILLRACE_ASSIGN(const auto split, split_body(CodecId::kNative, now.json, facts, limits, env_));
   if (contracts_ != nullptr) contracts_->count(split.notes, facts.received_time);

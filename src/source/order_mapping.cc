@@ -42,7 +42,7 @@ std::vector<std::string> tables_of_head(const OrderTables& tables) {
   return names;
 }
 
-Result<OrderTables::Column> find_column(const OrderTables& tables, const NamedColumn& named) {
+Result<OrderTables::Column> find_order_column(const OrderTables& tables, const NamedColumn& named) {
   std::vector<std::string> known{tables.head.table, tables.lines.table};
   for (const OrderTables::Join& join : tables.joins) known.push_back(join.own.table);
   for (const std::string& table : known)
@@ -62,7 +62,7 @@ bool has_member(const std::vector<MemberRule<Object>>& rules, std::string_view O
   });
 }
 
-Status check(const OrderTables& tables, const Mapping& mapping) {
+Status check_mapping(const OrderTables& tables, const Mapping& mapping) {
   if (mapping.produce != Produce::kEvents)
     return fail(Code::kInvalid, "orders become events: leave 'produce' out");
   if (!mapping.unnest.empty())
@@ -83,7 +83,7 @@ Status check(const OrderTables& tables, const Mapping& mapping) {
           "what is taken back takes the place of the purchase, so it is no 'refund': call it otherwise, as "
           "order_returned");
     for (const Condition& condition : rule.when) {
-      MILLRACE_ASSIGN(const auto column, find_column(tables, {condition.column, condition.where}));
+      MILLRACE_ASSIGN(const auto column, find_order_column(tables, {condition.column, condition.where}));
       if (std::ranges::find(of_head, column.table) == of_head.end())
         return fail(Code::kInvalid, "lines of one order would have different types", condition.where);
     }
@@ -94,7 +94,7 @@ Status check(const OrderTables& tables, const Mapping& mapping) {
 }  // namespace
 
 Result<OrderMapping> make_order_mapping(OrderTables tables, Mapping mapping, std::string_view text) {
-  MILLRACE_TRY(check(tables, mapping));
+  MILLRACE_TRY(check_mapping(tables, mapping));
   if (mapping.source.empty()) mapping.source = tables.source;
   std::string known_by = fmt::format("1|{}|{}|{}", tables.head.text(), tables.lines.text(), text);
   for (const OrderTables::Join& join : tables.joins)
@@ -103,7 +103,7 @@ Result<OrderMapping> make_order_mapping(OrderTables tables, Mapping mapping, std
   mapping.ignore.clear();
   for (const NamedColumn& named : columns_of(mapping)) {
     if (std::ranges::find(mapping.ignore, named.name) != mapping.ignore.end()) continue;
-    MILLRACE_ASSIGN(tables.columns.emplace_back(), find_column(tables, named));
+    MILLRACE_ASSIGN(tables.columns.emplace_back(), find_order_column(tables, named));
     mapping.ignore.push_back(named.name);  // what decides alone whether an order counts is no property of it
   }
   mapping.group_by = {std::string(OrderMapping::kIdColumn)};

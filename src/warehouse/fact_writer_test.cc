@@ -239,7 +239,7 @@ TEST_F(FactWriterTest, OfSeveralThatReplaceInOneTransactionTheLastStays) {
 Status write_owned(FactWriter& out, std::uint64_t offset, std::string_view price, bool owns,
                    EventType type = EventType::kPurchase) {
   const std::array lines = {item("a", price, "1"), item("b", price, "2")};
-  auto order = make_event(type, offset, kNoon);
+  auto order = make_event(type, offset, kTestDay);
   const std::string event_id = "m" + std::to_string(offset);
   order.message_id = owns ? "order:shop:1" : event_id;
   if (type == EventType::kCustom) order.type_name = "order_removed";

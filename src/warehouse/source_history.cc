@@ -24,7 +24,7 @@ std::string raw_table(const std::string& source, const std::string& table) {
 }
 
 /// Names that differ in capitals alone are one.
-std::string lower(std::string_view name) {
+std::string lower_name(std::string_view name) {
   std::string text(name);
   for (char& c : text)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -54,7 +54,7 @@ std::string same_key(const TableSchema& schema, std::string_view a, std::string_
 
 /// Return `name`, or where the table has a column of that name, with as many _ behind it as it takes.
 std::string free_name(const TableSchema& schema, std::string name) {
-  const auto is_taken = [&](const ColumnSchema& column) { return lower(column.name) == name; };
+  const auto is_taken = [&](const ColumnSchema& column) { return lower_name(column.name) == name; };
   while (std::ranges::any_of(schema.columns, is_taken)) name += '_';
   return name;
 }
@@ -97,7 +97,7 @@ Result<std::map<std::string, std::string>> SourceHistory::columns_of(const std::
     MILLRACE_ASSIGN(const bool more, rows.next_chunk());
     if (!more) return columns;
     for (std::size_t i = 0; i < rows.size(); ++i)
-      columns[lower(rows.text(0, i))] = std::string(rows.text(1, i));
+      columns[lower_name(rows.text(0, i))] = std::string(rows.text(1, i));
   }
 }
 
@@ -116,7 +116,7 @@ Status SourceHistory::make_columns(const std::string& source, const std::string&
         schema_of(source), raw, source_sql::columns_with_types(schema));
   }
   for (const ColumnSchema& column : schema.columns) {
-    const auto found = there.find(lower(column.name));
+    const auto found = there.find(lower_name(column.name));
     const std::string type = SourceColumn::of(column).sql_type();
     if (!there.empty() && found == there.end())
       sql += fmt::format("ALTER TABLE {} ADD COLUMN {} {};", raw, quote_name(column.name), type);

@@ -18,7 +18,7 @@ using source_sql::quote_name;
 
 constexpr std::int64_t kLinesMax = 50'000;  // that are held in memory, unless one order has more
 
-std::string full(const OrderTables& tables, const std::string& table) {
+std::string full_name(const OrderTables& tables, const std::string& table) {
   return quote_name(tables.source) + "." + quote_name(table);
 }
 
@@ -28,18 +28,18 @@ std::string quoted(const OrderTables::Column& column) {
 
 /// Return head, lines and what is joined to them, each under its own name.
 std::string joined(const OrderTables& tables) {
-  std::string sql = fmt::format("{} AS {} JOIN {} AS {} ON {} = {}", full(tables, tables.head.table),
-                                quote_name(tables.head.table), full(tables, tables.lines.table),
+  std::string sql = fmt::format("{} AS {} JOIN {} AS {} ON {} = {}", full_name(tables, tables.head.table),
+                                quote_name(tables.head.table), full_name(tables, tables.lines.table),
                                 quote_name(tables.lines.table), quoted(tables.lines), quoted(tables.head));
   for (const OrderTables::Join& join : tables.joins)
-    sql += fmt::format(" LEFT JOIN {} AS {} ON {} = {}", full(tables, join.own.table),
+    sql += fmt::format(" LEFT JOIN {} AS {} ON {} = {}", full_name(tables, join.own.table),
                        quote_name(join.own.table), quoted(join.own), quoted(join.to));
   return sql;
 }
 
 /// Return the column's type in SQL; empty when there is none.
-Result<std::string> type_of(duck::Connection& connection, const std::string& source,
-                            const OrderTables::Column& column) {
+Result<std::string> column_type(duck::Connection& connection, const std::string& source,
+                                const OrderTables::Column& column) {
   MILLRACE_ASSIGN(auto rows,
                   connection.query("SELECT data_type FROM duckdb_columns() WHERE schema_name = ? AND "
                                    "table_name = ? AND column_name = ?",
@@ -124,7 +124,7 @@ Result<std::vector<ChangedOrder>> DuckSourceOrders::take(const OrderTables& tabl
   MILLRACE_ASSIGN(auto transaction, duck::Transaction::begin(connection_));
   MILLRACE_ASSIGN(const bool there, has_tables(tables));
   if (!there) return orders;
-  MILLRACE_ASSIGN(const std::string type, type_of(connection_, tables.source, tables.head));
+  MILLRACE_ASSIGN(const std::string type, column_type(connection_, tables.source, tables.head));
   if (type.empty())
     return fail(Code::kInvalid, fmt::format("{}.{} has no column {}, by which its orders are to be known",
                                             tables.source, tables.head.table, tables.head.column));
@@ -144,7 +144,7 @@ Status DuckSourceOrders::find_due(const OrderTables& tables, const std::string& 
     MILLRACE_ASSIGN(
         const auto lines,
         connection_.scalar(fmt::format("SELECT count(*) FROM due_orders d JOIN {} AS {} ON {} = d.head_key",
-                                       full(tables, tables.lines.table), quote_name(tables.lines.table),
+                                       full_name(tables, tables.lines.table), quote_name(tables.lines.table),
                                        quoted(tables.lines))));
     if (limit == 1 || lines.value_or(0) <= kLinesMax) return {};
   }
@@ -249,10 +249,10 @@ Status mark_changes(duck::Connection& connection, const OrderTables& tables, std
 Status mark_all(duck::Connection& connection, const OrderTables& tables, TimeUs now) {
   std::string keys =
       "SELECT order_key FROM _sources.orders_told WHERE source_name = " + sql_literal(tables.source);
-  MILLRACE_ASSIGN(const std::string type, type_of(connection, tables.source, tables.head));
+  MILLRACE_ASSIGN(const std::string type, column_type(connection, tables.source, tables.head));
   if (!type.empty())
     keys += fmt::format(" UNION SELECT {}::VARCHAR AS order_key FROM {}", quote_name(tables.head.column),
-                        full(tables, tables.head.table));
+                        full_name(tables, tables.head.table));
   return connection.execute(mark(tables, keys, now));
 }
 

@@ -8,15 +8,15 @@ namespace millrace {
 namespace {
 
 /// Below this DuckDB is not even asked: a disk that fills up within its commit makes it give up for good.
-constexpr std::uint64_t kFreeBytesMin = 64ull << 20;
+constexpr std::uint64_t kWriterFreeBytesMin = 64ull << 20;
 
 }  // namespace
 
 Result<WriteTransaction> WriteTransaction::begin(Warehouse& warehouse, duck::Connection& connection) {
   MILLRACE_ASSIGN(const auto free, warehouse.free_bytes());
-  if (free < kFreeBytesMin) {
+  if (free < kWriterFreeBytesMin) {
     return fail(Code::kNoSpace, fmt::format("the warehouse's disk has {} MB left and needs {}: make room",
-                                            free >> 20, kFreeBytesMin >> 20));
+                                            free >> 20, kWriterFreeBytesMin >> 20));
   }
   warehouse.writer().acquire();
   WriteTransaction begun(warehouse);
