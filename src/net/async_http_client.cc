@@ -239,8 +239,10 @@ std::string host_of(std::string_view address) {
 }  // namespace
 
 Result<std::unique_ptr<AsyncHttpClient>> AsyncHttpClient::open(AsyncHttpClientOptions options) {
-  MILLRACE_ASSIGN(const auto address, resolve_address(options.address));
-  const ConnectionSettings settings{.address = address,
+  if (!options.resolved) {
+    MILLRACE_ASSIGN(options.resolved, resolve_address(options.address));
+  }
+  const ConnectionSettings settings{.address = *options.resolved,
                                     .as_written = options.address,
                                     .tls = options.tls,
                                     .host = host_of(options.address),

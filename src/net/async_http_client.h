@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
 #include "base/time.h"
 #include "net/http.h"
+#include "net/socket.h"
 
 namespace millrace {
 
@@ -26,6 +28,7 @@ struct ClientRequest {
 struct AsyncHttpClientOptions {
   /// "HOST:PORT", or "unix:/path/to/socket".
   std::string address = "127.0.0.1:8080";
+  std::optional<SocketAddress> resolved;        ///< what `address` stands for; none: `open` asks the resolver
   std::shared_ptr<TlsTrust> tls;                ///< speak TLS to a server that it trusts; none: plain HTTP
   std::size_t connections = 16;                 ///< kept alive; requests take them in turn
   std::size_t queue_requests_max = 10'000;      ///< sent or waiting for a connection

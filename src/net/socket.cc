@@ -2,9 +2,13 @@
 
 #include <cerrno>
 #include <charconv>
+#include <condition_variable>
 #include <cstring>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <system_error>
+#include <thread>
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -128,6 +132,27 @@ Result<SocketAddress> resolve_address(std::string_view address) {
   std::memcpy(&resolved.storage, found->ai_addr, found->ai_addrlen);
   resolved.size = found->ai_addrlen;
   return resolved;
+}
+
+Result<SocketAddress> resolve_address(std::string_view address, const std::stop_token& stop) {
+  struct Asked {
+    std::string address;
+    std::mutex mutex;
+    std::condition_variable_any done;
+    std::optional<Result<SocketAddress>> found;  ///< guarded by mutex
+  };
+  const auto asked = std::make_shared<Asked>();
+  asked->address = address;
+  std::thread([asked] {
+    auto found = resolve_address(asked->address);
+    const std::lock_guard lock(asked->mutex);
+    asked->found = std::move(found);
+    asked->done.notify_all();
+  }).detach();
+  std::unique_lock lock(asked->mutex);
+  asked->done.wait(lock, stop, [&] { return asked->found.has_value(); });
+  if (!asked->found) return fail(Code::kCancelled, "stopped");
+  return *std::move(asked->found);
 }
 
 Result<UniqueFd> listen_on(const SocketAddress& address, std::string_view as_written) {

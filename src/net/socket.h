@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,10 @@ struct SocketAddress {
 /// Resolve "HOST:PORT", "[IPv6]:PORT" or "unix:PATH". `localhost` is 127.0.0.1, whatever a resolver would
 /// say. May ask the resolver, so it may block. Errors: kInvalid, saying what is wrong with it.
 Result<SocketAddress> resolve_address(std::string_view address);
+
+/// The same, but do not wait for the resolver any longer once `stop` is requested: a thread of its own asks
+/// it, and is left behind. Errors: also kCancelled.
+Result<SocketAddress> resolve_address(std::string_view address, const std::stop_token& stop);
 
 /// Open a non-blocking socket that listens. A stale Unix socket is replaced; its mode is 0600.
 /// Errors: kExists when in use; kDenied; kIo.
