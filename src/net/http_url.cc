@@ -18,9 +18,13 @@ std::string without_last_segment(const std::string& target) {
 
 Result<HttpUrl> HttpUrl::parse(std::string_view url) {
   const auto bad = [&] {
-    return fail(Code::kInvalid, "a URL is http(s)://HOST:PORT/PATH, not '" +
-                                    std::string(url.substr(0, std::min(url.find('?'), kShownBytesMax))) +
-                                    "'");
+    std::string message = "a URL is http(s)://HOST:PORT/PATH, ";
+    if (url.contains('@')) {
+      message += "without a user and password";  // which it may hold
+    } else {
+      message += "not '" + std::string(url.substr(0, std::min(url.find('?'), kShownBytesMax))) + "'";
+    }
+    return fail(Code::kInvalid, std::move(message));
   };
   const bool tls = url.starts_with(kHttps);
   if (!tls && !url.starts_with(kHttp)) return bad();

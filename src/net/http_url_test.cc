@@ -22,7 +22,7 @@ TEST(HttpUrlTest, TakesAUrlApart) {
 TEST(HttpUrlTest, RefusesWhatIsNone) {
   EXPECT_EQ(read("ftp://a/b"), "a URL is http(s)://HOST:PORT/PATH, not 'ftp://a/b'");
   EXPECT_EQ(read("http:///b?key=secret"), "a URL is http(s)://HOST:PORT/PATH, not 'http:///b'");
-  EXPECT_FALSE(HttpUrl::parse("http://user:pass@host/"));
+  EXPECT_EQ(read("http://user:pass@host/"), "a URL is http(s)://HOST:PORT/PATH, without a user and password");
   EXPECT_FALSE(HttpUrl::parse("http://host/a b"));
   EXPECT_FALSE(HttpUrl::parse("http://host/a\r\nX: y"));
   EXPECT_FALSE(HttpUrl::parse("http://host/#part"));
