@@ -161,7 +161,7 @@ Status FileIngest::read_rows_on(const Opened& opened, RowMapper& mapper, MappedR
   auto& rows = *opened.rows;
   const bool is_csv = opened.mapping.format == RowFormat::kCsv;
   const std::string_view shape = is_csv ? "csv" : "jsonl";  // a row of Parquet is kept as JSON
-  std::size_t columns_bound = 0;
+  std::optional<std::size_t> columns_bound;
   if (is_csv) {
     auto bound = mapper.bind(rows.columns(), true);
     if (!bound && bound.error().where.empty()) bound.error().where = path_.string();

@@ -18,7 +18,7 @@ void FollowedRows::begin(std::unique_ptr<JsonTexts> texts, std::string_view id) 
   }
   rows_ = read_json_rows(std::move(texts), mapping_->unnest);
   mapper_ = std::make_unique<RowMapper>(*mapping_, hash128(id), limits_.group_bytes_max);
-  columns_bound_ = 0;
+  columns_bound_.reset();
 }
 
 Result<std::uint64_t> FollowedRows::read(std::uint64_t count_max, const std::stop_token& stop) {

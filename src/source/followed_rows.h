@@ -48,7 +48,7 @@ class FollowedRows {
   std::unique_ptr<JsonTexts> events_;  ///< of a codec
   std::unique_ptr<RowReader> rows_;    ///< of a mapping
   std::unique_ptr<RowMapper> mapper_;
-  std::size_t columns_bound_ = 0;
+  std::optional<std::size_t> columns_bound_;
   MappedRecords mapped_;
 };
 

@@ -7,6 +7,7 @@
 #include "event/contracts.h"
 #include "event/quarantine.h"
 #include "log/topics.h"
+#include "source/row_reader.h"
 
 namespace millrace {
 namespace {
@@ -77,7 +78,9 @@ Status RecordSink::quarantine(const RowPlace& place, std::string_view raw, std::
   about.message_id = id;
   const auto header = quarantine_header("ingest", codec, reason, about);
   ++counts_.quarantined;
-  return add_record(kQuarantineTopic, {.attributes = header, .value = raw, .time = about.received_time});
+  return add_record(
+      kQuarantineTopic,
+      {.attributes = header, .value = raw.substr(0, kBadRowBytesMax), .time = about.received_time});
 }
 
 Status RecordSink::add_split(const BodySplit& split) {
@@ -130,11 +133,14 @@ Status RecordSink::add_mapped_events(MappedRecords& mapped) {
 Status RecordSink::add_mapped_changes(std::string_view topic, const MappedRecords& mapped) {
   const auto time = env_.now();
   for (const auto& piece : mapped.pieces) {
-    const bool fits = piece.key.size() <= kIdBytesMax && !piece.key.contains('\0');
-    if (!fits) {
-      const Error reason{Code::kInvalid,
-                         fmt::format("the id has more than {} bytes or holds a NUL", kIdBytesMax), ""};
-      MILLRACE_TRY(quarantine(piece.place, mapped.json(piece), "change", reason));
+    std::string reason;
+    if (piece.key.size() > kIdBytesMax || piece.key.contains('\0'))
+      reason = fmt::format("the id has more than {} bytes or holds a NUL", kIdBytesMax);
+    if (piece.size > EventLog::kRecordBytesMax)
+      reason = fmt::format("the row is larger than {} bytes", EventLog::kRecordBytesMax);
+    if (!reason.empty()) {
+      MILLRACE_TRY(
+          quarantine(piece.place, mapped.json(piece), "change", {Code::kInvalid, std::move(reason), ""}));
       continue;
     }
     ++counts_.events;

@@ -48,7 +48,7 @@ class RecordSink {
   /// Add what rows became, and clear it.
   Status add_mapped(Produce produce, MappedRecords& mapped);
 
-  /// Put aside what was refused; `codec` is its shape.
+  /// Put aside what was refused, its first 64 KB at the most; `codec` is its shape.
   Status quarantine(const RowPlace& place, std::string_view raw, std::string_view codec, Error reason);
 
   /// Hand everything over, without waiting until it is durable.
