@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "net/socket.h"
 #include "net/tls_client.h"
 #include "source/http_page.h"
 
@@ -51,10 +52,8 @@ std::string_view remedy_of(int status) {
   }
 }
 
-/// Return the beginning of what the API says, on one line.
-std::string said_by(const HttpResponse& answer) {
-  std::string text = answer.body.substr(0, kSaidBytesMax);
-  std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, ' ');
+std::string said_by(const HttpResponse& answer, const HttpSource& source) {
+  const auto text = beginning_of(answer.body, kSaidBytesMax, source);
   return text.empty() ? "" : fmt::format(" (it says: {})", text);
 }
 
@@ -73,10 +72,11 @@ std::optional<DurationUs> HttpFetcher::asked_to_wait() const {
   return std::max<DurationUs>(*not_before_ - env_.steady_now(), 0);
 }
 
-Status HttpFetcher::connect() {
+Status HttpFetcher::connect(const std::stop_token& stop) {
   if (client_) return {};
   AsyncHttpClientOptions options;
   options.address = source_.url.address;
+  MILLRACE_ASSIGN(options.resolved, resolve_address(options.address, stop));
   if (source_.url.tls) {
     MILLRACE_ASSIGN(options.tls, TlsTrust::load(source_.ca_file));
   }
@@ -101,7 +101,7 @@ Status HttpFetcher::wait_for_turn(const std::stop_token& stop) {
 
 Result<HttpResponse> HttpFetcher::ask(const std::string& target, const std::stop_token& stop) {
   MILLRACE_TRY(wait_for_turn(stop));
-  MILLRACE_TRY(connect());
+  MILLRACE_TRY(connect(stop));
   ClientRequest request;
   request.target = target;
   request.headers = source_.headers;
@@ -129,12 +129,13 @@ Status HttpFetcher::check(const HttpResponse& answer) {
   }
   return fail(code_of(answer.status),
               fmt::format("{} answered {}: {} (source {} of millrace.yaml){}", source_.url.without_query(),
-                          answer.status, remedy_of(answer.status), source_.name, said_by(answer)));
+                          answer.status, remedy_of(answer.status), source_.name, said_by(answer, source_)));
 }
 
 Result<HttpResponse> HttpFetcher::get(const std::string& target, const std::stop_token& stop) {
   HttpUrl url = source_.url;
   url.target = target;
+  status_ = 0;
   for (int redirects = 0;; ++redirects) {
     auto answer = ask(url.target, stop);
     if (!answer) {
@@ -144,6 +145,7 @@ Result<HttpResponse> HttpFetcher::get(const std::string& target, const std::stop
         error.message += "; ask for smaller pages (paging.size), or raise limits.page_bytes";
       return fail(std::move(error).with_context(source_.url.without_query()));
     }
+    status_ = answer->status;
     if (!is_redirect(answer->status)) {
       MILLRACE_TRY(check(*answer));
       return answer;

@@ -24,11 +24,14 @@ class HttpFetcher {
   /// there; kDeadline; kOutOfRange for an answer that is too large; kCancelled.
   Result<HttpResponse> get(const std::string& target, const std::stop_token& stop);
 
+  /// Return the status of the last answer; 0 when none came.
+  int status() const { return status_; }
+
   /// Return how long the API asked to wait, from now on; none when its last answer did not say.
   std::optional<DurationUs> asked_to_wait() const;
 
  private:
-  Status connect();
+  Status connect(const std::stop_token& stop);
   Status wait_for_turn(const std::stop_token& stop);
   Result<HttpResponse> ask(const std::string& target, const std::stop_token& stop);
   Status check(const HttpResponse& answer);
@@ -36,6 +39,7 @@ class HttpFetcher {
   const HttpSource& source_;
   Env& env_;
   std::unique_ptr<AsyncHttpClient> client_;
+  int status_ = 0;
   DurationUs next_request_ = 0;           ///< by the steady clock
   std::optional<DurationUs> not_before_;  ///< likewise; of a Retry-After
 };

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "event/json_read.h"
 #include "source/time_format.h"
 
@@ -16,6 +17,10 @@ namespace od = simdjson::ondemand;
 
 constexpr std::size_t kBeginningBytesMax = 100;
 constexpr DurationUs kRetryAfterMax = kDayUs;
+constexpr std::size_t kItemsMax = 100'000;  // of one page
+constexpr std::size_t kHiddenWithinBytes = 16 << 10;
+constexpr std::string_view kPutForSecret = "***";
+constexpr std::size_t kHiddenBytesMin = 4;  // a shorter secret would hide parts of any word
 
 std::string_view without_blanks(std::string_view text) {
   const auto from = text.find_first_not_of(" \t");
@@ -59,16 +64,21 @@ Status read_items(od::document& document, const std::string& pointer, HttpPage& 
         Code::kInvalid,
         fmt::format("{} is not an array; 'items' of the source says where the items are", place_of(pointer)));
   if (code) return fail(json::syntax_error(code));
-  return json::each_element(array, [&](std::size_t, od::value& value) -> Status {
+  return json::each_element(array, [&](std::size_t i, od::value& value) -> Status {
+    if (i == kItemsMax)
+      return fail(Code::kInvalid,
+                  fmt::format("the answer has more than {} items: ask for smaller pages", kItemsMax));
     MILLRACE_ASSIGN(page.items.emplace_back(), json::raw_value(value));
     return {};
   });
 }
 
-std::string beginning_of(std::string_view body) {
-  std::string text(body.substr(0, kBeginningBytesMax));
-  std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, ' ');
-  return text;
+/// Find the link of a header to the next page.
+Status read_link(std::string_view header, HttpPage& page) {
+  page.next = next_link(header);
+  if (page.next && !is_utf8(*page.next))
+    return fail(Code::kInvalid, "where the answer's header Link leads is not UTF-8");
+  return {};
 }
 
 /// Return whether the parameters of a link, `; rel="next"; title="…",`, say that it leads to the next page.
@@ -94,14 +104,14 @@ bool is_next(std::string_view parameters) {
 Result<HttpPage> read_page(std::string_view body, std::string_view link, const HttpSource& source) {
   // All of it is checked first: an answer that was cut short must not pass for the last page.
   if (!nlohmann::json::accept(body))
-    return fail(Code::kInvalid,
-                fmt::format("the answer is not JSON: it begins with '{}'", beginning_of(body)));
+    return fail(Code::kInvalid, fmt::format("the answer is not JSON: it begins with '{}'",
+                                            beginning_of(body, kBeginningBytesMax, source)));
   HttpPage page;
   MILLRACE_ASSIGN(auto document, json::parse(body));
   MILLRACE_TRY(read_items(document, source.items, page));
   const HttpPaging& paging = source.paging;
   if (paging.kind == HttpPaging::Kind::kLink && paging.next.empty()) {
-    page.next = next_link(link);
+    MILLRACE_TRY(read_link(link, page));
   } else if (paging.kind == HttpPaging::Kind::kLink || paging.kind == HttpPaging::Kind::kCursor) {
     MILLRACE_ASSIGN(document, json::parse(body));
     MILLRACE_ASSIGN(page.next, text_at(document, paging.next));
@@ -132,6 +142,18 @@ std::optional<std::string> next_link(std::string_view header) {
     open = after;
   }
   return std::nullopt;
+}
+
+std::string beginning_of(std::string_view body, std::size_t bytes_max, const HttpSource& source) {
+  std::string text(body.substr(0, kHiddenWithinBytes));
+  for (const auto& secret : source.secrets) {
+    if (secret.size() < kHiddenBytesMin) continue;
+    for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at + 1))
+      text.replace(at, secret.size(), kPutForSecret);
+  }
+  text.resize(std::min(text.size(), bytes_max));
+  std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, ' ');
+  return text;
 }
 
 std::string json_pointer(std::string_view path) {

@@ -18,7 +18,8 @@ struct HttpPage {
 };
 
 /// Read an answer's body, which must have 64 readable bytes after its end and outlive the page. `link` is its
-/// header Link. Errors: kInvalid when it is not JSON, or has no array of items where one should be.
+/// header Link. Errors: kInvalid when it is not JSON, has no array of items where one should be, or too many
+/// of them, or a link that is not UTF-8.
 Result<HttpPage> read_page(std::string_view body, std::string_view link, const HttpSource& source);
 
 /// Return the text of the value at `pointer` in an item, a string's or a number's; none when there is none.
@@ -27,6 +28,9 @@ std::optional<std::string> item_text(std::string_view item, const std::string& p
 
 /// Return where `rel="next"` of a header Link (RFC 8288) leads.
 std::optional<std::string> next_link(std::string_view header);
+
+/// Return the beginning of what an API says, on one line, as ASCII, without the secrets of the source.
+std::string beginning_of(std::string_view body, std::size_t bytes_max, const HttpSource& source);
 
 /// Return "data.items" or "/data/items" as a JSON pointer (RFC 6901); "" is the whole answer.
 std::string json_pointer(std::string_view path);

@@ -59,6 +59,25 @@ TEST_F(HttpPageTest, AnAnswerThatIsCutIsNoLastPage) {
   EXPECT_THAT(read("<html>\n502").error().message, HasSubstr("'<html> 502'"));
 }
 
+TEST_F(HttpPageTest, ALinkThatIsNotUtf8IsRefused) {
+  source_.paging = {.kind = HttpPaging::Kind::kLink};
+  EXPECT_EQ(read("[]", "</a>; rel=next; title=\"caf\xE9\"")->next, "/a");
+  EXPECT_THAT(read("[]", "</caf\xE9>; rel=next").error().message, HasSubstr("is not UTF-8"));
+}
+
+TEST_F(HttpPageTest, BoundsTheItemsOfAPage) {
+  std::string body = "[1";
+  for (int i = 1; i < 100'000; ++i) body += ",1";
+  EXPECT_EQ(read(body + "]")->items.size(), 100'000u);
+  EXPECT_THAT(read(body + ",1]").error().message, HasSubstr("more than 100000 items"));
+}
+
+TEST_F(HttpPageTest, ShowsTheBeginningWithoutSecrets) {
+  source_.secrets = {"s3cret-key", "x"};
+  EXPECT_EQ(beginning_of("axis: s3cret-key\n\xFF, s3cret-key", 100, source_), "axis: ***  , ***");
+  EXPECT_EQ(beginning_of("12345 s3cret-key", 8, source_), "12345 **") << "not the first half of it";
+}
+
 TEST(HttpLinkTest, FindsTheNextPageAmongLinks) {
   EXPECT_EQ(next_link(R"(<https://a/x?page=1>; rel="prev", <https://a/x?page=3>; rel="next")"),
             "https://a/x?page=3");

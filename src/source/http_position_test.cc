@@ -1,6 +1,7 @@
 #include "source/http_position.h"
 
 #include <functional>
+#include <utility>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -15,6 +16,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using Kind = HttpPaging::Kind;
+
+constexpr TimeUs kDecember = 1'796'083'200 * kSecondUs;  // 2026-12-01
 
 /// Reads an API that is a function from a request's target to an answer.
 class HttpPositionTest : public testing::Test {
@@ -35,7 +38,7 @@ class HttpPositionTest : public testing::Test {
     body.reserve(body.size() + 64);
     const auto page = read_page(body, "", source_);
     if (!page) return page.error().text();
-    auto step = next_step(source_, position_, *page, pass_);
+    auto step = next_step(source_, position_, *page, pass_, kDecember);
     if (!step) return step.error().text();
     std::string fresh;
     for (const auto item : step->fresh) fresh += fmt::format("{} ", item);
@@ -139,6 +142,29 @@ TEST_F(HttpPositionTest, CountsPagesAndComesBackToTheLast) {
   EXPECT_EQ(pass(), "6 7 8 ");
 }
 
+TEST_F(HttpPositionTest, APageThatIsNotThereIsBehindTheLastOnce) {
+  source_.paging = {.kind = Kind::kPage, .parameter = "page", .first = 1, .size_parameter = "n", .size = 2};
+  api_ = [&](const std::string& target) {
+    return numbers(2 * (std::stoull(target.substr(target.find("page=") + 5)) - 1), false);
+  };
+  const auto is_behind = [&](int status) { return is_behind_last_page(source_, position_, status); };
+  EXPECT_FALSE(is_behind(404)) << "the first page";
+  step();
+  EXPECT_TRUE(is_behind(404));
+  EXPECT_FALSE(is_behind(400)) << "behind a full page it means something else";
+  step();
+  step();
+  EXPECT_EQ(position_.at, "4");
+  EXPECT_TRUE(is_behind(400));
+  EXPECT_FALSE(is_behind(500));
+  position_ = next_step(source_, position_, {}, pass_, kDecember)->after;
+  EXPECT_EQ(position_.at, "3") << "it may be filled up yet";
+  EXPECT_FALSE(is_behind(404)) << "that page was there";
+  count_ = 6;
+  EXPECT_EQ(step(), "5 ");
+  EXPECT_FALSE(is_behind(400));
+}
+
 TEST_F(HttpPositionTest, CountsItems) {
   source_.paging = {.kind = Kind::kOffset, .parameter = "offset"};
   api_ = [&](const std::string& target) { return numbers(number_in(target), false); };
@@ -217,10 +243,85 @@ TEST_F(HttpSinceTest, ComparesNumbersAndTimesAsSuch) {
       {"2026-11-01T10:00:00.5Z", "a"}, {"2026-11-01T10:00:00Z", "b"}, {"2026-11-01T09:00:00-02:00", "c"}};
   EXPECT_EQ(names(), "abc");
   EXPECT_EQ(position_.since, "2026-11-01T09:00:00-02:00");
+  EXPECT_EQ(names(), "");
   position_ = {.id = "id"};
   rows_ = {{"1790000000000000", "a"}, {"1790000000000001", "b"}, {"179000000000000", "c"}};
   EXPECT_EQ(names(), "abc");
   EXPECT_EQ(position_.since, "1790000000000001");
+}
+
+TEST_F(HttpSinceTest, WhatAppearsLateWithinTheOverlapIsTakenOnce) {
+  rows_ = {{"2026-11-01T10:00:00Z", "a"}, {"2026-11-01T10:05:00.250Z", "b"}};
+  EXPECT_EQ(names(), "ab");
+  rows_.emplace_back("2026-11-01T10:04:30.000Z", "c");
+  EXPECT_EQ(names(), "c");
+  EXPECT_EQ(targets_.back(), "/orders?since=2026-11-01T10%3A04%3A00.250Z");
+  EXPECT_EQ(names(), "");
+  honours_ = false;
+  rows_.emplace_back("2026-11-01T10:03:00.000Z", "d");
+  EXPECT_EQ(names(), "") << "later than the overlap allows";
+  rows_.emplace_back("2026-11-01T12:05:00.250+02:00", "e");
+  EXPECT_EQ(names(), "e") << "the instant that is reached, elsewhere";
+  EXPECT_EQ(names(), "");
+  EXPECT_EQ(position_.since, "2026-11-01T10:05:00.250Z");
+}
+
+TEST_F(HttpSinceTest, WhatIsMissingForOnePassDoesNotComeAnew) {
+  rows_ = {{"2026-11-01T10:00:00Z", "a"}, {"2026-11-01T10:00:30Z", "b"}};
+  EXPECT_EQ(names(), "ab");
+  const auto all = std::exchange(rows_, {{"2026-11-01T10:00:00Z", "a"}});
+  EXPECT_EQ(names(), "");
+  rows_ = all;
+  EXPECT_EQ(names(), "");
+}
+
+TEST_F(HttpSinceTest, ATimeIsAskedForAsTheApiWritesIt) {
+  const auto asked = [&](const std::string& since) {
+    position_.since = since;
+    position_.since_kind = SinceKind::kTime;
+    return url_decode(target_of(source_, position_)->substr(std::string_view("/orders?since=").size()))
+        .value();
+  };
+  EXPECT_EQ(asked("2026-11-01T00:00:10+02:00"), "2026-10-31T23:59:10+02:00");
+  EXPECT_EQ(asked("2026-11-01 10:00:00.5"), "2026-11-01 09:59:00.5");
+  EXPECT_EQ(asked("2026-11-01T10:00Z"), "2026-11-01T09:59Z");
+  EXPECT_EQ(asked("2026-11-01"), "2026-11-01");
+  source_.since->overlap = 1'500 * kMillisecondUs;
+  EXPECT_EQ(asked("2026-11-01T10:00:10Z"), "2026-11-01T10:00:08Z");
+  source_.since->overlap = 0;
+  EXPECT_EQ(asked("2026-11-01T10:00:10Z"), "2026-11-01T10:00:10Z");
+}
+
+TEST_F(HttpSinceTest, AnOddValueIsRefusedAndStopsNothing) {
+  rows_ = {{"n/a", "x"}, {"2026-11-01", "a"}, {"2026-11-02", "b"}, {"9999-12-31", "c"}, {"", "y"}};
+  honours_ = false;
+  EXPECT_EQ(names(), "abc");
+  EXPECT_EQ(refused_, 2u);
+  EXPECT_EQ(position_.since, "2026-11-02");
+  rows_.emplace_back("2026-11-03", "d");
+  rows_.emplace_back("17", "z");
+  EXPECT_EQ(names(), "d");
+  EXPECT_EQ(names(), "");
+  EXPECT_EQ(refused_, 3u);
+}
+
+TEST_F(HttpSinceTest, PagesThatShiftCountNothingTwice) {
+  source_.paging = {.kind = Kind::kPage, .parameter = "page", .first = 1};
+  std::string newest_first = "dcba";
+  api_ = [&](const std::string& target) {
+    const auto from = 2 * (std::stoull(target.substr(target.find("page=") + 5)) - 1);
+    std::string items;
+    for (const char c : from < newest_first.size() ? newest_first.substr(from, 2) : "")
+      items += fmt::format(R"({}{{"at":"{}","n":"{}"}})", items.empty() ? "" : ",", c - 'a', c);
+    return "{\"items\":[" + items + "]}";
+  };
+  step();
+  newest_first = "edcba";
+  EXPECT_THAT(step(), HasSubstr("\"n\":\"b\"")) << "c is at the head of the second page now";
+  EXPECT_EQ(position_.items, 3u);
+  EXPECT_EQ(names(), "a");
+  EXPECT_EQ(names(), "e");
+  EXPECT_EQ(names(), "");
 }
 
 TEST_F(HttpSinceTest, AnItemWithoutTheFieldIsRefusedOnce) {
@@ -229,6 +330,18 @@ TEST_F(HttpSinceTest, AnItemWithoutTheFieldIsRefusedOnce) {
   EXPECT_EQ(refused_, 2u);
   EXPECT_EQ(names(), "");
   EXPECT_EQ(refused_, 2u);
+}
+
+TEST_F(HttpSinceTest, TooManyItemsWithoutTheFieldAreTold) {
+  int from = 0;
+  api_ = [&](const std::string&) {
+    std::string items = R"({"at":"1","n":"b"})";
+    for (int n = from; n < from + 6'000; ++n) items += fmt::format(R"(,{{"n":{}}})", n);
+    from += 6'000;
+    return "{\"items\":[" + items + "]}";
+  };
+  EXPECT_EQ(names(), "b");
+  EXPECT_THAT(step(), HasSubstr("more than 10000 items have no '/at'"));
 }
 
 TEST_F(HttpPositionTest, PagesThatNeverEndAreNoticed) {
@@ -257,9 +370,22 @@ TEST_F(HttpPositionTest, PagesThatNeverEndAreNoticed) {
   position_ = {.id = "id"};
   pass_ = {};
   source_.limits.pages_max = 3;
-  api_ = [&](const std::string&) { return fmt::format(R"({{"items":[{0}],"next":"{0}"}})", ++calls); };
+  source_.paging.more = "/more";
+  api_ = [&](const std::string&) {
+    return fmt::format(R"({{"items":[],"next":"{}","more":true}})", ++calls);
+  };
   for (int i = 0; i < 3; ++i) step();
   EXPECT_THAT(step(), HasSubstr("there are more than 3 pages"));
+}
+
+TEST_F(HttpPositionTest, AFeedThatGoesOnAndOnMakesPauses) {
+  source_.limits.pages_max = 3;
+  api_ = [calls = 0](const std::string&) mutable {
+    return fmt::format(R"({{"items":[{0}],"next":"{0}"}})", ++calls);
+  };
+  EXPECT_EQ(pass(), "1 2 3 ");
+  EXPECT_EQ(pass(), "4 5 6 ");
+  EXPECT_EQ(targets_.back(), "/orders?after=5");
 }
 
 TEST_F(HttpPositionTest, AWholeListIsReadFromItsBeginningEachTime) {
@@ -275,7 +401,9 @@ TEST_F(HttpPositionTest, TheNoteSaysAllOfIt) {
   EXPECT_FALSE(load_http_position(Env::system(), path).value());
   HttpPosition position{.id = "x", .items = 3, .pages = 2, .at = "c\"", .since = "s", .since_max = "m"};
   position.seen = {1, 1, 18'446'744'073'709'551'615u};
-  position.seen_max = {2};
+  position.since_kind = SinceKind::kTime;
+  position.taken = {{-5, 2}, {7, 18'446'744'073'709'551'615u}};
+  position.taken_max = {{7, 2}};
   position.seen_before = {3};
   position.refused = {4};
   position.pending = {.body = "{\"items\":[\"ü\"]}", .link = "<l>"};
@@ -283,9 +411,15 @@ TEST_F(HttpPositionTest, TheNoteSaysAllOfIt) {
   ASSERT_TRUE(save_http_position(Env::system(), path, position));
   const auto loaded = load_http_position(Env::system(), path).value().value();
   EXPECT_EQ(loaded.seen, position.seen);
+  EXPECT_EQ(loaded.since_kind, position.since_kind);
+  EXPECT_EQ(loaded.taken, position.taken);
+  EXPECT_EQ(loaded.taken_max, position.taken_max);
   EXPECT_EQ(loaded.pending->body, position.pending->body);
   EXPECT_EQ(loaded.pending->log_ends, position.pending->log_ends);
   EXPECT_EQ(loaded.at, position.at);
+  position.pending->link = "caf\xE9";
+  ASSERT_TRUE(save_http_position(Env::system(), path, position)) << "what is not UTF-8 must not be the end";
+  EXPECT_EQ(load_http_position(Env::system(), path)->value().pending->link, "caf\xEF\xBF\xBD");
   folder.write("shop.api.json", "{\"id\":1");
   EXPECT_THAT(load_http_position(Env::system(), path).error().message,
               HasSubstr("remove it to read the API"));

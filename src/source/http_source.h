@@ -33,16 +33,17 @@ struct HttpPaging {
 
 /// Where a later reading goes on: at the largest value of a field that was seen.
 struct HttpSince {
-  std::string field;      ///< JSON pointer, within an item
-  std::string parameter;  ///< of the query
-  std::string start;      ///< what is sent at first; empty: nothing
+  std::string field;               ///< JSON pointer, within an item
+  std::string parameter;           ///< of the query
+  std::string start;               ///< what is sent at first; empty: nothing
+  DurationUs overlap = kMinuteUs;  ///< for times: how far before that, for what appears late
 };
 
 struct HttpLimits {
   std::uint64_t page_bytes = 16 << 20;  ///< of one answer
   double requests_per_second = 5;       ///< 0: no limit
   DurationUs timeout = 30 * kSecondUs;  ///< from a request to the end of its answer
-  std::uint64_t pages_max = 100'000;    ///< read in one go, before that is taken for an endless list
+  std::uint64_t pages_max = 100'000;    ///< read in one go; without anything new: an endless list
 };
 
 /// A paged JSON API to read from: an entry of `sources` in millrace.yaml with `kind: http`

@@ -28,12 +28,9 @@ constexpr std::size_t kPaddingAfterBody = 64;
 /// The items of one page after the other, as JSON texts.
 class PageTexts final : public JsonTexts {
  public:
-  /// Give `items` out next; the first is the item number `first`, from 1. They must outlive that.
-  void set(std::vector<std::string_view> items, std::uint64_t first) {
-    items_ = std::move(items);
-    next_ = 0;
-    first_ = first;
-  }
+  /// The first of `items` has the number `first`, from 1. What they point to must outlive this.
+  PageTexts(std::vector<std::string_view> items, std::uint64_t first)
+      : items_(std::move(items)), first_(first) {}
 
   Result<RowReader::Step> next(Row& row) override {
     if (next_ == items_.size()) return RowReader::Step::kEnd;
@@ -46,9 +43,9 @@ class PageTexts final : public JsonTexts {
   Result<Hash128> content_hash() const override { return fail(Code::kInvalid, "an API has no such hash"); }
 
  private:
-  std::vector<std::string_view> items_;
+  const std::vector<std::string_view> items_;
+  const std::uint64_t first_;
   std::size_t next_ = 0;
-  std::uint64_t first_ = 1;
 };
 
 }  // namespace
@@ -77,7 +74,8 @@ class HttpStreams::Stream {
   Status finish_pending();
   Status read_next(const std::stop_token& stop);
   Status take(HttpStep step);
-  Status note_pending(const HttpResponse& answer);
+  Status note_pending(const HttpResponse& answer, const HttpPage& page);
+  Result<HttpStep> step_of(const HttpPage& page, HttpPass& pass);
   Status put_aside(std::string_view body, const Error& reason);
   Status save();
   void show(bool ended);
@@ -94,7 +92,6 @@ class HttpStreams::Stream {
 
   std::unique_ptr<RecordSink> sink_;
   std::unique_ptr<FollowedRows> rows_;
-  PageTexts* texts_ = nullptr;  ///< owned by rows_
   KnownRecords known_;
   HttpPosition position_;
   HttpPass pass_;
@@ -102,6 +99,7 @@ class HttpStreams::Stream {
   bool in_page_ = false;         ///< … but for this page, of which some may be
   bool is_dirty_ = false;        ///< the note lacks what came since
   bool waits_ = false;           ///< for `every`
+  bool is_hopeless_ = false;     ///< its pages never end, or do not fit what is configured
   std::uint64_t put_aside_ = 0;  ///< hash of the answer that was put aside last
   DurationUs pause_ = kRetryMin;
   std::jthread thread_;  ///< last: it uses all of the above
@@ -127,11 +125,10 @@ void HttpStreams::Stream::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const auto ended = follow(stop);
     // What was handed over but not noted is found in the log.
-    texts_ = nullptr;
     rows_.reset();
     sink_.reset();
     if (stop.stop_requested() || ended) return;
-    if (ended.error().code == Code::kOutOfRange) {
+    if (is_hopeless_) {
       watch_.failed(ended.error(), FollowStatus::State::kStopped);
       return;
     }
@@ -140,15 +137,15 @@ void HttpStreams::Stream::run(const std::stop_token& stop) {
   }
 }
 
-/// Return how long to wait before the next try: as the API says, else half to all of a time that doubles.
+/// Return how long to wait before the next try: half to all of a time that doubles, or longer when the API
+/// says so.
 DurationUs HttpStreams::Stream::pause_after(const Error& error) {
-  if (const auto asked = fetcher_.asked_to_wait()) return *asked;
   std::uint16_t random = 0;
   tools_.env.random_bytes(std::as_writable_bytes(std::span(&random, 1)));
   const DurationUs least = error.code == Code::kDenied || error.code == Code::kInvalid ? kRetryDenied : 0;
   const DurationUs pause = std::max(pause_, least);
   pause_ = std::min(2 * pause_, kRetryMax);
-  return pause / 2 + pause * random / 65'536 / 2;
+  return std::max(pause / 2 + pause * random / 65'536 / 2, fetcher_.asked_to_wait().value_or(0));
 }
 
 /// Read page after page until something fails.
@@ -172,15 +169,14 @@ Status HttpStreams::Stream::begin(const std::stop_token& stop) {
       [this](std::string_view topic, const NewRecord& record) { return known_.take(topic, record.value); });
   rows_ = std::make_unique<FollowedRows>(source_.codec, source_.mapping ? &*source_.mapping : nullptr, *sink_,
                                          tools_.limits);
-  auto texts = std::make_unique<PageTexts>();
-  texts_ = texts.get();
   if (!is_known_ || in_page_) {
     MILLRACE_ASSIGN(auto noted, load_http_position(tools_.env, note_));
     position_ = noted ? *std::move(noted) : HttpPosition{.id = new_uuid(tools_.env)};
     pass_ = {};
     is_dirty_ = false;
+  } else if (is_dirty_) {
+    MILLRACE_TRY(save());  // what is pending must not get into the log without its note
   }
-  rows_->begin(std::move(texts), position_.id);
   MILLRACE_TRY(finish_pending());
   is_known_ = true;
   return {};
@@ -200,7 +196,7 @@ Status HttpStreams::Stream::finish_pending() {
                                       "from its beginning",
                                       note_.string())));
   HttpPass alone;
-  MILLRACE_ASSIGN(auto step, next_step(source_, position_, *page, alone));
+  MILLRACE_ASSIGN(auto step, step_of(*page, alone));
   return take(std::move(step));
 }
 
@@ -212,23 +208,31 @@ Result<HttpPage> HttpStreams::Stream::page_of(std::string& body, std::string_vie
 Status HttpStreams::Stream::read_next(const std::stop_token& stop) {
   MILLRACE_ASSIGN(const auto target, target_of(source_, position_));
   auto asked = fetcher_.get(target, stop);
-  if (!asked && asked.error().code == Code::kInvalid && !position_.at.empty())
+  const bool is_absent = !asked && is_behind_last_page(source_, position_, fetcher_.status());
+  if (is_absent) asked = HttpResponse();
+  if (!asked && asked.error().code == Code::kInvalid && fetcher_.status() != 0 && !position_.at.empty())
     asked.error().message +=
         fmt::format("; asked for {}: if that has expired, remove {} to read the API from its beginning",
                     position_.text(source_), note_.string());
   MILLRACE_ASSIGN(auto answer, std::move(asked));
   pages_read_.Increment();
-  const auto page = page_of(answer.body, answer.header("Link"));
+  const auto page = is_absent ? HttpPage() : page_of(answer.body, answer.header("Link"));
   if (!page) {
     MILLRACE_TRY(put_aside(answer.body, page.error()));
     return fail(Error(page.error()).with_context(position_.text(source_)));
   }
-  MILLRACE_ASSIGN(auto step, next_step(source_, position_, *page, pass_));
-  if (!step.fresh.empty() || !step.refused.empty()) MILLRACE_TRY(note_pending(answer));
+  MILLRACE_ASSIGN(auto step, step_of(*page, pass_));
+  if (!step.fresh.empty() || !step.refused.empty()) MILLRACE_TRY(note_pending(answer, *page));
   MILLRACE_TRY(take(std::move(step)));
   watch_.works();
   pause_ = kRetryMin;
   return {};
+}
+
+Result<HttpStep> HttpStreams::Stream::step_of(const HttpPage& page, HttpPass& pass) {
+  auto step = next_step(source_, position_, page, pass, tools_.env.now());
+  is_hopeless_ = !step;
+  return step;
 }
 
 Status HttpStreams::Stream::save() {
@@ -238,9 +242,13 @@ Status HttpStreams::Stream::save() {
 }
 
 /// Keep the answer before anything of it is in the log.
-Status HttpStreams::Stream::note_pending(const HttpResponse& answer) {
+Status HttpStreams::Stream::note_pending(const HttpResponse& answer, const HttpPage& page) {
   MILLRACE_ASSIGN(auto log_ends, ends_of(tools_.log, topics_));
-  position_.pending = {answer.body, std::string(answer.header("Link")), std::move(log_ends)};
+  const bool in_header = source_.paging.kind == HttpPaging::Kind::kLink && source_.paging.next.empty();
+  position_.pending = {answer.body,
+                       in_header && page.next ? fmt::format("<{}>; rel=\"next\"", *page.next) : "",
+                       std::move(log_ends)};
+  is_dirty_ = true;
   return save();
 }
 
@@ -252,13 +260,17 @@ Status HttpStreams::Stream::take(HttpStep step) {
                 .file = fmt::format("{} {}", source_.name, position_.text(source_)),
                 .id = position_.id});
   const auto fresh = step.fresh.size();
-  texts_->set(std::move(step.fresh), position_.items + 1);
+  // Begun anew: what the page becomes must depend on it alone, lest it be unknown when it is taken again.
+  rows_->begin(std::make_unique<PageTexts>(std::move(step.fresh), position_.items + 1), position_.id);
   MILLRACE_TRY(rows_->read(UINT64_MAX, {}));  // a page is bounded, and half of it must not pass for all
   for (std::size_t i = 0; i < step.refused.size(); ++i)
     MILLRACE_TRY(sink_->quarantine(
         {.line = position_.items + fresh + i + 1}, step.refused[i], rows_->shape(),
         {Code::kInvalid,
-         fmt::format("it has no '{}', by which 'since' of the source goes on", source_.since->field), ""}));
+         fmt::format("it has no '{}', or none of the kind that the others have, by which 'since' of the "
+                     "source goes on",
+                     source_.since->field),
+         ""}));
   MILLRACE_TRY(sink_->flush());
   known_.clear();
   in_page_ = false;
@@ -267,10 +279,10 @@ Status HttpStreams::Stream::take(HttpStep step) {
       position_.pending || step.after.at != position_.at || step.after.since != position_.since;
   position_ = std::move(step.after);
   is_dirty_ = is_dirty_ || moved;
-  if (step.ended && is_dirty_) MILLRACE_TRY(save());
   if (step.ended) pass_ = {};
   waits_ = step.ended;
   show(step.ended);
+  if (step.ended && is_dirty_) MILLRACE_TRY(save());
   return {};
 }
 
@@ -282,7 +294,7 @@ Status HttpStreams::Stream::put_aside(std::string_view body, const Error& reason
                 .topic = topics_.front(),
                 .file = fmt::format("{} {}", source_.name, position_.text(source_)),
                 .id = fmt::format("{}:{:x}", position_.id, hash)});
-  MILLRACE_TRY(sink_->quarantine({}, body.substr(0, kBadRowBytesMax), rows_->shape(), reason));
+  MILLRACE_TRY(sink_->quarantine({}, body, rows_->shape(), reason));
   return sink_->flush();
 }
 

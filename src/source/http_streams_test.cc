@@ -7,8 +7,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/fault_env_testing.h"
 #include "log/topics.h"
 #include "net/http_testing.h"
+#include "net/socket.h"
 #include "net/tls_testing.h"
 #include "source/follow_state.h"
 #include "source/http_fetcher.h"
@@ -20,6 +22,9 @@ namespace {
 
 using testing::HasSubstr;
 using testing::SizeIs;
+
+constexpr const char* kOneItem =
+    R"({"items":[{"type":"item_view","user_id":"u","items":[{"item_id":"7"}]}]})";
 
 /// An API with pages of two items, read into a real log.
 class HttpStreamsTest : public testing::Test {
@@ -53,9 +58,9 @@ class HttpStreamsTest : public testing::Test {
                                                more ? fmt::format("\"{}\"", from + 2) : "null"));
   }
 
-  void start() {
+  void start(Env& env = Env::system()) {
     streams_ = std::make_unique<HttpStreams>(
-        HttpStreams::Tools{*bench_.log, Env::system(), bench_.folder.path() / "follow", {}, {}},
+        HttpStreams::Tools{*bench_.log, env, bench_.folder.path() / "follow", {}, {}},
         std::vector<HttpSource>{source_});
     streams_->start();
   }
@@ -133,6 +138,116 @@ TEST_F(HttpStreamsTest, APageThatWasKeptIsFinishedWhateverTheApiSaysByThen) {
   EXPECT_THAT(items(), SizeIs(6));
 }
 
+TEST_F(HttpStreamsTest, WhatAPageBecomesDependsOnItAlone) {
+  source_.codec.reset();
+  source_.mapping =
+      parse_mapping("format: jsonl\ntype: read\ntime: at\nfields: {user_id: who}\nitem: {item_id: i}\n",
+                    "m.yaml")
+          .value();
+  const std::string second = R"({"items":[{"at":"2026-11-01","who":"u","i":2,"a":3,"b":4}]})";
+  answer_oddly([&](const HttpRequest& request) {
+    const bool is_first = request.query().find("after") == nullptr;
+    return HttpResponse::json(
+        200,
+        is_first ? R"({"items":[{},{"at":"2026-11-01","who":"u","i":1,"b":1,"a":2}],"next":"x"})" : second);
+  });
+  start();
+  ASSERT_TRUE(eventually([&] { return bench_.records(kEventsTopic).size() == 2 && status().idle; }));
+  EXPECT_THAT(bench_.records(kQuarantineTopic), SizeIs(1));
+  streams_.reset();
+  // A crash once the second page is in the log, before a note says so.
+  const Path note = bench_.folder.path() / "follow" / "api.api.json";
+  auto position = load_http_position(Env::system(), note).value().value();
+  position.items = 2;
+  position.seen.clear();
+  position.pending = {.body = second, .link = "", .log_ends = {}};
+  position.pending->log_ends[std::string(kEventsTopic)].assign(4, Offset(0));
+  ASSERT_TRUE(save_http_position(Env::system(), note, position));
+  start();
+  ASSERT_TRUE(eventually([&] { return status().idle; }));
+  EXPECT_THAT(bench_.records(kEventsTopic), SizeIs(2));
+}
+
+TEST_F(HttpStreamsTest, NothingOfAPageIsInTheLogBeforeItsNote) {
+  FaultEnv env;
+  answer_oddly([&](const HttpRequest&) {
+    if (requests_ == 1) env.set_space(0);
+    return HttpResponse::json(200, kOneItem);
+  });
+  start(env);
+  ASSERT_TRUE(eventually([&] { return status().error.has_value(); }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(700));
+  EXPECT_THAT(items(), SizeIs(0));
+  env.set_space(std::nullopt);
+  ASSERT_TRUE(comes_to(1));
+  EXPECT_THAT(items(), SizeIs(1));
+}
+
+TEST_F(HttpStreamsTest, ANoteThatFailsAtTheEndOfThePagesStopsNothing) {
+  FaultEnv env;
+  answer_oddly([](const HttpRequest&) { return HttpResponse::json(200, kOneItem); });
+  env.fail_write(1);  // the first is the page's own
+  start(env);
+  ASSERT_TRUE(eventually([&] { return status().error.has_value(); }));
+  ASSERT_TRUE(eventually([&] { return requests_ >= 3; }));
+  EXPECT_EQ(status().state, FollowStatus::State::kStreaming);
+  EXPECT_THAT(items(), SizeIs(1));
+}
+
+TEST_F(HttpStreamsTest, AnOddLinkHeaderHarmsNothing) {
+  std::atomic<bool> leads_on = false;
+  answer_oddly([&](const HttpRequest&) {
+    auto answer = HttpResponse::json(200, kOneItem);
+    answer.headers.push_back(
+        {"Link", leads_on ? "</caf\xE9>; rel=next" : "</a>; rel=self; title=\"caf\xE9\""});
+    return answer;
+  });
+  start();
+  ASSERT_TRUE(comes_to(1));
+  streams_.reset();
+  source_.paging = {.kind = HttpPaging::Kind::kLink};
+  leads_on = true;
+  start();
+  ASSERT_TRUE(eventually([&] { return status().error.has_value(); }));
+  EXPECT_THAT(status().error->text(), HasSubstr("Link leads is not UTF-8"));
+}
+
+TEST_F(HttpStreamsTest, CountsPagesOfAnApiThatHasNoneBehindTheLast) {
+  source_.paging = {.kind = HttpPaging::Kind::kPage, .parameter = "page", .first = 1};
+  answer_oddly([&](const HttpRequest& request) {
+    const int count = count_;
+    const int from = 2 * (static_cast<int>(request.query().integer("page", 1, 1, 1'000).value()) - 1);
+    if (from >= count) return HttpResponse::text(404, "no such page");
+    std::string list;
+    for (int n = from; n < std::min(from + 2, count); ++n)
+      list += fmt::format(R"({}{{"type":"item_view","user_id":"u","items":[{{"item_id":"{}"}}]}})",
+                          n == from ? "" : ",", n);
+    return HttpResponse::json(200, "{\"items\":[" + list + "]}");
+  });
+  start();
+  ASSERT_TRUE(comes_to(5));
+  count_ = 9;
+  ASSERT_TRUE(comes_to(9));
+  EXPECT_EQ(items(), numbers(9));
+  EXPECT_EQ(status().state, FollowStatus::State::kStreaming);
+}
+
+TEST_F(HttpStreamsTest, WhatIsTooLargeForTheLogIsPutAsideInShort) {
+  source_.codec.reset();
+  source_.mapping = parse_mapping("produce: items\nformat: jsonl\nid: id\n", "m.yaml").value();
+  source_.limits.page_bytes = 32 << 20;
+  answer_oddly([large = std::string(17 << 20, 'x')](const HttpRequest&) {
+    return HttpResponse::json(200, R"({"items":[{"id":"a","text":")" + large + R"("},{"id":"b"}]})");
+  });
+  start();
+  ASSERT_TRUE(eventually([&] { return status().idle; }));
+  EXPECT_THAT(bench_.records(kItemsTopic), SizeIs(1));
+  const auto refused = bench_.records(kQuarantineTopic);
+  ASSERT_THAT(refused, SizeIs(1));
+  EXPECT_THAT(refused[0].first, HasSubstr("the row is larger than 16777216 bytes"));
+  EXPECT_EQ(refused[0].second.size(), kBadRowBytesMax);
+}
+
 TEST_F(HttpStreamsTest, BadItemsAndPagesGoToTheQuarantineWithTheirPlace) {
   answer_oddly([](const HttpRequest& request) {
     if (request.query().find("after") == nullptr)
@@ -168,6 +283,29 @@ TEST_F(HttpStreamsTest, WaitsAsLongAsTheApiAsks) {
   ASSERT_TRUE(eventually([&] { return asked_again != 0; }));
   EXPECT_GE(asked_again - refused_at, kSecondUs);
   EXPECT_LT(asked_again - refused_at, 2 * kSecondUs);
+}
+
+TEST_F(HttpStreamsTest, RetryAfterNothingIsNoReasonToHurry) {
+  answer_oddly([](const HttpRequest&) {
+    HttpResponse answer = HttpResponse::text(503, "");
+    answer.headers.push_back({"Retry-After", "0"});
+    return answer;
+  });
+  start();
+  ASSERT_TRUE(eventually([&] { return requests_ >= 2; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_LE(requests_, 3);
+}
+
+TEST_F(HttpStreamsTest, AnAnswerThatIsTooLargeIsAskedForAgain) {
+  source_.limits.page_bytes = 1'000;
+  answer_oddly([&](const HttpRequest&) {
+    return HttpResponse::json(200, requests_ > 2 ? R"({"items":[]})" : std::string(4'000, ' '));
+  });
+  start();
+  ASSERT_TRUE(eventually([&] { return status().error.has_value(); }));
+  EXPECT_EQ(status().state, FollowStatus::State::kWaiting);
+  EXPECT_TRUE(eventually([&] { return status().idle; }));
 }
 
 TEST_F(HttpStreamsTest, SaysWhatToDoAndStopsWhenPagesNeverEnd) {
@@ -235,6 +373,21 @@ TEST_F(HttpFetcherTest, FollowsRedirectsWithinTheHost) {
   EXPECT_THAT(get("/far").error().message,
               HasSubstr("leads on to http://elsewhere.example:80/x, another host"));
   EXPECT_THAT(get("/round").error().message, HasSubstr("leads on and on"));
+}
+
+TEST_F(HttpFetcherTest, ShowsNoSecretThatTheApiRepeats) {
+  answer_oddly(
+      [](const HttpRequest&) { return HttpResponse::text(400, "bad key k-7731 of /views?key=k-7731"); });
+  source_.secrets = {"k-7731"};
+  EXPECT_THAT(get().error().text(), HasSubstr("(it says: bad key *** of /views?key=***)"));
+}
+
+TEST_F(HttpFetcherTest, DoesNotWaitForAResolverOnceItIsStopped) {
+  std::stop_source stopped;
+  stopped.request_stop();
+  const auto found = resolve_address("localhost:80", stopped.get_token());
+  EXPECT_TRUE(found || found.error().code == Code::kCancelled);
+  EXPECT_EQ(resolve_address("localhost:80", {})->port(), 80);
 }
 
 TEST_F(HttpFetcherTest, BoundsAnswersAndWaiting) {

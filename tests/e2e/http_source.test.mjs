@@ -67,7 +67,7 @@ test('the how-to page: pages, then what is new, each order once', async (t) => {
   assert.match(api.requests[1].url, /^\/v1\/orders\?limit=20&cursor=/);
   api.orders = 260;
   await eventually('new orders', async () => assert.equal(await lines(server), 520));
-  assert.match(api.requests.at(-1).url, /updated_since=2026-11-01T00%3A01%3A2/);
+  assert.match(api.requests.at(-1).url, /updated_since=2026-11-01T00%3A00%3A2/);
   const listed = await run(['extract', '--list', '--data', server.data, '--project', project], { env });
   assert.match(listed.stdout, /shop_orders {2}http:\/\/127\.0\.0\.1:\d+\/v1\/orders\n {2}followed: streaming/);
   const metrics = await (await server.fetch('/metrics')).text();
