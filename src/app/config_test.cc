@@ -9,7 +9,9 @@
 namespace millrace {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 class ConfigTest : public testing::Test {
  protected:
@@ -70,6 +72,35 @@ sources:
   EXPECT_EQ(config->apis[1].source, "people");
   EXPECT_EQ(config->apis[1].headers[0].value, "Basic dTpw");
   EXPECT_EQ(config->apis[1].paging.kind, HttpPaging::Kind::kLink);
+}
+
+TEST_F(ConfigTest, WhatLooksSecretOfAnApiIsNeitherPrintedNorSentInTheOpen) {
+  const auto config = load(R"(
+sources:
+  a:
+    kind: http
+    url: https://api.example/x?api_key=a%2Fb&n=5
+    parameters: {sort: id, filter: "paid since the 1st"}
+    headers: {Authorization: Bearer t-7731, X-Version: 2, User-Agent: a program of our own}
+    format: native
+)");
+  ASSERT_TRUE(config) << config.error().text();
+  EXPECT_THAT(config->apis[0].secrets,
+              ElementsAre("a/b", "a%2Fb", "paid since the 1st", "paid%20since%20the%201st", "Bearer t-7731",
+                          "Bearer%20t-7731", "t-7731"));
+  const auto open = load(R"(
+sources:
+  a: {kind: http, url: "http://api.example/x?api_key=abc", format: native}
+  b: {kind: http, url: "http://api.example/x", headers: {X-Tenant: t}, format: native}
+  c: {kind: http, url: "http://api.example/x", parameters: {n: 5, token: abc}, format: native}
+  d: {kind: http, url: "http://api.example/x?n=5", headers: {Accept: text/json}, format: native}
+  e: {kind: http, url: "http://u:pw@api.example/x", format: native}
+)");
+  ASSERT_FALSE(open);
+  for (const char* line : {"yaml:3: would go", "yaml:4: would go", "yaml:5: would go"})
+    EXPECT_THAT(open.error().text(), HasSubstr(line));
+  EXPECT_THAT(open.error().text(), Not(HasSubstr("yaml:6")));
+  EXPECT_THAT(open.error().text(), Not(HasSubstr("pw")));
 }
 
 TEST_F(ConfigTest, ReadsSourcesWithTheirSecretsTablesAndLimits) {

@@ -5,6 +5,7 @@
 #include "app/follow_config.h"
 #include "app/sources_config.h"
 #include "base/text.h"
+#include "net/http.h"
 #include "net/tls_client.h"
 #include "server/access.h"
 #include "source/http_page.h"
@@ -13,6 +14,27 @@ namespace millrace {
 namespace {
 
 using Kind = HttpPaging::Kind;
+
+/// Where the file says what the API alone shall see.
+using PrivatePlaces = std::vector<YamlValue>;
+
+constexpr std::size_t kSecretBytesMin = 16;  // a shorter one is a page's size or a word
+
+/// Return whether what a header or a parameter says is to be kept from others, as its name or its length
+/// tells.
+bool may_be_secret(const std::string& name, const std::string& value) {
+  constexpr std::string_view kEnds[] = {"key",       "token", "secret",        "password",
+                                        "signature", "auth",  "authorization", "cookie"};
+  const auto ends = [lower = to_lower(name)](std::string_view word) { return lower.ends_with(word); };
+  return value.size() >= kSecretBytesMin || std::ranges::any_of(kEnds, ends);
+}
+
+/// Have `value` never printed, neither as it is nor as it stands in a URL.
+void keep_secret(const std::string& value, HttpSource& source) {
+  if (value.empty()) return;
+  source.secrets.push_back(value);
+  if (auto encoded = url_encode(value); encoded != value) source.secrets.push_back(std::move(encoded));
+}
 
 bool is_one_line(std::string_view text) {
   return std::ranges::none_of(text, [](char c) { return c < ' ' || c == '\x7F'; });
@@ -23,19 +45,36 @@ void add_parameter(std::string& target, const std::string& name, const std::stri
   target += url_encode(name) + '=' + url_encode(value);
 }
 
-void read_url(const YamlMap& map, HttpSource& source) {
+/// Look for secrets in the query of the URL itself.
+void read_query(const YamlValue& where, HttpSource& source, PrivatePlaces& places) {
+  const auto& target = source.url.target;
+  if (!target.contains('?')) return;
+  const auto before = source.secrets.size();
+  const auto text = target.substr(target.find('?') + 1);
+  if (const auto query = QueryParameters::parse(text)) {
+    for (const auto& [name, value] : query->items())
+      if (may_be_secret(name, value)) keep_secret(value, source);
+  } else {
+    keep_secret(text, source);
+  }
+  if (source.secrets.size() > before) places.push_back(where);
+}
+
+void read_url(const YamlMap& map, HttpSource& source, PrivatePlaces& places) {
   std::string text;
   map.required("url", text);
   if (text.empty()) return;
   auto url = HttpUrl::parse(text);
   if (!url) return map.find("url")->error(url.error().message);
   source.url = *std::move(url);
+  read_query(*map.find("url"), source, places);
   for (const auto& [name, value] : map.map("parameters").entries()) {
     std::string parameter;
     value.read(parameter);
     add_parameter(source.url.target, name, parameter);
-    // A short one is a page's size or a word, which may stand in the log.
-    if (parameter.size() >= 16) source.secrets.push_back(parameter);
+    if (!may_be_secret(name, parameter)) continue;
+    keep_secret(parameter, source);
+    places.push_back(value);
   }
 }
 
@@ -48,9 +87,10 @@ void add_header(const YamlValue& where, const std::string& name, const std::stri
 }
 
 /// Read `auth`: bearer, or header and value, or user and password.
-void read_auth(const YamlMap& map, HttpSource& source) {
+void read_auth(const YamlMap& map, HttpSource& source, PrivatePlaces& places) {
   const auto at = map.find("auth");
   if (!at) return;
+  places.push_back(*at);
   const YamlMap auth = at->map();
   std::string bearer, header, value, user, password;
   const int ways = int{auth.optional("bearer", bearer)} + int{auth.optional("header", header)} +
@@ -63,18 +103,26 @@ void read_auth(const YamlMap& map, HttpSource& source) {
   if (!user.empty()) {
     const std::string basic = base64_encode(user + ":" + password);
     add_header(*at, "Authorization", "Basic " + basic, source);
-    source.secrets.push_back(basic);
+    keep_secret(basic, source);
   }
   const std::string& secret = !bearer.empty() ? bearer : !header.empty() ? value : password;
   if (secret.empty()) return at->error("the secret is empty");
-  source.secrets.push_back(secret);
+  keep_secret(secret, source);
 }
 
-void read_headers(const YamlMap& map, HttpSource& source) {
+bool is_private_header(std::string_view name) {
+  return !same_header_name(name, "Accept") && !same_header_name(name, "User-Agent");
+}
+
+void read_headers(const YamlMap& map, HttpSource& source, PrivatePlaces& places) {
   for (const auto& [name, value] : map.map("headers").entries()) {
     std::string text;
     value.read(text);
     add_header(value, name, text, source);
+    if (!is_private_header(name)) continue;
+    places.push_back(value);
+    if (may_be_secret(name, text)) keep_secret(text, source);
+    if (same_header_name(name, "Authorization")) keep_secret(text.substr(text.rfind(' ') + 1), source);
   }
   const auto has = [&](std::string_view name) {
     return std::ranges::any_of(source.headers,
@@ -116,6 +164,7 @@ void read_since(const YamlMap& map, HttpSource& source) {
   entry.required("field", field);
   entry.required("parameter", since.parameter);
   entry.optional("start", since.start);
+  entry.optional_duration("overlap", since.overlap, 0, kDayUs);
   since.field = json_pointer(field);
   source.since = std::move(since);
 }
@@ -128,14 +177,15 @@ void read_limits(const YamlMap& map, HttpLimits& limits) {
 }
 
 /// Credentials are for the API alone to see.
-void check_privacy(const YamlMap& map, HttpSource& source) {
+void check_privacy(const YamlMap& map, HttpSource& source, const PrivatePlaces& places) {
   bool allow_plain = false;
   map.optional("allow_plain", allow_plain);
   if (map.optional("ca_file", source.ca_file))
     if (const auto trust = TlsTrust::load(source.ca_file); !trust)
       map.find("ca_file")->error(trust.error().message);
-  if (!source.url.tls && map.find("auth") && !allow_plain && !is_loopback_address(source.url.address))
-    map.find("auth")->error(
+  if (source.url.tls || allow_plain || is_loopback_address(source.url.address)) return;
+  for (const auto& place : places)
+    place.error(
         "would go over the network for all to read: use https, or say allow_plain: true on a network you "
         "trust");
 }
@@ -145,10 +195,11 @@ void check_privacy(const YamlMap& map, HttpSource& source) {
 HttpSource read_http_source(Env& env, const Path& project, const std::string& name, const YamlMap& map) {
   HttpSource source;
   source.name = name;
-  read_url(map, source);
-  read_auth(map, source);
-  read_headers(map, source);
-  check_privacy(map, source);
+  PrivatePlaces places;
+  read_url(map, source, places);
+  read_auth(map, source, places);
+  read_headers(map, source, places);
+  check_privacy(map, source, places);
   std::string items;
   map.optional("items", items);
   source.items = json_pointer(items);
