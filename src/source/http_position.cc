@@ -117,6 +117,7 @@ class Stepper {
 
  private:
   Status take_items();
+  Status check_taken() const;
   Status refuse(std::string_view item, std::uint64_t hash);
   void take_since(std::string_view item, std::uint64_t hash, const std::string& value);
   void learn_kind(const std::vector<std::optional<std::string>>& values);
@@ -146,6 +147,7 @@ Result<HttpStep> Stepper::run() {
   MILLRACE_TRY(check_pass());
   MILLRACE_TRY(take_items());
   MILLRACE_TRY(go_on());
+  MILLRACE_TRY(check_taken());
   step_.after.items += step_.fresh.size() + step_.refused.size();
   step_.after.pages += 1;
   // A feed that goes on and on makes a pause where a list without an end is given up.
@@ -179,7 +181,11 @@ Status Stepper::take_items() {
       take_since(page_.items[i], hashes_[i], *values[i]);
     }
   }
-  if (after.taken_max.size() <= kTakenMax) return {};
+  return {};
+}
+
+Status Stepper::check_taken() const {
+  if (std::max(step_.after.taken.size(), step_.after.taken_max.size()) <= kTakenMax) return {};
   return fail(Code::kOutOfRange,
               fmt::format("more than {} items have the same value of '{}', or for times values within "
                           "since.overlap: let 'since' name a field that tells them apart, or lower overlap",

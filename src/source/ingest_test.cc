@@ -99,6 +99,15 @@ TEST_F(IngestTest, QuarantinesMappedEventsThatTheValidationRefuses) {
   EXPECT_EQ(Json::parse(refused[0].second)["order"]["order_id"], "2");
 }
 
+TEST_F(IngestTest, ARowWithoutAnyColumnIsRefusedLikeOthers) {
+  const auto map =
+      bench_.folder.write("m.yaml", "format: jsonl\ntype: login\ntime: at\nfields: {user_id: who}\n");
+  const auto file = bench_.folder.write("rows.jsonl", "{}\n{\"at\":\"2024-01-01\",\"who\":\"u\"}\n");
+  const auto result = bench_.run({.format = "jsonl", .map = map, .files = {file}});
+  EXPECT_EQ(result.counts.events, 1u);
+  EXPECT_EQ(result.counts.quarantined, 1u);
+}
+
 TEST_F(IngestTest, RecognisesTheSameContentUnlessAskedAgain) {
   constexpr std::string_view kContent = "no,who,code,n,price,at\n1,7,a,1,1,2024-01-01\n";
   bench_.run(sales("jan.csv", kContent));
