@@ -103,6 +103,8 @@ class Platform {
   const Collector& collector() const { return *collector_; }
 
  private:
+  static constexpr std::size_t kWorkers = 4;  ///< threads that answer from the warehouse
+
   Platform(Env& env, const Config& config);
 
   Status open_all(Listen listen);

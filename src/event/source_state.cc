@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
+
 namespace millrace {
 namespace {
 
@@ -15,20 +17,10 @@ constexpr std::array<std::string_view, 10> kTakenNames = {
     "main",       "analytics", "temp",   "system", "information_schema",
     "pg_catalog", "warehouse", "memory", "sqlite", "default"};
 
-/// The warehouse does not tell capitals from small letters.
-std::string lower_name(std::string_view name) {
-  std::string text(name);
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
-
 }  // namespace
 
 Status check_source_name(std::string_view name) {
-  const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
-  if (name.empty() || name.size() > kNameMax || !(name[0] >= 'a' && name[0] <= 'z') ||
-      !std::ranges::all_of(name, fits))
+  if (!is_snake_case(name, kNameMax))
     return fail(Code::kInvalid,
                 fmt::format("a source is called by small letters, digits and _, beginning with a letter, at "
                             "most {}: its tables lie in a schema of that name",
@@ -44,14 +36,14 @@ Status check_source_name(std::string_view name) {
 }
 
 Status check_source_table_name(std::string_view name) {
-  const std::string low = lower_name(name);
+  const std::string low = to_lower(name);
   if (low != kRejectedTable && !low.starts_with(kStagingPrefix) && !low.starts_with(kOwnPrefix)) return {};
   return fail(Code::kInvalid,
               fmt::format("a table cannot be called {} in the warehouse: leave it out", name));
 }
 
 Status check_source_column_name(std::string_view name) {
-  if (!lower_name(name).starts_with(kOwnPrefix)) return {};
+  if (!to_lower(name).starts_with(kOwnPrefix)) return {};
   return fail(Code::kInvalid,
               fmt::format("a column cannot be called {} in the warehouse: leave it out with exclude", name));
 }

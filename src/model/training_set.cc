@@ -145,7 +145,7 @@ class SetReader {
     if (feature.has_time() && set_.time.empty())
       map.error("has a time, but the labels have none to compare it with: give labels.time");
     for (const auto& [column, expression] : feature.columns) {
-      const std::string name = lower_name(column);
+      const std::string name = to_lower(column);
       if (std::ranges::count(columns_, name) > 0)
         map.error(
             fmt::format("another feature has a column {}; name one otherwise: {{NAME: {}}}", column, column));

@@ -102,7 +102,7 @@ class Build {
                   "labels");
     for (const auto& feature : set_.features)
       for (const auto& [name, expression] : feature.columns)
-        if (labels.contains(lower_name(name)))
+        if (labels.contains(to_lower(name)))
           return fail(Code::kInvalid,
                       "the labels have a column of that name; name one otherwise: {NAME: column}",
                       fmt::format("features.{}.{}", feature.name, name));

@@ -53,12 +53,6 @@ std::uint64_t number(const TextRow& row, std::size_t i) {
   return row[i] ? std::strtoull(row[i]->c_str(), nullptr, 10) : 0;
 }
 
-std::string lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
-
 /// Return the database's name as SQL that holds nothing but hexadecimal digits.
 Result<std::string> name_literal(const MysqlSource& source) {
   MILLRACE_ASSIGN(const std::string bytes, key_literal({"database", Form::kBytes, "", ""}, source.database));
@@ -78,16 +72,16 @@ Status read_columns(MysqlConnection& connection, const std::string& database, Da
     if (found == tables.end()) continue;
     Column column;
     column.schema.name = text(row, 1);
-    column.schema.data_type = lower(text(row, 2));
+    column.schema.data_type = to_lower(text(row, 2));
     column.schema.column_type = text(row, 3);
-    column.schema.is_unsigned = lower(text(row, 3)).find("unsigned") != std::string::npos;
+    column.schema.is_unsigned = to_lower(text(row, 3)).find("unsigned") != std::string::npos;
     if (column.schema.data_type == "decimal") {
       column.schema.precision = static_cast<std::uint32_t>(number(row, 4));
       column.schema.scale = static_cast<std::uint32_t>(number(row, 5));
     }
     column.charset = text(row, 6);
     column.collation = text(row, 7);
-    const std::string extra = lower(text(row, 8));
+    const std::string extra = to_lower(text(row, 8));
     column.is_virtual = extra.find("virtual") != std::string::npos;
     column.is_null_at_first = text(row, 9) == "YES" && (!row[10] || *row[10] == "NULL") &&
                               extra.find("generated") == std::string::npos;
@@ -337,7 +331,7 @@ Status read_charsets(MysqlConnection& connection, std::vector<MysqlTable>& table
 void note_collisions(std::vector<MysqlTable>& tables) {
   std::map<std::string, std::string> seen;
   for (MysqlTable& table : tables) {
-    const auto [other, is_new] = seen.emplace(lower(table.name), table.name);
+    const auto [other, is_new] = seen.emplace(to_lower(table.name), table.name);
     if (!is_new)
       table.problem = Error{
           Code::kInvalid, fmt::format("its name differs from {} in case alone: leave one out", other->second),

@@ -74,7 +74,13 @@ void JobRunner::start(std::unique_ptr<Job> job, int niceness) {
 void JobRunner::run(Running& running, const std::stop_token& stop) {
   pthread_setname_np(pthread_self(), std::string(running.job->name().substr(0, kThreadNameMax)).c_str());
   BackOff back_off(options_);
-  while (!stop.stop_requested() && !take(running, running.job->start(), back_off, stop)) {
+  while (!stop.stop_requested()) {
+    const Status started = running.job->start();
+    if (!started && started.error().code == Code::kCancelled && running.draining) {
+      running.done = true;  // what it begins from is being closed: it begins at the next start
+      return;
+    }
+    if (take(running, started, back_off, stop)) break;
   }
   back_off.reset();
   std::uint64_t seen = 0;

@@ -20,6 +20,7 @@ struct Record {
   std::atomic<int> failures_left = 0;
   std::atomic<int> work_left = 0;
   std::atomic<bool> endless = false;
+  std::atomic<bool> closed = false;  ///< what it begins from
   std::string thread_name;
 };
 
@@ -29,6 +30,7 @@ class CountingJob : public Job {
   std::string_view name() const override { return "counting"; }
   Status start() override {
     ++record_.starts;
+    if (record_.closed) return fail(Code::kCancelled, "shutting down");
     return take_failure();
   }
   Result<StepResult> step() override {
@@ -97,6 +99,15 @@ TEST_F(JobRunnerTest, SaysWhatDidNotFinish) {
   ASSERT_FALSE(drained);
   EXPECT_EQ(drained.error().code, Code::kDeadline);
   EXPECT_THAT(drained.error().message, HasSubstr("counting"));
+}
+
+TEST_F(JobRunnerTest, WhatCannotBeginAnyMoreKeepsNobodyWaiting) {
+  record_.closed = true;
+  JobRunner runner(*log_, env_);
+  runner.start(std::make_unique<CountingJob>(record_));
+  ASSERT_TRUE(eventually([&] { return record_.starts > 0; }));
+  EXPECT_TRUE(runner.drain(60 * kSecondUs));
+  EXPECT_EQ(record_.steps, 0);
 }
 
 TEST_F(JobRunnerTest, LoadsLiveTrafficAndDrainsAtTheEnd) {

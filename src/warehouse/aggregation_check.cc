@@ -29,13 +29,6 @@ constexpr const char* kFunctions =
     "'json_execute_serialized_sql', 'parse_duckdb_log_message', 'hll_count', 'topk_list')) "
     "OR function_name = 'nullif'";
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
-
 /// DuckDB's complaint without its kind and the query that we made.
 std::string complaint(const std::string& message) {
   auto line = message.substr(0, message.find('\n'));
@@ -71,7 +64,7 @@ Status AggregationChecker::learn_columns(const AggregationInput& input) {
   from_ = input.all;
   columns_.clear();
   MILLRACE_ASSIGN(auto rows, connection_.query(fmt::format("SELECT * FROM {} LIMIT 0", input.all)));
-  for (std::size_t i = 0; i < rows.column_count(); ++i) columns_.push_back(lower(rows.column_name(i)));
+  for (std::size_t i = 0; i < rows.column_count(); ++i) columns_.push_back(to_lower(rows.column_name(i)));
   return {};
 }
 
@@ -161,21 +154,21 @@ Status AggregationChecker::check_node(const nlohmann::json& node) const {
   if (found == node.end() || !found->is_string()) return {};
   const auto kind = found->get<std::string>();
   if (std::ranges::find(kClasses, kind) == kClasses.end())
-    return fail(Code::kInvalid, fmt::format("may only speak of its own row: no {}", lower(kind)));
+    return fail(Code::kInvalid, fmt::format("may only speak of its own row: no {}", to_lower(kind)));
   // `true` and DATE '2026-01-31' are casts of constants, which are tried when the query is made.
   if (kind == "CAST" && !node.value("try_cast", false) && node["child"].value("class", "") != "CONSTANT")
     return fail(Code::kInvalid, "CAST fails on a value that does not fit: write TRY_CAST, which gives NULL");
   if (kind == "COLUMN_REF") {
     const auto& names = node["column_names"];
     const auto name = names.size() == 1 ? names[0].get<std::string>() : std::string();
-    if (std::ranges::find(columns_, lower(name)) != columns_.end()) return {};
+    if (std::ranges::find(columns_, to_lower(name)) != columns_.end()) return {};
     const auto shown = names.size() == 1 ? name : names.dump();
-    const auto nearest = nearest_name(lower(name), columns_);
+    const auto nearest = nearest_name(to_lower(name), columns_);
     return fail(Code::kInvalid, fmt::format("there is no column {}{}", shown,
                                             nearest.empty() ? "; docs/schema.md lists them"
                                                             : "; did you mean " + nearest + "?"));
   }
-  if (kind == "FUNCTION" && !functions_.contains(lower(node.value("function_name", "")))) {
+  if (kind == "FUNCTION" && !functions_.contains(to_lower(node.value("function_name", "")))) {
     return fail(
         Code::kInvalid,
         fmt::format("{}() cannot be used here: only functions that give the same for the same row, and "

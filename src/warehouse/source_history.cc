@@ -23,14 +23,6 @@ std::string raw_table(const std::string& source, const std::string& table) {
   return schema_of(source) + "." + quote_name(std::string(kOwnPrefix) + table);
 }
 
-/// Names that differ in capitals alone are one.
-std::string lower_name(std::string_view name) {
-  std::string text(name);
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
-
 std::string list(const std::vector<std::string>& names, std::string_view before = "") {
   std::string out;
   for (const std::string& name : names)
@@ -54,7 +46,7 @@ std::string same_key(const TableSchema& schema, std::string_view a, std::string_
 
 /// Return `name`, or where the table has a column of that name, with as many _ behind it as it takes.
 std::string free_name(const TableSchema& schema, std::string name) {
-  const auto is_taken = [&](const ColumnSchema& column) { return lower_name(column.name) == name; };
+  const auto is_taken = [&](const ColumnSchema& column) { return to_lower(column.name) == name; };
   while (std::ranges::any_of(schema.columns, is_taken)) name += '_';
   return name;
 }
@@ -97,7 +89,7 @@ Result<std::map<std::string, std::string>> SourceHistory::columns_of(const std::
     MILLRACE_ASSIGN(const bool more, rows.next_chunk());
     if (!more) return columns;
     for (std::size_t i = 0; i < rows.size(); ++i)
-      columns[lower_name(rows.text(0, i))] = std::string(rows.text(1, i));
+      columns[to_lower(rows.text(0, i))] = std::string(rows.text(1, i));
   }
 }
 
@@ -116,7 +108,7 @@ Status SourceHistory::make_columns(const std::string& source, const std::string&
         schema_of(source), raw, source_sql::columns_with_types(schema));
   }
   for (const ColumnSchema& column : schema.columns) {
-    const auto found = there.find(lower_name(column.name));
+    const auto found = there.find(to_lower(column.name));
     const std::string type = SourceColumn::of(column).sql_type();
     if (!there.empty() && found == there.end())
       sql += fmt::format("ALTER TABLE {} ADD COLUMN {} {};", raw, quote_name(column.name), type);

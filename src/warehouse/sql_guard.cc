@@ -18,8 +18,7 @@ using Json = nlohmann::json;
 /// Tell whether a name can mean nothing but what WITH calls so: no path, no table of DuckDB's own.
 bool is_plain_name(std::string_view name) {
   constexpr std::array<std::string_view, 4> kOwnPrefixes = {"duckdb_", "pg_", "sqlite_", "pragma_"};
-  std::string lower(name);
-  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const std::string lower = to_lower(name);
   const bool plain = std::ranges::all_of(
       lower, [](char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)) != 0; });
   return plain && std::ranges::none_of(kOwnPrefixes, [&](auto prefix) { return lower.starts_with(prefix); });
@@ -58,15 +57,9 @@ bool contains(const Names& names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
 }
 
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 std::string text_of(const Json& node, const char* key) {
   const auto found = node.find(key);
-  return found != node.end() && found->is_string() ? lower(found->get<std::string>()) : std::string();
+  return found != node.end() && found->is_string() ? to_lower(found->get<std::string>()) : std::string();
 }
 
 /// Walks the tree without recursion: a hostile query may be nested deep.
@@ -194,7 +187,7 @@ std::string_view skip_space(std::string_view sql) {
 /// Take the word off the front of `sql`, whatever its case; false when it is not there.
 bool take_word(std::string_view& sql, std::string_view word) {
   const auto rest = skip_space(sql);
-  if (rest.size() <= word.size() || lower(std::string(rest.substr(0, word.size()))) != word) return false;
+  if (rest.size() <= word.size() || to_lower(rest.substr(0, word.size())) != word) return false;
   if (!std::isspace(static_cast<unsigned char>(rest[word.size()]))) return false;
   sql = rest.substr(word.size());
   return true;
@@ -213,7 +206,7 @@ bool is_denied_function(std::string_view name) {
 std::string unsteady_word(const Json& node) {
   if (text_of(node, "class") == "column_ref" && node.contains("column_names") &&
       node["column_names"].size() == 1) {
-    auto name = lower(node["column_names"][0].get<std::string>());
+    auto name = to_lower(node["column_names"][0].get<std::string>());
     if (contains(kTimeWords, name)) return name;
   }
   const auto sample = node.find("sample");

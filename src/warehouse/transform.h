@@ -59,7 +59,4 @@ Result<Transform> parse_transform(const TransformFile& file);
 /// Return a name as an identifier of SQL, in double quotes.
 std::string sql_identifier(std::string_view name);
 
-/// Return a name in small letters (of ASCII), as DuckDB compares names.
-std::string lower_name(std::string_view name);
-
 }  // namespace millrace
