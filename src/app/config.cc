@@ -204,7 +204,7 @@ Status check_paths(const std::vector<TrainingSet>& sets, const Path& dir) {
 }  // namespace
 
 Result<Config> load_config(Env& env, const Path& file) {
-  MILLRACE_ASSIGN(const YamlDocument yaml, YamlDocument::load(env, file));
+  MILLRACE_ASSIGN(const YamlDocument yaml, YamlDocument::load(env, file, YamlReferences::kExpand));
   Config config;
   const YamlMap root = yaml.root();
   std::string data = config.data.string();

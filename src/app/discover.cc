@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -38,9 +39,9 @@ Status look_into_lists(Env& env, const Path& file, const ProfileLimits& limits, 
 
 /// Return a proposed contract as if it held.
 Result<std::vector<Contract>> in_force(std::string contract) {
-  constexpr std::string_view kProposed = "status: proposed";
+  constexpr std::string_view kProposed = "\nstatus: proposed\n";
   if (const auto at = contract.find(kProposed); at != std::string::npos)
-    contract.replace(at, kProposed.size(), "status: active");
+    contract.replace(at, kProposed.size(), "\nstatus: active\n");
   std::vector<Contract> contracts;
   if (!contract.empty()) {
     MILLRACE_ASSIGN(contracts.emplace_back(), parse_contract(contract, "contract.yaml"));
@@ -59,18 +60,27 @@ Result<DiscoveredFiles> discover_files(Env& env, FileGroup group, const ProfileL
   MILLRACE_ASSIGN(found.mapping, propose_mapping(found.profile, found.group.name, modified_time(file)));
   if (found.mapping.yaml.empty()) return found;
   found.contract = propose_contract(found.profile, found.mapping, found.group.name);
-  MILLRACE_ASSIGN(auto in_force_now, in_force(found.contract));
-  const Contracts contracts(std::move(in_force_now));
+  auto in_force_now = in_force(found.contract);
+  if (!in_force_now) {
+    found.mapping.notes.push_back("no contract is proposed: " + in_force_now.error().text());
+    found.contract.clear();
+  }
+  const Contracts contracts(in_force_now ? *std::move(in_force_now) : std::vector<Contract>());
   MILLRACE_ASSIGN(found.trial, try_mapping(env, file, open_parquet_texts, found.mapping.mapping,
                                            found.profile.rows, &contracts));
   return found;
 }
 
 Status write_proposals(Env& env, const Path& folder, const std::vector<ProposedFile>& files, bool replace) {
-  for (const auto& file : files)
-    if (!replace && env.exists(folder / file.path))
+  std::set<Path> paths;
+  for (const auto& file : files) {
+    const auto path = folder / file.path;
+    if (!replace && env.exists(path))
       return fail(Code::kExists, "is there already, and nothing was written; --force replaces it",
-                  (folder / file.path).string());
+                  path.string());
+    if (!paths.insert(path).second)
+      return fail(Code::kInvalid, "is proposed twice, and nothing was written", path.string());
+  }
   for (const auto& file : files) {
     MILLRACE_TRY(env.make_dirs((folder / file.path).parent_path()));
     MILLRACE_TRY(write_file_atomically(env, folder / file.path, file.content));

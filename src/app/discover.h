@@ -28,8 +28,8 @@ struct ProposedFile {
   std::string content;
 };
 
-/// Write files below `folder`. Errors: kExists, before anything is written, when one of them is there and
-/// `replace` is not set; those of writing.
+/// Write files below `folder`. Errors, before anything is written: kExists when one of them is there and
+/// `replace` is not set, kInvalid for two of one path; those of writing.
 Status write_proposals(Env& env, const Path& folder, const std::vector<ProposedFile>& files, bool replace);
 
 }  // namespace millrace

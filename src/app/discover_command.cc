@@ -22,6 +22,13 @@ struct DiscoverCall {
   bool force = false;
 };
 
+/// Return a table's name as that of a file, which has no folders.
+std::string table_file(const std::string& table) {
+  std::string name = without_controls(table);
+  std::ranges::replace(name, '/', '_');
+  return name;
+}
+
 /// Looks at what a call names, prints and writes what is proposed.
 class Discovery {
  public:
@@ -61,7 +68,7 @@ Status Discovery::discover_one(FileGroup group) {
   if (!found.mapping.yaml.empty()) propose(Path("mappings") / name, found.mapping.yaml);
   if (!found.contract.empty()) propose(Path("contracts") / name, found.contract);
   if (!found.contract.empty())
-    next_.push_back(fmt::format("millrace contract check {}", place(Path("contracts") / name).string()));
+    next_.push_back("millrace contract check " + shell_text(place(Path("contracts") / name).string()));
   if (!found.mapping.yaml.empty() || !found.profile.known.empty())
     next_.push_back(ingest_command(found, place(Path("mappings") / name)));
   return {};
@@ -83,9 +90,9 @@ Status Discovery::discover_folder() {
     if (auto done = discover_one(std::move(group)); !done) problems.push_back(std::move(done).error());
   if (!found.others.empty())
     say(fmt::format("{} passed over, by their names no data, such as {}",
-                    counted(found.others.size(), "file"), found.others.front()));
+                    counted(found.others.size(), "file"), without_controls(found.others.front())));
   for (const auto& problem : problems) {
-    fmt::print(stderr, "millrace: {}\n", problem.text());
+    fmt::print(stderr, "millrace: {}\n", without_controls(problem.text()));
     answer_["problems"].push_back(problem.text());
   }
   problems_ = static_cast<int>(problems.size());
@@ -115,9 +122,11 @@ Status Discovery::discover_source() {
   answer_ = database_json(source->name, proposal);
   propose(Path("sources") / (source->name + ".yaml"), proposal.config);
   for (const auto& table : proposal.tables)
-    propose(Path("contracts") / fmt::format("{}_{}.yaml", source->name, table.name), table.contract);
-  next_.push_back(fmt::format("millrace contract check {}/*.yaml", place("contracts").string()));
-  next_.push_back(fmt::format("millrace extract {} --project {}", source->name, common.project));
+    propose(Path("contracts") / fmt::format("{}_{}.yaml", source->name, table_file(table.name)),
+            table.contract);
+  next_.push_back(fmt::format("millrace contract check {}/*.yaml", shell_text(place("contracts").string())));
+  next_.push_back(
+      fmt::format("millrace extract {} --project {}", shell_text(source->name), shell_text(common.project)));
   return {};
 }
 
@@ -132,11 +141,12 @@ Status Discovery::write() {
 void Discovery::print_next() const {
   if (call_.out.empty() && !files_.empty()) {
     fmt::print(
-        "Nothing was written. Next:\n  millrace discover {} --out proposals   # {} to read and change\n",
-        call_.what, counted(files_.size(), "file"));
+        "Nothing was written. Next:\n  millrace discover {}{} --out proposals   # {} to read and change\n",
+        shell_text(call_.what), common_.project.empty() ? "" : " --project " + shell_text(common_.project),
+        counted(files_.size(), "file"));
   } else if (!files_.empty()) {
     fmt::print("Written, for you to read and change:\n");
-    for (const auto& file : files_) fmt::print("  {}\n", place(file.path).string());
+    for (const auto& file : files_) fmt::print("  {}\n", without_controls(place(file.path).string()));
     fmt::print("Next:\n");
   } else if (!next_.empty()) {
     fmt::print("Next:\n");

@@ -18,8 +18,7 @@ constexpr std::size_t kValueMax = 22;
 
 /// Cut a text to so many bytes, at a letter's end, and take out what would upset a terminal.
 std::string for_terminal(std::string text, std::size_t bytes_max) {
-  std::ranges::replace_if(
-      text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7F'; }, ' ');
+  text = without_controls(text);
   if (text.size() <= bytes_max) return text;
   std::size_t end = bytes_max - 1;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
@@ -112,11 +111,13 @@ std::string key_of(const TableProposal& table) {
 std::string files_report(const DiscoveredFiles& found) {
   const FileProfile& profile = found.profile;
   const auto& group = found.group;
-  std::string text = group.files.size() == 1 ? profile.path.string()
-                                             : fmt::format("{}: {} files", group.pattern, group.files.size());
-  text += fmt::format("  {}, {}; {} rows looked at{}{}\n", format_name(profile), size_of(group.bytes),
-                      with_thousands(profile.rows), profile.is_whole ? "" : ", from the beginning",
-                      group.files.size() == 1 ? "" : fmt::format(" of {}", profile.path.filename().string()));
+  std::string text = group.files.size() == 1
+                         ? without_controls(profile.path.string())
+                         : fmt::format("{}: {} files", without_controls(group.pattern), group.files.size());
+  text +=
+      fmt::format("  {}, {}; {} rows looked at{}{}\n", format_name(profile), size_of(group.bytes),
+                  with_thousands(profile.rows), profile.is_whole ? "" : ", from the beginning",
+                  group.files.size() == 1 ? "" : " of " + without_controls(profile.path.filename().string()));
   std::vector<std::vector<std::string>> rows{
       {"column", "type", "empty", "distinct", "from", "to", "seems to be"}};
   for (const auto& column : profile.columns)
@@ -126,9 +127,10 @@ std::string files_report(const DiscoveredFiles& found) {
          for_terminal(column.min, kValueMax), for_terminal(column.max, kValueMax), role_of(found, column)});
   text += table_of(rows);
   if (profile.bad_rows > 0)
-    text += fmt::format("  {} rows cannot be read; {}\n", with_thousands(profile.bad_rows), profile.bad_row);
+    text += fmt::format("  {} rows cannot be read; {}\n", with_thousands(profile.bad_rows),
+                        without_controls(profile.bad_row));
   if (!profile.known.empty()) text += fmt::format("  these are {}\n", known_name(profile.known));
-  for (const auto& note : found.mapping.notes) text += fmt::format("  note: {}\n", note);
+  for (const auto& note : found.mapping.notes) text += fmt::format("  note: {}\n", without_controls(note));
   if (found.mapping.yaml.empty()) return text;
   const auto produce = found.mapping.mapping.produce;
   text += fmt::format(
@@ -141,7 +143,7 @@ std::string files_report(const DiscoveredFiles& found) {
       found.mapping.types.empty() ? "" : fmt::format(" ({})", fmt::join(found.mapping.types, ", ")));
   if (found.trial.refused > 0)
     text += fmt::format("; {} would be refused, the first: {}", with_thousands(found.trial.refused),
-                        found.trial.first_refusal);
+                        without_controls(found.trial.first_refusal));
   return text + '\n';
 }
 
@@ -177,11 +179,14 @@ std::string database_report(const std::string& source, const DatabaseProposal& p
   std::vector<std::vector<std::string>> rows{{"table", "columns", "rows, about", "key", "cursor"}};
   for (const auto& table : proposal.tables)
     rows.push_back({for_terminal(table.name, kNameMax), std::to_string(table.columns),
-                    with_thousands(table.rows_estimate), key_of(table), table.cursor});
+                    with_thousands(table.rows_estimate), without_controls(key_of(table)), table.cursor});
   std::string text = fmt::format("{}  {} tables\n", source, proposal.tables.size()) + table_of(rows);
   for (const auto& table : proposal.tables) {
-    if (!table.problem.empty()) text += fmt::format("  note: {}: {}\n", table.name, table.problem);
-    for (const auto& note : table.notes) text += fmt::format("  note: {}: {}\n", table.name, note);
+    const auto add = [&](const std::string& note) {
+      text += fmt::format("  note: {}\n", without_controls(table.name + ": " + note));
+    };
+    if (!table.problem.empty()) add(table.problem);
+    for (const auto& note : table.notes) add(note);
   }
   return text;
 }
@@ -200,20 +205,43 @@ json database_json(const std::string& source, const DatabaseProposal& proposal) 
   return {{"source", source}, {"config", proposal.config}, {"tables", std::move(tables)}};
 }
 
+std::string shell_text(std::string_view text, bool is_pattern) {
+  const auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_./,:=@%+-").contains(c);
+  };
+  std::string out;
+  bool in_quotes = false;
+  const auto quote = [&](bool on) {
+    if (in_quotes != on) out += '\'';
+    in_quotes = on;
+  };
+  const std::string shown = without_controls(text);
+  const bool needs_none = !shown.empty() && std::ranges::all_of(shown, [&](char c) {
+    return is_plain(c) || (is_pattern && c == '*');
+  });
+  for (const char c : shown) {
+    quote(!needs_none && c != '\'' && !(is_pattern && c == '*'));
+    out += c == '\'' ? "\\'" : std::string(1, c);
+  }
+  quote(false);
+  return out.empty() ? "''" : out;
+}
+
 std::string ingest_command(const DiscoveredFiles& found, const Path& mapping) {
-  std::string files = found.group.files.front().string();
+  std::string files = shell_text(found.group.files.front().string());
   if (found.group.files.size() > 1) {
     const auto up = static_cast<std::size_t>(std::ranges::count(found.group.pattern, '/'));
     Path folder = found.group.files.front().parent_path();
     for (std::size_t i = 0; i < up; ++i) folder = folder.parent_path();
-    files = (folder / found.group.pattern).string();
+    files = folder.empty() ? "" : shell_text((folder / "").string());
+    files += shell_text(found.group.pattern, true);
   }
-  if (files.contains(' ') || files.contains('\'')) files = fmt::format("\"{}\"", files);
   const std::string& known = found.profile.known;
   if (known == "ga_sessions")
     return "millrace ingest jsonl --map examples/news/mappings/ga_sessions.yaml " + files;
   if (!known.empty()) return fmt::format("millrace ingest {} {}", known, files);
-  return fmt::format("millrace {} --map {} {}", found.mapping.command, mapping.string(), files);
+  return fmt::format("millrace {} --map {} {}", found.mapping.command, shell_text(mapping.string()), files);
 }
 
 }  // namespace millrace

@@ -234,6 +234,18 @@ std::string to_lower(std::string_view text) {
   return out;
 }
 
+std::string without_controls(std::string_view text) {
+  std::string out(text);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(out[i]);
+    // U+0080 to U+009F are C2 80 to C2 9F.
+    const bool is_late = byte == 0xC2 && i + 1 < out.size() && (out[i + 1] & 0xE0) == 0x80;
+    if (is_late) out[i + 1] = ' ';
+    if (is_late || byte < ' ' || byte == 0x7F) out[i] = ' ';
+  }
+  return out;
+}
+
 std::string sql_literal(std::string_view text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);

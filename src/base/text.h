@@ -33,6 +33,9 @@ bool is_snake_case(std::string_view name, std::size_t bytes_max);
 /// Return ASCII letters as lower case.
 std::string to_lower(std::string_view text);
 
+/// Return `text` with its control characters as blanks: for a terminal, or a comment of one line.
+std::string without_controls(std::string_view text);
+
 /// Return the name in `known` nearest to `name` by edit distance, or "" when none is near enough to
 /// be a likely slip of the finger (more than a third of its letters differ).
 std::string nearest_name(std::string_view name, const std::vector<std::string>& known);

@@ -102,6 +102,17 @@ TEST(SnakeCase, NamesTablesAndFiles) {
   EXPECT_EQ(to_lower("GROUP By \xC3\x84"), "group by \xC3\x84");
 }
 
+TEST(WithoutControls, LeavesTextAlone) {
+  EXPECT_EQ(without_controls("a\nb\x1B[1m\x7F"), "a b [1m ");
+  EXPECT_EQ(without_controls("\xC2\x9B"
+                             "2J"),
+            "  2J");
+  EXPECT_EQ(without_controls("\xC3\x84 \xC2\xA0\xC2"
+                             "A"),
+            "\xC3\x84 \xC2\xA0\xC2"
+            "A");
+}
+
 TEST(SqlLiteral, DoublesQuotes) {
   EXPECT_EQ(sql_literal("it's"), "'it''s'");
   EXPECT_EQ(sql_literal(""), "''");

@@ -34,6 +34,7 @@ struct YamlState {
   };
 
   Path name;
+  YamlReferences references = YamlReferences::kText;
   Env* env;
   YAML::Node top;
   std::vector<Opened> opened;
@@ -159,6 +160,7 @@ std::optional<std::string> YamlValue::text(std::string_view expected) const {
     error(fmt::format("expected {}, found {}", expected, describe(node_->yaml)));
     return std::nullopt;
   }
+  if (node_->state->references == YamlReferences::kText) return node_->yaml.Scalar();
   auto text = expand(*node_->state, node_->yaml.Scalar());
   if (text) return *std::move(text);
   error(text.error().text());
@@ -332,9 +334,11 @@ void YamlMap::missing(std::string_view key) const {
   error(fmt::format("'{}' is missing", key));
 }
 
-Result<YamlDocument> YamlDocument::parse(std::string_view text, const Path& name, Env& env) {
+Result<YamlDocument> YamlDocument::parse(std::string_view text, const Path& name, YamlReferences references,
+                                         Env& env) {
   auto state = std::make_shared<YamlState>();
   state->name = name;
+  state->references = references;
   state->env = &env;
   try {
     const auto documents = YAML::LoadAll(std::string(text));
@@ -347,9 +351,9 @@ Result<YamlDocument> YamlDocument::parse(std::string_view text, const Path& name
   return YamlDocument(std::move(state));
 }
 
-Result<YamlDocument> YamlDocument::load(Env& env, const Path& path) {
+Result<YamlDocument> YamlDocument::load(Env& env, const Path& path, YamlReferences references) {
   MILLRACE_ASSIGN(const auto text, read_file(env, path, kDocumentBytesMax));
-  return parse(text, path, env);
+  return parse(text, path, references, env);
 }
 
 YamlMap YamlDocument::root() const {

@@ -22,9 +22,15 @@ struct YamlNode;
 
 class YamlMap;
 
+/// What `${env:NAME}` and `${file:PATH}` are in the values of a document.
+enum class YamlReferences : bool {
+  kText,    ///< text like any other: in what others may have written, or names and values of data stand in
+  kExpand,  ///< what they name: in the configuration
+};
+
 /// One value of a YAML file: text, a list or a map. A `read` that fails leaves its target as it was and
-/// notes what was expected; `YamlDocument::finish` reports all that was noted. Text may hold
-/// `${env:NAME}` (a variable of the environment) and `${file:PATH}` (a file's content without its last
+/// notes what was expected; `YamlDocument::finish` reports all that was noted. Text of a configuration may
+/// hold `${env:NAME}` (a variable of the environment) and `${file:PATH}` (a file's content without its last
 /// line break; relative to the YAML file); what these stand for is never part of a message.
 /// Copies refer to the same value; none may outlive its document. One thread at a time.
 class YamlValue {
@@ -146,7 +152,7 @@ class YamlMap {
 
 /// A YAML file whose top is a map. A reader of a configuration looks like this:
 ///
-///     MILLRACE_ASSIGN(const auto yaml, YamlDocument::load(env, "millrace.yaml"));
+///     MILLRACE_ASSIGN(const auto yaml, YamlDocument::load(env, "millrace.yaml", YamlReferences::kExpand));
 ///     const auto root = yaml.root();
 ///     root.optional("listen", config.listen);
 ///     const auto log = root.map("log");
@@ -157,10 +163,13 @@ class YamlDocument {
  public:
   /// Parse `text`; `name` is what messages call it, and the place relative files start from.
   /// Errors: kInvalid, `where` with the line.
-  static Result<YamlDocument> parse(std::string_view text, const Path& name, Env& env = Env::system());
+  static Result<YamlDocument> parse(std::string_view text, const Path& name,
+                                    YamlReferences references = YamlReferences::kText,
+                                    Env& env = Env::system());
 
   /// Read and parse the file at `path`. Errors: those of `read_file`; kInvalid.
-  static Result<YamlDocument> load(Env& env, const Path& path);
+  static Result<YamlDocument> load(Env& env, const Path& path,
+                                   YamlReferences references = YamlReferences::kText);
 
   YamlMap root() const;
 

@@ -28,7 +28,7 @@ struct Config {
 };
 
 Status read_config(std::string_view text, Config& config) {
-  MILLRACE_ASSIGN(const auto yaml, YamlDocument::parse(text, "millrace.yaml"));
+  MILLRACE_ASSIGN(const auto yaml, YamlDocument::parse(text, "millrace.yaml", YamlReferences::kExpand));
   const auto root = yaml.root();
   root.optional("listen", config.listen);
   root.optional("colours", config.colours);
@@ -145,6 +145,19 @@ TEST(Yaml, TakesValuesFromTheEnvironmentAndFiles) {
   EXPECT_THAT(refusal("listen: ${file:/does/not/exist}"), HasSubstr("/does/not/exist"));
   EXPECT_THAT(refusal("listen: ${vault:x}"), HasSubstr("neither ${env:NAME} nor ${file:PATH}"));
   EXPECT_THAT(refusal("listen: ${env:X"), HasSubstr("without its '}'"));
+}
+
+TEST(Yaml, TakesNothingFromElsewhereUnlessItIsAConfiguration) {
+  ::setenv("MILLRACE_YAML_TEST", "hunter2", 1);
+  const auto yaml =
+      YamlDocument::parse("a: ${env:MILLRACE_YAML_TEST}\nb: [\"${file:/x}\", \"${\"]", "m.yaml");
+  std::string a;
+  std::vector<std::string> b;
+  yaml->root().required("a", a);
+  yaml->root().required("b", b);
+  EXPECT_TRUE(yaml->finish());
+  EXPECT_EQ(a, "${env:MILLRACE_YAML_TEST}");
+  EXPECT_THAT(b, ElementsAre("${file:/x}", "${"));
 }
 
 TEST(Yaml, NeverPrintsASecret) {

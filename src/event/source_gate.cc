@@ -1,5 +1,8 @@
 #include "event/source_gate.h"
 
+#include <algorithm>
+#include <optional>
+
 #include <fmt/format.h>
 
 namespace millrace {
@@ -10,7 +13,13 @@ std::string SourceFault::text() const {
 }
 
 bool SourceGate::may_tell(const SourceFault& fault, TimeUs now) {
-  return !fault.told_at || now - *fault.told_at >= kTellEvery;
+  const auto told = fault.told_at.find(fault.property);
+  return told == fault.told_at.end() || now - told->second >= kTellEvery;
+}
+
+bool SourceGate::may_forget(const SourceFault& fault, TimeUs now) {
+  return std::ranges::all_of(fault.told_at,
+                             [&](const auto& told) { return now - told.second >= kTellEvery; });
 }
 
 std::string SourceGate::object_key(const EventRules& rules) {
@@ -41,11 +50,10 @@ void SourceGate::note(std::string_view source, const EventRules& rules, const Co
     if (!is_structural) {
       if (breach == nullptr && found != faults_.end() && !found->second.is_stopped) {
         found->second.events = 0;
-        if (may_tell(found->second, now)) faults_.erase(found);
+        if (may_forget(found->second, now)) faults_.erase(found);
       }
     } else if (found != faults_.end() || faults_.size() < kWatchedMax) {
       SourceFault& fault = found != faults_.end() ? found->second : faults_[Key(source, object_key(rules))];
-      const auto told_at = fault.told_at;
       if ((fault.property != breach->property || fault.events == 0) && !fault.is_stopped)
         fault = {std::string(source),
                  rules.contract().id,
@@ -56,13 +64,16 @@ void SourceGate::note(std::string_view source, const EventRules& rules, const Co
                  false,
                  0,
                  now,
-                 told_at};
+                 false,
+                 std::move(fault.told_at)};
       ++fault.events;
       const bool was_stopped = fault.is_stopped;
       fault.is_stopped = fault.is_stopped || (stop_after > 0 && fault.events >= stop_after);
-      const bool is_due = fault.events == kTellAfter && !fault.is_stopped && may_tell(fault, now);
+      const bool is_due =
+          fault.events >= kTellAfter && !fault.is_told && !fault.is_stopped && may_tell(fault, now);
       if (fault.is_stopped != was_stopped || is_due) {
-        fault.told_at = now;
+        fault.is_told = true;
+        fault.told_at[fault.property] = now;
         told = fault;
       }
     }

@@ -5,7 +5,6 @@
 #include <functional>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,15 +26,16 @@ struct SourceFault {
   bool is_stopped = false;   ///< all it sends of the object goes to quarantine
   std::uint64_t events = 0;  ///< in a row
   TimeUs since = 0;
-  std::optional<TimeUs> told_at;
+  bool is_told = false;                   ///< since then
+  std::map<std::string, TimeUs> told_at;  ///< by property: when each was last told of
 
   /// "20 events in a row lack order.revenue"
   std::string text() const;
 };
 
 /// Watches sources for a property that went missing or changed its type, which no single bad event tells. It
-/// is told of, once an hour at the most, and stops that source alone where the contract says so
-/// (`stopAfter`). Threads: any.
+/// is told of, once an hour at the most for each property, and stops that source alone where the contract
+/// says so (`stopAfter`). Threads: any.
 class SourceGate {
  public:
   static constexpr std::uint64_t kTellAfter =
@@ -68,6 +68,7 @@ class SourceGate {
   using Key = std::pair<std::string, std::string>;  ///< source; contract and object
 
   static bool may_tell(const SourceFault& fault, TimeUs now);
+  static bool may_forget(const SourceFault& fault, TimeUs now);
   static std::string object_key(const EventRules& rules);
 
   OnFault on_fault_;

@@ -24,7 +24,8 @@ class SourceGateTest : public testing::Test {
     contracts_->gate().set_on_fault([this](const SourceFault& fault) { told_.push_back(fault); });
   }
 
-  Status send(std::string_view source, bool has_user, std::string_view country = "DE") {
+  Status send(std::string_view source, bool has_user, std::string_view country = "DE",
+              bool has_revenue = true) {
     Event event;
     event.received_time = now_;
     event.type = EventType::kPurchase;
@@ -33,7 +34,7 @@ class SourceGateTest : public testing::Test {
     if (has_user) event.user_id = "u";
     event.country = country;
     event.order.emplace();
-    event.order->revenue = Decimal::from_integer(1);
+    if (has_revenue) event.order->revenue = Decimal::from_integer(1);
     return contracts_->check(event, notes_);
   }
 
@@ -59,6 +60,30 @@ TEST_F(SourceGateTest, AFaultIsToldOnceForAsLongAsItLastsAndOnceAnHourAtTheMost)
   now_ += kHourUs;
   for (int i = 0; i < 20; ++i) EXPECT_FALSE(send("web", false));
   EXPECT_EQ(told_.size(), 2u);
+}
+
+TEST_F(SourceGateTest, AFaultThatLastsIsToldWhenTheHourIsOver) {
+  for (int i = 0; i < 20; ++i) EXPECT_FALSE(send("web", false));
+  EXPECT_TRUE(send("web", true));
+  for (int i = 0; i < 20; ++i) EXPECT_FALSE(send("web", false));
+  EXPECT_EQ(told_.size(), 1u);
+  now_ += kHourUs;
+  for (int i = 0; i < 20; ++i) EXPECT_FALSE(send("web", false));
+  ASSERT_EQ(told_.size(), 2u);
+  EXPECT_EQ(told_[1].text(), "21 events in a row lack user_id");
+  now_ += kHourUs;
+  EXPECT_FALSE(send("web", false));
+  EXPECT_EQ(told_.size(), 2u) << "once for as long as it lasts";
+}
+
+TEST_F(SourceGateTest, EachPropertyIsToldOnceAnHour) {
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 20; ++i) EXPECT_FALSE(send("web", false));
+    for (int i = 0; i < 20; ++i) EXPECT_FALSE(send("web", true, "DE", false));
+  }
+  ASSERT_EQ(told_.size(), 2u);
+  EXPECT_EQ(told_[0].property, "user_id");
+  EXPECT_EQ(told_[1].text(), "20 events in a row lack order.revenue");
 }
 
 TEST_F(SourceGateTest, ValuesThatAreWrongAreNoFaultOfTheSource) {

@@ -9,8 +9,10 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kKeptBytesMax = 200;
-constexpr TimeUs kEpochMin = 946'684'800 * kSecondUs;    // 2000
-constexpr TimeUs kEpochMax = 2'208'988'800 * kSecondUs;  // 2040
+constexpr std::size_t kWholeFiguresMax = 18;
+constexpr TimeUs kPatternMin = -5'364'662'400 * kSecondUs;  // 1800
+constexpr TimeUs kEpochMin = 946'684'800 * kSecondUs;       // 2000
+constexpr TimeUs kEpochMax = 2'208'988'800 * kSecondUs;     // 2040
 
 bool is_figure(char c) {
   return c >= '0' && c <= '9';
@@ -19,7 +21,7 @@ bool is_figure(char c) {
 /// Whole numbers as JSON has them: what begins with 0 is a code, such as a postal one.
 bool is_whole_number(std::string_view text) {
   if (text.starts_with('-')) text.remove_prefix(1);
-  if (text.empty() || text.size() > 18 || (text[0] == '0' && text.size() > 1)) return false;
+  if (text.empty() || (text[0] == '0' && text.size() > 1)) return false;
   return std::ranges::all_of(text, is_figure);
 }
 
@@ -43,6 +45,12 @@ bool looks_iso(std::string_view text) {
   return text.size() >= 10 && text[4] == '-' && text[7] == '-' && is_figure(text[0]);
 }
 
+/// Return whether what a pattern takes for a short year has two figures: "1.2.3" is a version.
+bool ends_in_two_figures(std::string_view date) {
+  return date.size() > 2 && is_figure(date.back()) && is_figure(date[date.size() - 2]) &&
+         !is_figure(date[date.size() - 3]);
+}
+
 /// Lists of objects, and empty ones.
 bool is_row_list(std::string_view json) {
   if (!json.starts_with('[')) return false;
@@ -64,11 +72,21 @@ struct ColumnProfiler::Candidate {
   bool is_epoch = false;
   TimeFormat reader;
 
+  bool may_be(std::string_view text) const {
+    if (is_epoch) return is_whole_number(text);
+    if (format == "iso") return looks_iso(text);
+    return !format.contains("%y") || ends_in_two_figures(text.substr(0, text.find(' ')));
+  }
+
+  bool is_plausible(TimeUs time) const {
+    if (is_epoch) return time >= kEpochMin && time <= kEpochMax;
+    return format == "iso" || time >= kPatternMin;
+  }
+
   std::optional<TimeUs> read(std::string_view text) const {
-    if (is_epoch ? !is_whole_number(text) : format == "iso" && !looks_iso(text)) return std::nullopt;
+    if (!may_be(text)) return std::nullopt;
     const auto time = reader.read(text);
-    if (!time || (is_epoch && (*time < kEpochMin || *time > kEpochMax))) return std::nullopt;
-    return *time;
+    return time && is_plausible(*time) ? std::optional(*time) : std::nullopt;
   }
 
   /// All of them, the likeliest first.
@@ -96,6 +114,18 @@ struct ColumnProfiler::Candidate {
                                  "%Y/%m/%d %H:%M:%S",
                                  "%Y/%m/%d %H:%M",
                                  "%Y/%m/%d",
+                                 "%d/%m/%y %H:%M:%S",
+                                 "%d/%m/%y %H:%M",
+                                 "%d/%m/%y",
+                                 "%m/%d/%y %H:%M:%S",
+                                 "%m/%d/%y %H:%M",
+                                 "%m/%d/%y",
+                                 "%m/%d/%y %I:%M:%S %p",
+                                 "%m/%d/%y %I:%M %p",
+                                 "%d.%m.%y %H:%M:%S",
+                                 "%d.%m.%y %H:%M",
+                                 "%d.%m.%y",
+                                 "%d-%b-%y",
                                  "%d %b %Y %H:%M:%S",
                                  "%d %b %Y",
                                  "%b %d, %Y",
@@ -159,7 +189,9 @@ void ColumnProfiler::look_at_number(std::string_view text) {
   const auto number = number_of(text);
   if (!number) return;
   ++numbers_;
-  integers_ += is_whole_number(text) ? 1 : 0;
+  const bool is_whole = is_whole_number(text);
+  integers_ += is_whole ? 1 : 0;
+  has_long_ = has_long_ || (is_whole && text.size() > kWholeFiguresMax + (text[0] == '-' ? 1 : 0));
   profile_.negative += *number < 0 ? 1 : 0;
   if (numbers_ == 1 || *number < number_min_) {
     number_min_ = *number;
@@ -180,7 +212,7 @@ void ColumnProfiler::look_at_time(std::string_view text) {
     return !time;
   });
   if (!first) return;
-  with_zone_ += text.size() > 10 && text.find_first_of("Zz+", 10) != std::string_view::npos ? 1 : 0;
+  with_zone_ += text.size() > 10 && text.find_first_of("Zz+-", 10) != std::string_view::npos ? 1 : 0;
   if (time_min_text_.empty() || *first < time_min_) {
     time_min_ = *first;
     time_min_text_ = text;
@@ -219,7 +251,7 @@ ColumnProfile::Type ColumnProfiler::type() const {
   if (lists_ > 0) return Type::kJson;
   if (!times_.empty() && !times_.front()->is_epoch) return Type::kTime;
   if (booleans_ == given) return Type::kBoolean;
-  if (integers_ == given) return Type::kInteger;
+  if (integers_ == given) return has_long_ ? Type::kText : Type::kInteger;
   return numbers_ == given ? Type::kNumber : Type::kText;
 }
 
@@ -228,6 +260,7 @@ ColumnProfile ColumnProfiler::finish() const {
   profile.type = type();
   const auto given = profile.rows - profile.empty;
   profile.is_json = given > 0 && json_ == given;
+  profile.has_json = json_ > 0;
   profile.is_row_list = given > 0 && row_lists_ == given && profile.bytes_max > 2;
   profile.distinct = hashes_.size();
   if (few_) {
@@ -241,7 +274,9 @@ ColumnProfile ColumnProfiler::finish() const {
   }
   if (times_.empty() || given == 0) return profile;
   profile.time_format = times_.front()->format;
-  profile.names_zone = with_zone_ == given;
+  const auto& format = profile.time_format;
+  profile.names_zone =
+      format == "iso" ? with_zone_ == given : format.contains("%z") || format.ends_with("GMT");
   const auto is_other = [&](const Candidate* other) {
     return profile.time_format.starts_with("%d") && other->format.starts_with("%m");
   };

@@ -22,7 +22,8 @@ struct ColumnProfile {
 
   std::string name;
   Type type = Type::kEmpty;
-  bool is_json = false;  ///< every value is a JSON number, boolean, list or object, not a text
+  bool is_json = false;   ///< every value is a JSON number, boolean, list or object, not a text
+  bool has_json = false;  ///< some value is
   std::uint64_t rows = 0;
   std::uint64_t empty = 0;     ///< of them without a value
   std::uint64_t distinct = 0;  ///< different values …
@@ -72,8 +73,9 @@ class ColumnProfiler {
   std::map<std::string, std::uint64_t, std::less<>> values_;
   bool few_ = true;  ///< `values_` has all
   std::uint64_t json_ = 0, lists_ = 0, row_lists_ = 0, booleans_ = 0, integers_ = 0, numbers_ = 0;
+  bool has_long_ = false;                ///< a whole number has more figures than 64 bits hold for certain
   std::vector<const Candidate*> times_;  ///< formats that fit all values so far
-  std::uint64_t with_zone_ = 0;
+  std::uint64_t with_zone_ = 0;          ///< ISO times that say theirs
   double number_min_ = 0, number_max_ = 0;
   std::string number_min_text_, number_max_text_;
   TimeUs time_min_ = 0, time_max_ = 0;

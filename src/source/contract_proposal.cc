@@ -5,6 +5,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/text.h"
+#include "event/contract_fields.h"
+
 namespace millrace {
 namespace {
 
@@ -18,6 +21,11 @@ std::vector<std::string> quoted(const std::vector<std::string>& texts) {
   std::vector<std::string> all;
   for (const auto& text : texts) all.push_back(yaml_quoted(text));
   return all;
+}
+
+/// Return whether an event has a member of its own by that name.
+bool is_events_own(std::string_view name) {
+  return event_field(name) != nullptr || name == "order" || name == "items" || name == "properties";
 }
 
 bool is_number_role(std::string_view role) {
@@ -122,16 +130,14 @@ class ContractProposer {
   /// What no role takes stays among the event's properties.
   void write_other(const ColumnProfile& column) {
     const auto is_taken = [&](const auto& role) { return role.second == column.name; };
-    if (std::ranges::any_of(mapping_.roles, is_taken) || column.name.contains('.') ||
-        column.type == ColumnProfile::Type::kEmpty)
+    using Kind = ColumnProfile::Type;
+    if (std::ranges::any_of(mapping_.roles, is_taken) || is_events_own(column.name) ||
+        column.name.contains('.') || column.type == Kind::kEmpty || column.type == Kind::kJson)
       return;
-    // A file of text has nothing but texts; JSON has types of its own.
+    // A file of text has nothing but texts; JSON has types of its own, and may have several in a column.
     ContractColumn made{.name = column.name, .type = "string", .required = column.empty == 0};
-    if (column.is_json) {
-      if (column.type == ColumnProfile::Type::kJson) return;
-      made.type = column.type == ColumnProfile::Type::kText ? "string" : type_name(column.type);
-      if (column.type == ColumnProfile::Type::kTime) made.type = "string";
-    }
+    const bool is_typed = column.is_json && (column.is_number() || column.type == Kind::kBoolean);
+    if (column.has_json) made.type = is_typed ? type_name(column.type) : "";
     add_values(column, made);
     add(made, 6);
   }
@@ -150,7 +156,7 @@ std::string contract_head(const std::string& id, const std::string& origin, cons
       "then\n"
       "# it holds nobody to anything.\n"
       "apiVersion: v3.1.0\nkind: DataContract\nid: {}\nversion: 0.1.0\nstatus: proposed\n",
-      origin, yaml_text(id));
+      without_controls(origin), yaml_text(id));
   if (!source.empty())
     head += fmt::format("customProperties:\n  - {{property: sources, value: [{}]}}\n", yaml_text(source));
   return head + "schema:\n";

@@ -129,7 +129,7 @@ TableProposal propose_table(const MysqlSource& source, const MysqlTable& table, 
 std::string config_of(const MysqlSource& source, const std::vector<TableProposal>& tables) {
   std::string yaml = fmt::format(
       "# Proposed by `millrace discover {0}`: goes below  sources: {0}:  in millrace.yaml.\ntables:\n",
-      source.name);
+      without_controls(source.name));
   for (const auto& table : tables) {
     std::vector<std::string> options;
     if (!table.cursor.empty()) options.push_back("cursor: " + yaml_text(table.cursor));

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "event/contract.h"
+#include "event/contracts.h"
 #include "source/column_roles.h"
 #include "source/contract_proposal.h"
 #include "source/file_groups.h"
@@ -19,6 +20,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 using Type = ColumnProfile::Type;
 
@@ -38,6 +40,8 @@ TEST(ColumnProfileTest, TellsTypesApart) {
   EXPECT_EQ(profile_of({"[1]", "[]"}, true).type, Type::kJson);
   EXPECT_EQ(profile_of({"", ""}).type, Type::kEmpty);
   EXPECT_EQ(profile_of({"a", "1"}).type, Type::kText);
+  EXPECT_EQ(profile_of({"123456789012345678"}).type, Type::kInteger);
+  EXPECT_EQ(profile_of({"1", "12345678901234567890"}).type, Type::kText) << "an id, and no amount";
 }
 
 TEST(ColumnProfileTest, CountsAndBounds) {
@@ -68,6 +72,18 @@ TEST(ColumnProfileTest, FindsHowTimesAreWritten) {
   EXPECT_FALSE(profile_of({"25/12/2010"}).is_ambiguous);
   EXPECT_TRUE(profile_of({"3/4/2010", "5/6/2010"}).is_ambiguous);
   EXPECT_EQ(profile_of({"2026-11-01", "soon"}).type, Type::kText);
+  EXPECT_EQ(profile_of({"01/02/26"}).time_format, "%d/%m/%y");
+  EXPECT_EQ(profile_of({"12/25/26 8:05"}).time_format, "%m/%d/%y %H:%M");
+  EXPECT_EQ(profile_of({"1/2/0026"}).time_format, "") << "nobody's year";
+  EXPECT_EQ(profile_of({"1.2.3"}).time_format, "") << "a version";
+}
+
+TEST(ColumnProfileTest, TellsWhichTimesSayTheirZone) {
+  EXPECT_TRUE(profile_of({"2026-11-01T09:30:00-05:00"}).names_zone);
+  EXPECT_TRUE(profile_of({"01/Nov/2026:09:30:00 -0500"}).names_zone);
+  EXPECT_TRUE(profile_of({"Sun, 01 Nov 2026 09:30:00 GMT"}).names_zone);
+  EXPECT_FALSE(profile_of({"2026-11-01T09:30:00-05:00", "2026-11-01 09:30:00"}).names_zone);
+  EXPECT_FALSE(profile_of({"01-11-2026 09:30"}).names_zone);
 }
 
 TEST(ColumnRolesTest, CutsNamesIntoWords) {
@@ -88,22 +104,29 @@ class DiscoverTest : public testing::Test {
     const auto found = profile(name, content);
     return found ? "none" : found.error().message;
   }
+  /// Return what is proposed for a file, having tried it, the contract being in force.
   MappingProposal proposal(std::string_view name, std::string_view content) {
     const auto found = profile(name, content);
     EXPECT_TRUE(found) << found.error().text();
     auto proposed = propose_mapping(*found, "shop", kWritten);
     EXPECT_TRUE(proposed) << proposed.error().text();
-    const auto contract = propose_contract(*found, *proposed, "shop");
-    if (!contract.empty()) {
-      const auto parsed = parse_contract(contract, "shop.yaml");
-      EXPECT_TRUE(parsed) << parsed.error().text() << contract;
+    contract_ = propose_contract(*found, *proposed, "shop");
+    std::vector<Contract> in_force;
+    if (!contract_.empty()) {
+      auto parsed = parse_contract(contract_, "shop.yaml");
+      EXPECT_TRUE(parsed) << parsed.error().text() << contract_;
+      if (parsed) in_force.push_back(*std::move(parsed));
     }
+    for (auto& contract : in_force) contract.status = "active";
+    const Contracts contracts(std::move(in_force));
     if (!proposed->yaml.empty())
-      trial_ = try_mapping(Env::system(), folder_.path() / name, {}, proposed->mapping, 1'000).value();
+      trial_ =
+          try_mapping(Env::system(), folder_.path() / name, {}, proposed->mapping, 1'000, &contracts).value();
     return *std::move(proposed);
   }
 
   TestFolder folder_;
+  std::string contract_;
   MappingTrial trial_;
 };
 
@@ -162,12 +185,66 @@ TEST_F(DiscoverTest, ElementsOfAListMayBeTheRows) {
 
 TEST_F(DiscoverTest, NamesThatYamlWouldMisreadAreQuoted) {
   EXPECT_EQ(yaml_text("plain_name"), "plain_name");
-  EXPECT_EQ(yaml_text("no"), "\"no\"");
+  for (const auto* word : {"no", "Null", "NULL", "~", "True", "off", "Y"})
+    EXPECT_EQ(yaml_text(word), fmt::format("\"{}\"", word));
   EXPECT_EQ(yaml_text("a: b"), "\"a: b\"");
   EXPECT_EQ(yaml_text("7"), "\"7\"");
   EXPECT_EQ(yaml_text("say \"x\"\n"), "\"say \\\"x\\\"\\x0a\"");
   const auto proposed = proposal("q.csv", "user id,\"item: \"\"id\"\"\",time\nu,a,2026-11-01\n");
   EXPECT_EQ(trial_.records, 1u) << proposed.yaml << trial_.first_refusal;
+}
+
+TEST_F(DiscoverTest, NamesAndValuesOfDataReferToNothing) {
+  const auto secret = "${file:" + folder_.write("secret", "hunter2").string() + "}";
+  const auto row = "u,A," + secret + ",2026-11-01\n";
+  std::string text = "user_id,sku," + secret + " price,time\n";
+  std::string states = "user_id,sku,kind,time\n";
+  for (int i = 0; i < 20; ++i) {
+    text += fmt::format("u,A,{}.5,2026-11-01\n", i);
+    states += row;
+  }
+  const auto proposed = proposal("o.csv", text);
+  EXPECT_EQ(proposed.roles.at("item.price"), secret + " price");
+  EXPECT_EQ(trial_.records, 20u) << trial_.first_refusal;
+  proposal("s.csv", states);
+  EXPECT_THAT(contract_, HasSubstr("validValues: [\"" + secret + "\"]"));
+  const auto contract = parse_contract(contract_, "shop.yaml").value();
+  EXPECT_EQ(contract.objects[0].properties.back().quality[0].valid_values, std::vector{secret});
+  EXPECT_EQ(trial_.records, 20u) << trial_.first_refusal;
+}
+
+TEST_F(DiscoverTest, WhatEventsHaveThemselvesIsNotAnnouncedTwice) {
+  proposal("o.csv",
+           "customer_id,user_id,sku,at,value,order,items,properties,event_time,Null\n"
+           "c1,1.0,A,2026-11-01 10:00:00,17,first,2,p,noon,x\nc2,2.5,B,2026-11-01 11:00:00,,x,3,,,y\n");
+  EXPECT_EQ(trial_.records, 2u) << trial_.first_refusal;
+  EXPECT_THAT(contract_, Not(HasSubstr("name: value")));
+  EXPECT_THAT(contract_, HasSubstr("- name: \"Null\""));
+}
+
+TEST_F(DiscoverTest, ValuesOfSeveralTypesAreOfNone) {
+  proposal("v.jsonl", R"({"user_id":"u","sku":"A","at":"2026-11-01T10:00:00Z","size":"XL","count":1,"big":1}
+{"user_id":"u","sku":"B","at":"2026-11-01T10:00:00Z","size":42,"count":2,"big":12345678901234567890}
+)");
+  EXPECT_EQ(trial_.records, 2u) << trial_.first_refusal << contract_;
+  EXPECT_THAT(contract_, HasSubstr("- name: size\n        required: true\n"));
+  EXPECT_THAT(contract_, HasSubstr("- name: count\n        logicalType: integer\n"));
+}
+
+TEST_F(DiscoverTest, LongNumbersAreIds) {
+  const auto proposed = proposal("v.csv",
+                                 "user_id,sku,at\n12345678901234567890,A,2026-11-01 10:00:00\n"
+                                 "12345678901234567891,A,2026-11-01 10:00:00\n");
+  EXPECT_EQ(proposed.roles.at("user_id"), "user_id");
+  EXPECT_EQ(trial_.records, 2u) << trial_.first_refusal;
+}
+
+TEST_F(DiscoverTest, ANameOfAFileStaysInItsComment) {
+  const auto proposed = proposal("v\nsource: x.csv", "user_id,sku,at\nu,A,2026-11-01 10:00:00\n");
+  EXPECT_THAT(proposed.yaml, HasSubstr("of v source: x.csv. Read"));
+  EXPECT_EQ(proposed.mapping.source, "shop");
+  EXPECT_THAT(contract_, HasSubstr("from v source: x.csv. Read"));
+  EXPECT_TRUE(parse_contract(contract_head("a", "the table x\nid: y", "") + " []\n", "a.yaml"));
 }
 
 TEST_F(DiscoverTest, FormatsThatMillraceKnowsAreNamed) {
@@ -192,6 +269,7 @@ TEST_F(DiscoverTest, FormatsThatMillraceKnowsAreNamed) {
 TEST_F(DiscoverTest, SaysWhatIsWrongWithAFile) {
   EXPECT_EQ(refusal("a.csv", ""), "the file is empty");
   EXPECT_EQ(refusal("a.csv", " \n\n"), "the file is empty");
+  EXPECT_EQ(refusal("a.csv", std::string(70'000, '\n')), "its first 65536 bytes are blank");
   EXPECT_THAT(refusal("a.csv", "id,name\n"), HasSubstr("the file has no rows"));
   EXPECT_THAT(refusal("a.csv", std::string_view("\x7F"
                                                 "ELF\0\0",
@@ -222,20 +300,27 @@ TEST_F(DiscoverTest, FilesThatAreAlikeAreOneGroup) {
   put("clicks_hour_000.csv", "a,b\n1,2\n");
   put("clicks_hour_001.csv", "a,b\n3,4\n");
   put("clicks_hour_002.csv", "a,b,c\n3,4,5\n");
+  for (int columns = 4; columns < 31; ++columns) {
+    std::string line = "1";
+    for (int i = 1; i < columns; ++i) line += fmt::format(",{}x", i);
+    put(fmt::format("clicks_hour_1{:02}.csv", columns), line.replace(0, 1, "a") + "\n" + line + "\n");
+  }
+  put("clicks_hour_b.csv", "b\n1\n");
   put("orders/dt=2026-11-01/hour=9/part-0.jsonl", "{\"a\":1}\n");
   put("orders/dt=2026-11-02/hour=10/part-1.jsonl", "{\"b\":1}\n");
   put("empty.csv", "");
   put("README.md", "hello");
   put(".hidden/x.csv", "a\n1\n");
   const auto found = find_file_groups(Env::system(), folder_.path(), {}).value();
-  ASSERT_THAT(found.groups, SizeIs(3));
-  EXPECT_EQ(found.groups[0].name, "clicks_hour");
-  EXPECT_EQ(found.groups[0].pattern, "clicks_hour_*.csv");
-  EXPECT_THAT(found.groups[0].files, SizeIs(2));
-  EXPECT_EQ(found.groups[1].name, "clicks_hour_b");
-  EXPECT_EQ(found.groups[2].name, "orders");
-  EXPECT_EQ(found.groups[2].pattern, "orders/dt=*/hour=*/part-*.jsonl");
-  EXPECT_THAT(found.groups[2].files, SizeIs(2));
+  ASSERT_THAT(found.groups, SizeIs(31));
+  std::map<std::string, FileGroup> by_name;
+  for (const auto& group : found.groups) by_name[group.name] = group;
+  EXPECT_THAT(by_name, SizeIs(31)) << "each has a name of its own";
+  EXPECT_EQ(by_name["clicks_hour"].pattern, "clicks_hour_*.csv");
+  EXPECT_EQ(by_name["clicks_hour_b"].pattern, "clicks_hour_b.csv");
+  EXPECT_EQ(by_name["clicks_hour_29"].pattern, "clicks_hour_*.csv");
+  EXPECT_EQ(by_name["orders"].pattern, "orders/dt=*/hour=*/part-*.jsonl");
+  EXPECT_THAT(by_name["orders"].files, SizeIs(2));
   ASSERT_THAT(found.problems, SizeIs(1));
   EXPECT_THAT(found.problems[0].text(), HasSubstr("empty.csv"));
   EXPECT_THAT(found.others, ElementsAre("README.md"));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -145,7 +146,7 @@ Result<FolderFiles> find_file_groups(Env& env, const Path& folder, const OpenPar
     std::error_code ignored;
     group.bytes += fs::file_size(file, ignored);
   }
-  std::map<std::string, int> used;
+  std::set<std::string> used;
   for (auto& [key, group] : groups) {
     group.name = plain_name(group.files.front());
     // "part-0.parquet" says nothing; the folder that holds the partitions does.
@@ -156,8 +157,8 @@ Result<FolderFiles> find_file_groups(Env& env, const Path& folder, const OpenPar
           group.name = plain_name(above.filename());
           break;
         }
-    if (const int n = ++used[group.name]; n > 1)
-      group.name += fmt::format("_{}", static_cast<char>('a' + n - 1));
+    const std::string plain = group.name;
+    for (int n = 2; !used.insert(group.name).second; ++n) group.name = fmt::format("{}_{}", plain, n);
     found.groups.push_back(std::move(group));
   }
   return found;

@@ -150,8 +150,11 @@ Result<RowsOf> open_rows_of(Env& env, const Path& path, const OpenParquet& open_
   }
   MILLRACE_ASSIGN(const auto head, read_head(env, path));
   const auto line = first_line(head);
-  if (line.empty() && head.size() < kHeadBytes)
-    return fail(Code::kInvalid, "the file is empty", path.string());
+  if (line.empty())
+    return fail(Code::kInvalid,
+                head.size() < kHeadBytes ? "the file is empty"
+                                         : fmt::format("its first {} bytes are blank", head.size()),
+                path.string());
   if (head.contains('\0'))
     return fail(Code::kInvalid,
                 fmt::format("this is neither CSV, JSON nor Parquet: byte {} is 0, as in binary files",

@@ -274,7 +274,7 @@ Result<Mapping> read_document(const YamlDocument& yaml, Env& env) {
 }  // namespace
 
 Result<Mapping> parse_mapping(std::string_view text, const Path& name, Env& env) {
-  MILLRACE_ASSIGN(const auto yaml, YamlDocument::parse(text, name, env));
+  MILLRACE_ASSIGN(const auto yaml, YamlDocument::parse(text, name));
   return read_document(yaml, env);
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/text.h"
 #include "base/time.h"
 #include "event/codec.h"
 #include "source/column_roles.h"
@@ -142,7 +143,7 @@ void Proposer::write_head(Produce produce) {
   const std::string_view formats[] = {"csv", "jsonl", "parquet"};
   const std::string_view format = formats[static_cast<std::size_t>(profile_.format)];
   line("# Proposed by `millrace discover` from {} rows of {}. Read it before you use it.", profile_.rows,
-       profile_.path.filename().string());
+       without_controls(profile_.path.filename().string()));
   line("source: {}", yaml_text(source_));
   line("format: {}", format);
   if (!profile_.unnest.empty()) line("unnest: {}   # each of these is a row", yaml_text(profile_.unnest));
@@ -369,11 +370,11 @@ std::string yaml_text(std::string_view text) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '.' || c == '-';
   };
-  static constexpr std::array<std::string_view, 12> kWords{"true", "false", "yes",   "no", "on", "off",
-                                                           "null", "True",  "False", "y",  "n",  "~"};
+  static constexpr std::array<std::string_view, 9> kWords{"null", "true", "false", "yes", "no",
+                                                          "on",   "off",  "y",     "n"};
   const bool plain = !text.empty() && std::ranges::all_of(text, is_plain) &&
-                     std::ranges::find(kWords, text) == kWords.end() && (text[0] < '0' || text[0] > '9') &&
-                     text[0] != '-' && text[0] != '.';
+                     std::ranges::find(kWords, to_lower(text)) == kWords.end() &&
+                     (text[0] < '0' || text[0] > '9') && text[0] != '-' && text[0] != '.';
   return plain ? std::string(text) : yaml_quoted(text);
 }
 
@@ -381,7 +382,7 @@ std::string yaml_quoted(std::string_view text) {
   std::string quoted = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') quoted += '\\';
-    if (static_cast<unsigned char>(c) < ' ')
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7F')
       quoted += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     else
       quoted += c;

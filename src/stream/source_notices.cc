@@ -202,7 +202,12 @@ void SourceNotices::announce_versions() {
       SourceNotice notice;
       notice.id = fmt::format("{}{}:{}:{}:{}", kVersionId, contract.id, contract.version, source,
                               format_time(*contract.effective));
-      if (notices_.contains(notice.id)) continue;
+      const std::string first = notice.id;
+      const auto known = [&] { return notices_.find(notice.id); };
+      // What was withdrawn and is put back begins again.
+      for (int n = 2; known() != notices_.end() && known()->second.told.contains("over"); ++n)
+        notice.id = fmt::format("{}:{}", first, n);
+      if (known() != notices_.end()) continue;
       notice.source = source;
       notice.kind = "change";
       notice.text = fmt::format("version {} of the contract {} takes effect", contract.version, contract.id);

@@ -158,6 +158,29 @@ TEST_F(SourceNoticesTest, AVersionThatIsPostponedTakesEffectOnItsNewDateAlone) {
   EXPECT_THAT(phases(3), ElementsAre("announced", "over", "announced")) << "not on the old date";
 }
 
+TEST_F(SourceNoticesTest, AVersionThatIsPutBackOnItsFirstDateIsAnnouncedAgain) {
+  const auto use_version = [&](const std::string& date) {
+    std::string next = contract_text();
+    next.replace(next.find("1.0.0"), 5, "2.0.0");
+    use("", {test_contract(next + "customProperties: [{property: effectiveDate, value: " + date + "}]\n")});
+  };
+  for (int round = 0; round < 2; ++round) {
+    use_version("2026-01-08");
+    open(kNow + 2 * round * kHourUs);
+    use_version("2026-02-20");
+    open(kNow + (2 * round + 1) * kHourUs);
+  }
+  use_version("2026-01-08");
+  open(kNow + 5 * kHourUs);
+  open(kNow + 6 * kHourUs);
+  const auto told = phases(9);
+  EXPECT_EQ(told.size(), 9u) << "each once";
+  EXPECT_EQ(std::ranges::count(told, "announced"), 5);
+  EXPECT_EQ(std::ranges::count(told, "over"), 4);
+  open(kNow + 4 * kDayUs);
+  EXPECT_EQ(phases(10).back(), "effective");
+}
+
 TEST_F(SourceNoticesTest, AStopIsToldOutlastsAProcessAndEndsWhenResumed) {
   use("  - {property: stopAfter, value: 3}\n");
   open(kNow);

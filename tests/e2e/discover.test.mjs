@@ -119,6 +119,22 @@ test('a folder: files that are alike are one set, others are named, and bad ones
   assert.match(told.stderr, /picture\.csv/);
 });
 
+test('names of columns and files are only names', async (t) => {
+  const dir = await temporaryDir();
+  const secret = path.join(dir, 'secret.txt');
+  writeFileSync(secret, 'hunter2\n');
+  const file = path.join(dir, 'its own\nsource: x.csv');
+  writeFileSync(file, `user_id,sku,at,\${file:${secret}} price,order,kind\n` + `u,A,2026-11-01 10:00:00,9,x,\${file:${secret}}\n`.repeat(30));
+  const { server, counts, out } = await proposeAndLoad(t, file);
+  assert.deepEqual(Object.values(counts).map(({ events, quarantined }) => [events, quarantined]), [[30, 0]]);
+  await server.drained();
+  const said = await run(['discover', file]);
+  assert.match(said.stdout, new RegExp(`millrace discover '${dir}/its own source: x.csv' --out proposals`));
+  const written = readdirSync(out, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => readFileSync(path.join(entry.parentPath, entry.name), 'utf8'));
+  assert.equal(written.length, 2);
+  for (const text of [said.stdout, said.stderr, ...written, JSON.stringify(await server.sql('SELECT * FROM events'))]) assert.doesNotMatch(text, /hunter2/);
+});
+
 test('mistakes are told', async () => {
   const dir = await temporaryDir();
   const nothing = await run(['discover', path.join(dir, 'none')]);
