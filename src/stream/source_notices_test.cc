@@ -164,14 +164,14 @@ TEST_F(SourceNoticesTest, AVersionThatIsPutBackOnItsFirstDateIsAnnouncedAgain) {
     next.replace(next.find("1.0.0"), 5, "2.0.0");
     use("", {test_contract(next + "customProperties: [{property: effectiveDate, value: " + date + "}]\n")});
   };
-  for (int round = 0; round < 2; ++round) {
-    use_version("2026-01-08");
-    open(kNow + 2 * round * kHourUs);
-    use_version("2026-02-20");
-    open(kNow + (2 * round + 1) * kHourUs);
+  for (int change = 0; change < 4; ++change) {
+    use_version(change % 2 == 0 ? "2026-01-08" : "2026-02-20");
+    open(kNow + change * kHourUs);
+    phases(1 + 2 * static_cast<std::size_t>(change));  // waits until they are told
   }
   use_version("2026-01-08");
   open(kNow + 5 * kHourUs);
+  phases(9);
   open(kNow + 6 * kHourUs);
   const auto told = phases(9);
   EXPECT_EQ(told.size(), 9u) << "each once";
