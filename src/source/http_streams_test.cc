@@ -166,6 +166,7 @@ TEST_F(HttpStreamsTest, WhatAPageBecomesDependsOnItAlone) {
   start();
   ASSERT_TRUE(eventually([&] { return status().idle; }));
   EXPECT_THAT(bench_.records(kEventsTopic), SizeIs(2));
+  streams_.reset();  // before what it uses
 }
 
 TEST_F(HttpStreamsTest, NothingOfAPageIsInTheLogBeforeItsNote) {
@@ -181,6 +182,7 @@ TEST_F(HttpStreamsTest, NothingOfAPageIsInTheLogBeforeItsNote) {
   env.set_space(std::nullopt);
   ASSERT_TRUE(comes_to(1));
   EXPECT_THAT(items(), SizeIs(1));
+  streams_.reset();  // before what it uses
 }
 
 TEST_F(HttpStreamsTest, ANoteThatFailsAtTheEndOfThePagesStopsNothing) {
@@ -192,6 +194,7 @@ TEST_F(HttpStreamsTest, ANoteThatFailsAtTheEndOfThePagesStopsNothing) {
   ASSERT_TRUE(eventually([&] { return requests_ >= 3; }));
   EXPECT_EQ(status().state, FollowStatus::State::kStreaming);
   EXPECT_THAT(items(), SizeIs(1));
+  streams_.reset();  // before what it uses
 }
 
 TEST_F(HttpStreamsTest, AnOddLinkHeaderHarmsNothing) {
@@ -210,6 +213,7 @@ TEST_F(HttpStreamsTest, AnOddLinkHeaderHarmsNothing) {
   start();
   ASSERT_TRUE(eventually([&] { return status().error.has_value(); }));
   EXPECT_THAT(status().error->text(), HasSubstr("Link leads is not UTF-8"));
+  streams_.reset();  // before what it uses
 }
 
 TEST_F(HttpStreamsTest, CountsPagesOfAnApiThatHasNoneBehindTheLast) {
@@ -230,6 +234,7 @@ TEST_F(HttpStreamsTest, CountsPagesOfAnApiThatHasNoneBehindTheLast) {
   ASSERT_TRUE(comes_to(9));
   EXPECT_EQ(items(), numbers(9));
   EXPECT_EQ(status().state, FollowStatus::State::kStreaming);
+  streams_.reset();  // before what it uses
 }
 
 TEST_F(HttpStreamsTest, WhatIsTooLargeForTheLogIsPutAsideInShort) {
@@ -283,6 +288,7 @@ TEST_F(HttpStreamsTest, WaitsAsLongAsTheApiAsks) {
   ASSERT_TRUE(eventually([&] { return asked_again != 0; }));
   EXPECT_GE(asked_again - refused_at, kSecondUs);
   EXPECT_LT(asked_again - refused_at, 2 * kSecondUs);
+  streams_.reset();  // before what it uses
 }
 
 TEST_F(HttpStreamsTest, RetryAfterNothingIsNoReasonToHurry) {
@@ -306,6 +312,7 @@ TEST_F(HttpStreamsTest, AnAnswerThatIsTooLargeIsAskedForAgain) {
   ASSERT_TRUE(eventually([&] { return status().error.has_value(); }));
   EXPECT_EQ(status().state, FollowStatus::State::kWaiting);
   EXPECT_TRUE(eventually([&] { return status().idle; }));
+  streams_.reset();  // before what it uses
 }
 
 TEST_F(HttpStreamsTest, SaysWhatToDoAndStopsWhenPagesNeverEnd) {
@@ -349,6 +356,7 @@ TEST_F(HttpStreamsTest, StopsWhileAnAnswerIsAwaited) {
   const auto begun = Env::system().steady_now();
   streams_.reset();
   EXPECT_LT(Env::system().steady_now() - begun, kSecondUs);
+  streams_.reset();  // before what it uses
 }
 
 /// Asks for single answers.
