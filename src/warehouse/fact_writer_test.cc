@@ -241,7 +241,7 @@ Status write_owned(FactWriter& out, std::uint64_t offset, std::string_view price
   const std::array lines = {item("a", price, "1"), item("b", price, "2")};
   auto order = make_event(type, offset, kTestDay);
   const std::string event_id = "m" + std::to_string(offset);
-  order.message_id = owns ? "order:shop:1" : event_id;
+  order.message_id = owns ? std::string_view("order:shop:1") : event_id;
   if (type == EventType::kCustom) order.type_name = "order_removed";
   order.items = lines;
   order.order =
