@@ -53,7 +53,7 @@ int count_of(std::string_view text, std::string_view part);
 
 /// Wait until `condition()`, for at most `timeout`; return whether it came true.
 template <class Condition>
-bool eventually(Condition condition, DurationUs timeout = 5 * kSecondUs);
+bool eventually(Condition condition, DurationUs timeout = 60 * kSecondUs);
 
 /// Sleep for a moment between two looks.
 void short_sleep();

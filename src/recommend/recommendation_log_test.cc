@@ -103,9 +103,8 @@ TEST(RecommendationLog, CountsWhatFindsTheQueueFullAndNeverWaits) {
   log.held = true;
   RecommendationLog kept(log, {.queue_max = 50, .batch_max = 10, .linger = 0});
   int taken = 0;
-  const DurationUs begin = Env::system().steady_now();
+  // The log stands still; were an answer to wait for it, this would never end.
   for (int i = 0; i < 1'000; ++i) taken += kept.append(answer(i), {}, "recommend");
-  EXPECT_LT(Env::system().steady_now() - begin, kSecondUs) << "the log stands still, the answers do not";
   EXPECT_GE(taken, 50);
   EXPECT_LE(taken, 60) << "the queue and one batch in hand";
   EXPECT_EQ(kept.dropped(), 1'000u - static_cast<unsigned>(taken));
