@@ -47,6 +47,8 @@ build zlib1g-dev gzip bodies and files
 build libzstd-dev compression
 build libxxhash-dev checksums
 build libjemalloc-dev memory allocation
+build libeigen3-dev matrices of the recommenders
+build libhnswlib-dev nearest neighbours among many vectors
 build prometheus-cpp-dev metrics
 build libgtest-dev unit tests
 build libgmock-dev unit tests

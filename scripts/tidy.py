@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 import tidy_cpp
 
 # A folder under src/ may include only itself and those before it.
-LAYERS = ("base net event log lake warehouse stream source model vector recommend workflow alert catalog "
+LAYERS = ("base linalg net event log lake warehouse stream source model vector recommend workflow alert catalog "
           "server app").split()
 FUNCTION_LINES = 60          # at most FUNCTIONS_LONG of all functions may be longer
 FUNCTION_LINES_MAX = 100     # none may

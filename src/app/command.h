@@ -103,6 +103,7 @@ void add_demo_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_ingest_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_extract_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_discover_command(CLI::App& app, CommonOptions& common, int& exit_code);
+void add_evaluate_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_replay_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_quarantine_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_run_command(CLI::App& app, CommonOptions& common, int& exit_code);

@@ -26,12 +26,6 @@ Path TestFolder::write(std::string_view name, std::string_view content) const {
   return path;
 }
 
-Path shared_data(std::string_view name) {
-  const char* given = std::getenv("MILLRACE_SHARED_DATA");
-  const auto path = Path(given != nullptr ? given : "../shared/data") / name;
-  return std::filesystem::exists(path) ? path : Path();
-}
-
 std::string output_of(const std::string& command) {
   const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
   EXPECT_NE(pipe, nullptr);

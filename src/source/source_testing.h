@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/env.h"
+#include "base/shared_data_testing.h"
 
 namespace millrace {
 
@@ -23,10 +24,6 @@ class TestFolder {
  private:
   Path path_;
 };
-
-/// Return a file of the shared real data (`MILLRACE_SHARED_DATA`, else `../shared/data` beside the
-/// project), or an empty path when it is not there; the test then skips.
-Path shared_data(std::string_view name);
 
 /// Run a shell command and return what it printed, without the last line break.
 std::string output_of(const std::string& command);

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace millrace {
+
+/// How an operand of `gemm` is read.
+enum class Op : std::uint8_t { kAsIs, kTransposed };
+
+/// The few dense operations that training and search spend their time in, compiled for one kind of processor.
+/// All matrices are row-major floats; a leading dimension (`lda`, …) is the number of floats from one row to
+/// the next. Sums are made in an order that depends on the kind of processor and on nothing else, so results
+/// are the same again on the same machine. Outputs must not overlap inputs. Threads: all are pure.
+struct Kernels {
+  std::string_view name;  ///< "generic", "x86-64-v3" (AVX2, FMA), "x86-64-v4" (AVX-512)
+
+  /// C = alpha · op(A) · op(B) + beta · C, where op(A) is m × k, op(B) k × n and C m × n. With beta 0, C is
+  /// only written.
+  void (*gemm)(Op op_a, Op op_b, std::size_t m, std::size_t n, std::size_t k, float alpha, const float* a,
+               std::size_t lda, const float* b, std::size_t ldb, float beta, float* c, std::size_t ldc);
+
+  /// Return the dot product of two vectors of n.
+  float (*dot)(const float* a, const float* b, std::size_t n);
+
+  /// y += alpha · x, n long.
+  void (*axpy)(float alpha, const float* x, float* y, std::size_t n);
+
+  /// out[i] = rows[i] · x for `count` rows of n.
+  void (*dots)(const float* rows, std::size_t count, std::size_t n, const float* x, float* out);
+
+  /// out = Σ weights[i] · rows[i] + beta · out, for `count` rows of n.
+  void (*weighted_sum)(const float* rows, std::size_t count, std::size_t n, const float* weights, float beta,
+                       float* out);
+
+  /// The lower triangle of A (n × n) += rowsᵀ · rows, for `count` rows of n.
+  void (*add_gram)(const float* rows, std::size_t count, std::size_t n, float* a);
+
+  /// Solve A·x = b for a symmetric positive definite A (n × n, its lower triangle is read, and overwritten);
+  /// x takes the place of b. Returns false, with b spoilt, where A is not positive definite.
+  bool (*cholesky_solve)(float* a, std::size_t n, float* b);
+
+  /// Factor a symmetric positive definite A (n × n, its lower triangle is read) into L·Lᵀ, L in the lower
+  /// triangle of A. Returns false where A is not positive definite.
+  bool (*cholesky)(float* a, std::size_t n);
+
+  /// Solve L·Lᵀ·X = B, for the factor L that `cholesky` left in A; B is given and X returned column by
+  /// column: b[j · n …] is column j, for `count` columns.
+  void (*cholesky_columns)(const float* a, std::size_t n, float* b, std::size_t count);
+};
+
+/// Return those for the best kind of processor that this machine is and this build has. Threads: any.
+const Kernels& kernels();
+
+/// Return every set this machine can run, the plainest first.
+std::span<const Kernels* const> all_kernels();
+
+}  // namespace millrace

@@ -1,0 +1,159 @@
+#include "linalg/kernels.h"
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "linalg/matrix.h"
+
+namespace millrace {
+namespace {
+
+/// Every set of kernels that this machine can run, against sums made one by one in double.
+class KernelsTest : public testing::TestWithParam<const Kernels*> {
+ protected:
+  Matrix random(std::size_t rows, std::size_t columns) {
+    Matrix matrix(rows, columns);
+    std::uniform_real_distribution<float> uniform(-1, 1);
+    for (float& value : matrix.values) value = uniform(random_);
+    return matrix;
+  }
+  static Matrix transposed(const Matrix& matrix) {
+    Matrix other(matrix.columns, matrix.rows);
+    for (std::size_t i = 0; i < matrix.rows; ++i)
+      for (std::size_t j = 0; j < matrix.columns; ++j) other.row(j)[i] = matrix.row(i)[j];
+    return other;
+  }
+  static double dot(std::span<const float> a, std::span<const float> b) {
+    double sum = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * b[i];
+    return sum;
+  }
+  /// Well conditioned, symmetric; what it holds above the diagonal is wrong on purpose.
+  Matrix positive_definite(std::size_t n) {
+    const Matrix root = random(n, n);
+    Matrix matrix(n, n);
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j < n; ++j)
+        matrix.row(i)[j] =
+            j > i ? 1e9F : static_cast<float>(dot(root.row(i), root.row(j)) + (i == j ? n : 0));
+    return matrix;
+  }
+  static double symmetric(const Matrix& a, std::size_t i, std::size_t j) {
+    return a.row(std::max(i, j))[std::min(i, j)];
+  }
+
+  const Kernels& use_ = *GetParam();
+  std::mt19937 random_{7};
+};
+
+constexpr std::size_t kSizes[] = {1, 2, 7, 8, 16, 17, 33, 64, 100, 130};
+
+TEST_P(KernelsTest, GemmInEveryOrientation) {
+  for (const auto& [m, n, k] :
+       {std::tuple{1u, 1u, 1u}, {3u, 5u, 7u}, {16u, 33u, 64u}, {65u, 20u, 130u}, {128u, 64u, 17u}}) {
+    const Matrix a = random(m, k), b = random(k, n), before = random(m, n + 3);
+    const Matrix at = transposed(a), bt = transposed(b);
+    for (const Op op_a : {Op::kAsIs, Op::kTransposed})
+      for (const Op op_b : {Op::kAsIs, Op::kTransposed})
+        for (const float beta : {0.F, 1.F, 0.5F}) {
+          Matrix c = before;
+          const Matrix& left = op_a == Op::kAsIs ? a : at;
+          const Matrix& right = op_b == Op::kAsIs ? b : bt;
+          use_.gemm(op_a, op_b, m, n, k, 2.F, left.data(), left.columns, right.data(), right.columns, beta,
+                    c.data(), c.columns);
+          for (std::size_t i = 0; i < m; ++i)
+            for (std::size_t j = 0; j < c.columns; ++j) {
+              const double want =
+                  j < n ? 2 * dot(a.row(i), bt.row(j)) + beta * before.row(i)[j] : before.row(i)[j];
+              ASSERT_NEAR(c.row(i)[j], want, 1e-4) << m << n << k;
+            }
+        }
+  }
+}
+
+TEST_P(KernelsTest, GemmWithBetaZeroOnlyWrites) {
+  const float a = 2, b = 3;
+  float c = std::nanf("");
+  use_.gemm(Op::kAsIs, Op::kAsIs, 1, 1, 1, 1, &a, 1, &b, 1, 0, &c, 1);
+  EXPECT_EQ(c, 6);
+}
+
+TEST_P(KernelsTest, VectorsOfAllLengths) {
+  for (const std::size_t n : kSizes) {
+    const Matrix rows = random(9, n), weights = random(1, 9), x = random(1, n);
+    EXPECT_NEAR(use_.dot(rows.data(), x.data(), n), dot(rows.row(0), x.row(0)), 1e-4);
+
+    Matrix y = x;
+    use_.axpy(0.5F, rows.data(), y.data(), n);
+    for (std::size_t i = 0; i < n; ++i) EXPECT_NEAR(y.row(0)[i], x.row(0)[i] + 0.5 * rows.row(0)[i], 1e-5);
+
+    Matrix out(1, 9);
+    use_.dots(rows.data(), 9, n, x.data(), out.data());
+    for (std::size_t i = 0; i < 9; ++i) EXPECT_NEAR(out.row(0)[i], dot(rows.row(i), x.row(0)), 1e-4);
+
+    for (const float beta : {0.F, 0.5F}) {
+      Matrix sum = x;
+      use_.weighted_sum(rows.data(), 9, n, weights.data(), beta, sum.data());
+      const Matrix columns = transposed(rows);
+      for (std::size_t i = 0; i < n; ++i)
+        EXPECT_NEAR(sum.row(0)[i], dot(columns.row(i), weights.row(0)) + beta * x.row(0)[i], 1e-4);
+    }
+  }
+}
+
+TEST_P(KernelsTest, GramAddsToTheLowerTriangleOnly) {
+  for (const std::size_t n : kSizes) {
+    const Matrix rows = random(21, n), before = random(n, n);
+    const Matrix columns = transposed(rows);
+    Matrix gram = before;
+    use_.add_gram(rows.data(), 21, n, gram.data());
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j < n; ++j)
+        EXPECT_NEAR(gram.row(i)[j], before.row(i)[j] + (j <= i ? dot(columns.row(i), columns.row(j)) : 0),
+                    1e-4);
+  }
+}
+
+TEST_P(KernelsTest, CholeskySolvesWhatItIsGiven) {
+  for (const std::size_t n : kSizes) {
+    const Matrix a = positive_definite(n), b = random(3, n);
+    const auto expect_solved = [&](std::span<const float> x, std::span<const float> right) {
+      for (std::size_t i = 0; i < n; ++i) {
+        double sum = 0;
+        for (std::size_t j = 0; j < n; ++j) sum += symmetric(a, i, j) * x[j];
+        EXPECT_NEAR(sum, right[i], 1e-3);
+      }
+    };
+    Matrix work = a, x = b;
+    ASSERT_TRUE(use_.cholesky_solve(work.data(), n, x.data()));
+    expect_solved(x.row(0), b.row(0));
+
+    Matrix factor = a, columns = b;
+    ASSERT_TRUE(use_.cholesky(factor.data(), n));
+    use_.cholesky_columns(factor.data(), n, columns.data(), 3);
+    for (std::size_t j = 0; j < 3; ++j) expect_solved(columns.row(j), b.row(j));
+  }
+}
+
+TEST_P(KernelsTest, CholeskyRefusesWhatIsNotPositiveDefinite) {
+  float a[] = {1, 9, 2, 1};
+  float b[] = {1, 1};
+  EXPECT_FALSE(use_.cholesky_solve(a, 2, b));
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, KernelsTest, testing::ValuesIn(all_kernels().begin(), all_kernels().end()),
+                         [](const auto& tested) {
+                           std::string name(tested.param->name);
+                           std::erase_if(name, [](char c) { return c == '-'; });
+                           return name;
+                         });
+
+TEST(Kernels, TakesTheBest) {
+  EXPECT_EQ(&kernels(), all_kernels().back());
+}
+
+}  // namespace
+}  // namespace millrace

@@ -1,0 +1,141 @@
+#include "model/evaluation_run.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/env.h"
+#include "base/text.h"
+
+namespace millrace {
+namespace {
+
+using Json = nlohmann::json;
+
+const Estimate& of(const EvaluationOf& part, Metric metric) {
+  return part.metrics[static_cast<std::size_t>(metric)];
+}
+
+/// A line of the table.
+std::string line_of(std::string_view name, const Evaluation& evaluation) {
+  const Estimate& ndcg = of(evaluation.all, Metric::kNdcg);
+  const auto mean = [&](const EvaluationOf& part, Metric metric) {
+    return part.people == 0 ? std::string("-") : fmt::format("{:.4f}", of(part, metric).mean);
+  };
+  return fmt::format(
+      "{:<34} {:.4f} ({:.4f}–{:.4f})  {:>7} {:>7} {:>7} {:>7} {:>7}  {:>7} {:>7} {:>7}  {:>6.1f}% {:>6.2f} "
+      "{:>6.1f}%\n",
+      name, ndcg.mean, ndcg.low, ndcg.high, mean(evaluation.all, Metric::kRecall),
+      mean(evaluation.all, Metric::kPrecision), mean(evaluation.all, Metric::kHitRate),
+      mean(evaluation.all, Metric::kMrr), mean(evaluation.all, Metric::kMap),
+      mean(evaluation.warm, Metric::kNdcg), mean(evaluation.cold, Metric::kNdcg),
+      mean(evaluation.new_items, Metric::kNdcg), 100 * evaluation.coverage, evaluation.novelty,
+      100 * evaluation.popularity_bias);
+}
+
+std::string verdict(const JudgedRanking& model, const JudgedRanking& baseline) {
+  if (model.gain.low > 0)
+    return fmt::format("{} with its fallback is better than {}: NDCG {:+.4f} ({:+.4f} to {:+.4f}).\n",
+                       model.name, baseline.name, model.gain.mean, model.gain.low, model.gain.high);
+  if (model.gain.high < 0)
+    return fmt::format(
+        "{} with its fallback is worse than {}: NDCG {:+.4f} ({:+.4f} to {:+.4f}). Do not use it.\n",
+        model.name, baseline.name, model.gain.mean, model.gain.low, model.gain.high);
+  return fmt::format(
+      "{} with its fallback cannot be told from {}: NDCG {:+.4f} ({:+.4f} to {:+.4f}). More data, or the "
+      "simpler one.\n",
+      model.name, baseline.name, model.gain.mean, model.gain.low, model.gain.high);
+}
+
+}  // namespace
+
+std::vector<NamedRanking> baselines(std::span<const Interaction> train) {
+  const DurationUs span = train.empty() ? 0 : train.back().time - train.front().time;
+  return {{"popularity", {}}, {"popularity_recent", {.half_life = std::max<DurationUs>(span / 12, 1)}}};
+}
+
+Result<EvaluationReport> run_evaluation(const EvaluationData& data, std::span<const NamedRanking> models,
+                                        const EvaluationOptions& options, const TrainingControl& control,
+                                        const std::function<void(std::string_view)>& on_step) {
+  if (data.train.empty())
+    return fail(Code::kInvalid, "there is nothing to train on: no interaction lies before the split");
+  if (data.cases.empty())
+    return fail(Code::kInvalid, "there is nobody to ask: no interaction lies after the split");
+  EvaluationReport report{.protocol = data.protocol,
+                          .options = options,
+                          .train_rows = data.train.size(),
+                          .users = data.users,
+                          .items = data.items,
+                          .models = {}};
+  std::vector<NamedRanking> all = baselines(data.train);
+  const std::size_t fallback_at = all.size() - 1;
+  all.insert(all.end(), models.begin(), models.end());
+
+  std::unique_ptr<RankingModel> fallback;
+  for (std::size_t m = 0; m < all.size(); ++m) {
+    const auto say = [&](std::string_view what) {
+      if (on_step) on_step(fmt::format("{}: {}", all[m].name, what));
+    };
+    say("training");
+    const TimeUs begun = Env::system().steady_now();
+    auto trained = train_ranking(data.train, data.users, data.items, all[m].settings, control);
+    if (!trained) return fail(std::move(trained).error().with_context(all[m].name));
+    JudgedRanking& judged = report.models.emplace_back();
+    judged.name = all[m].name;
+    judged.training_s = static_cast<double>(Env::system().steady_now() - begun) / kSecondUs;
+    say("judging");
+    judged.alone = evaluate(judged.name, **trained, data, options);
+    judged.with_fallback = judged.alone;
+    if (m > fallback_at) {
+      judged.with_fallback =
+          evaluate(judged.name + " + fallback", *with_fallback(**trained, *fallback), data, options);
+      judged.gain =
+          difference(judged.with_fallback, report.models[fallback_at].alone, Metric::kNdcg, options);
+    }
+    if (m == fallback_at) fallback = *std::move(trained);
+    if (control.stopped()) return fail(Code::kCancelled, "the evaluation was stopped");
+  }
+  return report;
+}
+
+Json to_json(const EvaluationReport& report) {
+  Json models = Json::array();
+  for (const JudgedRanking& model : report.models)
+    models.push_back({{"name", model.name},
+                      {"training_s", model.training_s},
+                      {"alone", to_json(model.alone)},
+                      {"with_fallback", to_json(model.with_fallback)},
+                      {"ndcg_gain_over_baseline",
+                       {{"mean", model.gain.mean}, {"low", model.gain.low}, {"high", model.gain.high}}}});
+  return {{"protocol", report.protocol},     {"n", report.options.n}, {"repeats", report.options.repeats},
+          {"train_rows", report.train_rows}, {"users", report.users}, {"items", report.items},
+          {"models", std::move(models)}};
+}
+
+std::string to_text(const EvaluationReport& report) {
+  const EvaluationOf& all = report.models.front().alone.all;
+  std::string text = fmt::format(
+      "{}. {} interactions of {} people and {} items; {} people asked, {} of them without a history. Lists "
+      "of {}{}.\n\n",
+      report.protocol, with_thousands(report.train_rows), with_thousands(report.users),
+      with_thousands(report.items), with_thousands(all.people),
+      with_thousands(report.models.front().alone.cold.people), report.options.n,
+      report.options.repeats ? ", what people met before included" : " of things they had not met");
+  text += fmt::format("{:<34} {:<24} {:>7} {:>7} {:>7} {:>7} {:>7}  {:>7} {:>7} {:>7}  {:>7} {:>6} {:>7}\n",
+                      "", "NDCG (95 %)", "recall", "precis.", "hit", "MRR", "MAP", "warm", "cold", "new",
+                      "cover", "novel", "top 10%");
+  for (const JudgedRanking& model : report.models) {
+    text += line_of(model.name, model.alone);
+    if (model.with_fallback.each != model.alone.each)
+      text += line_of(model.with_fallback.model, model.with_fallback);
+  }
+  text +=
+      "\nwarm, cold: NDCG of people with and without a history; new: of what nobody had met in training.\n"
+      "cover: share of the catalogue shown to anyone; novel: bits of surprise; top 10%: share of the lists "
+      "that is of the "
+      "most popular tenth.\n\n";
+  for (std::size_t m = 2; m < report.models.size(); ++m) text += verdict(report.models[m], report.models[1]);
+  return text;
+}
+
+}  // namespace millrace

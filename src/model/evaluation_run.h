@@ -1,0 +1,57 @@
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/result.h"
+#include "model/evaluation.h"
+#include "model/ranking_model.h"
+
+namespace millrace {
+
+/// A model to judge.
+struct NamedRanking {
+  std::string name;
+  RankingSettings settings;
+};
+
+/// How one model did, alone and as a whole: with the baseline for whom and for what it has nothing to say.
+struct JudgedRanking {
+  std::string name;
+  double training_s = 0;
+  Evaluation alone;
+  Evaluation with_fallback;
+  Estimate gain;  ///< NDCG of the whole less that of the baseline, person by person
+};
+
+struct EvaluationReport {
+  std::string protocol;
+  EvaluationOptions options;
+  std::size_t train_rows = 0;
+  std::size_t users = 0;
+  std::size_t items = 0;
+  std::vector<JudgedRanking> models;  ///< the baselines first
+};
+
+/// What every evaluation holds models against: popularity of all time, and fading with a half-life that is a
+/// twelfth of the time the rows span. The second is what the models fall back on.
+std::vector<NamedRanking> baselines(std::span<const Interaction> train);
+
+/// Train the baselines and each model on `data.train` and judge them on its cases. `on_step` hears what is
+/// being done: "ease: training", "ease: judging". Errors: kInvalid for data without cases; those of the
+/// trainers, with the model's name; kCancelled.
+Result<EvaluationReport> run_evaluation(const EvaluationData& data, std::span<const NamedRanking> models,
+                                        const EvaluationOptions& options, const TrainingControl& control,
+                                        const std::function<void(std::string_view)>& on_step);
+
+nlohmann::json to_json(const EvaluationReport& report);
+
+/// Write the report as a table for a terminal.
+std::string to_text(const EvaluationReport& report);
+
+}  // namespace millrace
