@@ -159,6 +159,29 @@ Result<nlohmann::json> ask(HttpClient& client, std::string_view method, const st
   return nlohmann::json::parse(answer.body);
 }
 
+Result<nlohmann::json> ask_long(HttpClient& client, const std::string& target, std::string_view label) {
+  using nlohmann::json;
+  std::optional<Result<json>> outcome;
+  const bool draw = !label.empty() && on_terminal();
+  const auto on_line = [&](std::string_view text) {
+    const json parsed = json::parse(text, nullptr, false);
+    if (!parsed.is_object()) return true;
+    if (draw && parsed.contains("progress")) {
+      fmt::print("\r\x1b[K{}: {}", label, parsed["progress"].value("step", ""));
+      std::fflush(stdout);
+    }
+    if (parsed.contains("result")) outcome = parsed["result"];
+    if (parsed.contains("error")) outcome = fail(Code::kInvalid, parsed["error"].value("message", ""));
+    return true;
+  };
+  const auto answer = client.request_lines("POST", target, "", {}, on_line);
+  if (draw) fmt::print("\r\x1b[K");
+  if (!answer) return fail(answer.error());
+  MILLRACE_TRY(check_answer(*answer));
+  if (!outcome) return fail(Code::kIo, "the server ended before it was done; give the same command again");
+  return *std::move(outcome);
+}
+
 int run_with_server(const CommonOptions& options, ServerConnection::Need need,
                     const std::function<Status(HttpClient&)>& work) {
   auto server = ServerConnection::open(options, need);

@@ -87,6 +87,12 @@ Status check_answer(const HttpResponse& answer);
 Result<nlohmann::json> ask(HttpClient& client, std::string_view method, const std::string& target,
                            std::string_view body = {}, const Headers& headers = {});
 
+/// Have long work done by a POST that answers lines of progress, {"progress":{"step"}}, and at last
+/// {"result"} or {"error"}; return the result. On a terminal the steps are shown after `label`; an empty one:
+/// not. Errors: those of the client and of `check_answer`; what the work failed with; kIo when the server
+/// ended before.
+Result<nlohmann::json> ask_long(HttpClient& client, const std::string& target, std::string_view label);
+
 /// Do `work` with the server of the data directory. Return the exit code; a failure is printed.
 int run_with_server(const CommonOptions& options, ServerConnection::Need need,
                     const std::function<Status(HttpClient&)>& work);
@@ -98,6 +104,7 @@ bool on_terminal();
 void add_features_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_contract_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_training_set_command(CLI::App& app, CommonOptions& common, int& exit_code);
+void add_model_commands(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_up_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_demo_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_ingest_command(CLI::App& app, CommonOptions& common, int& exit_code);

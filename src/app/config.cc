@@ -234,9 +234,19 @@ Result<Config> load_config(Env& env, const Path& file) {
   MILLRACE_ASSIGN(config.aggregations, load_aggregations(env, file.parent_path() / "aggregations"));
   MILLRACE_ASSIGN(config.features, load_feature_views(env, file.parent_path() / "features"));
   MILLRACE_ASSIGN(config.contracts, load_contracts(env, file.parent_path() / "contracts"));
+  config.models = std::filesystem::absolute(file.parent_path() / "models").lexically_normal();
   config.training_sets = std::filesystem::absolute(file.parent_path() / "training_sets").lexically_normal();
   config.sql_transforms = std::filesystem::absolute(file.parent_path() / "transforms").lexically_normal();
   return config;
+}
+
+Result<std::vector<ModelSpec>> load_models(Env& env, const Path& dir) {
+  std::vector<ModelSpec> models;
+  MILLRACE_TRY(each_yaml_file(env, dir, [&](const Path& path, const std::string& text) -> Status {
+    MILLRACE_ASSIGN(models.emplace_back(), parse_model_spec(text, path));
+    return {};
+  }));
+  return models;
 }
 
 Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir,

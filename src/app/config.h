@@ -13,6 +13,7 @@
 #include "event/contract.h"
 #include "log/event_log.h"
 #include "model/feature_view.h"
+#include "model/model_spec.h"
 #include "model/training_set.h"
 #include "recommend/settings.h"
 #include "server/push_client.h"
@@ -51,6 +52,7 @@ struct Config {
   /// Of the project's folder `aggregations`; none without a project, when those of before are kept.
   std::optional<std::vector<AggregationFile>> aggregations;
   std::vector<Contract> contracts;    ///< of the project's folder `contracts`
+  std::optional<Path> models;         ///< the project's folder, read when one is trained; none: no project
   std::optional<Path> training_sets;  ///< the project's folder, read when a set is made; none: no project
   std::vector<FeatureView> features;  ///< of the project's folder `features`
   std::uint64_t features_memory_bytes = 256 << 20;  ///< features.memory
@@ -89,6 +91,10 @@ struct Config {
 /// Read `file` over the defaults, and the aggregations beside it. Errors: kNotFound; kInvalid, all mistakes
 /// at once, each with file and line.
 Result<Config> load_config(Env& env, const Path& file);
+
+/// Read the models of a project's folder, which need not be there. Errors: kInvalid, the mistakes of the
+/// first file that has some; those of Env.
+Result<std::vector<ModelSpec>> load_models(Env& env, const Path& dir);
 
 /// Read the training sets of a project's folder, which may name its `views`; none when there is no such
 /// folder. Errors: kInvalid, the mistakes of the first file that has some, or whose path lies within

@@ -16,6 +16,7 @@ namespace millrace {
 namespace {
 
 struct EvaluateCall {
+  std::string model;  ///< of the project; empty: files are judged
   std::vector<std::string> train;
   std::vector<std::string> test;
   std::string split = "time";
@@ -50,20 +51,20 @@ Result<std::string> read_inflated(Env& env, const std::string& path) {
 }
 
 /// Add the rows of files, in order of time, to `into`; return those rows.
-Result<std::vector<Interaction>> read_rows(Env& env, const std::vector<std::string>& paths,
-                                           const EvaluateCall& call, Interactions& into) {
-  std::vector<Interaction> before = std::move(into.rows);
+Result<std::vector<Feedback>> read_rows(Env& env, const std::vector<std::string>& paths,
+                                        const EvaluateCall& call, FeedbackSet& into) {
+  std::vector<Feedback> before = std::move(into.rows);
   into.rows.clear();
   for (const std::string& path : paths) {
     MILLRACE_ASSIGN(const std::string text, read_inflated(env, path));
-    MILLRACE_TRY(read_interactions(text, {.liked_from = call.liked_from, .name = path}, into));
+    MILLRACE_TRY(read_feedback(text, {.liked_from = call.liked_from, .name = path}, into));
   }
-  std::vector<Interaction> rows = std::move(into.rows);
+  std::vector<Feedback> rows = std::move(into.rows);
   into.rows = std::move(before);
   return rows;
 }
 
-Result<EvaluationData> split(const Interactions& all, const EvaluateCall& call) {
+Result<EvaluationData> split(const FeedbackSet& all, const EvaluateCall& call) {
   if (call.split == "time") return split_by_time(all, time_at_share(all.rows, 1 - call.test_share));
   if (call.split == "last") return split_leave_last_out(all);
   return split_by_people(all, call.test_share, call.seed);
@@ -71,7 +72,7 @@ Result<EvaluationData> split(const Interactions& all, const EvaluateCall& call) 
 
 Result<EvaluationData> read_data(const EvaluateCall& call) {
   Env& env = Env::system();
-  Interactions all;
+  FeedbackSet all;
   MILLRACE_ASSIGN(all.rows, read_rows(env, call.train, call, all));
   if (call.test.empty()) return split(all, call);
   MILLRACE_ASSIGN(const auto asked, read_rows(env, call.test, call, all));
@@ -118,6 +119,19 @@ Status run_evaluate(const EvaluateCall& call, bool as_json) {
   return {};
 }
 
+/// Judge a model of the project on what the tables hold.
+Status evaluate_model(HttpClient& client, const EvaluateCall& call, bool as_json) {
+  MILLRACE_ASSIGN(
+      nlohmann::json report,
+      ask_long(client, "/v1/models/" + url_encode(call.model) + "/evaluate", as_json ? "" : call.model));
+  const std::string text = report.value("text", "");
+  report.erase("text");
+  const std::string document = report.dump(2) + "\n";
+  if (!call.out.empty()) MILLRACE_TRY(write_file_atomically(Env::system(), call.out, document));
+  fmt::print("{}", as_json ? document : text);
+  return {};
+}
+
 void add_model_options(CLI::App& command, EvaluateCall& call) {
   std::vector<std::string> kinds;
   for (std::size_t k = 1; k < static_cast<std::size_t>(RankingKind::kCount); ++k)
@@ -137,11 +151,15 @@ void add_model_options(CLI::App& command, EvaluateCall& call) {
 }  // namespace
 
 void add_evaluate_command(CLI::App& app, CommonOptions& common, int& exit_code) {
-  CLI::App* command = app.add_subcommand("evaluate", "Judge recommenders on data whose next steps are known");
+  CLI::App* command = app.add_subcommand("evaluate", "Judge recommenders on what people did next");
   auto call = std::make_shared<EvaluateCall>();
-  command->add_option("--train", call->train, "files of lines `user item [rating [time]]`, also gzipped")
-      ->required()
-      ->check(CLI::ExistingFile);
+  add_data_options(*command, common);
+  auto* model = command->add_option("MODEL", call->model,
+                                    "of models/MODEL.yaml: judged on the tables, as its file says");
+  auto* train =
+      command->add_option("--train", call->train, "files of lines `user item [rating [time]]`, also gzipped")
+          ->check(CLI::ExistingFile)
+          ->excludes(model);
   command
       ->add_option("--test", call->test, "what the people of --train did next; without it --train is split")
       ->check(CLI::ExistingFile);
@@ -169,10 +187,18 @@ void add_evaluate_command(CLI::App& app, CommonOptions& common, int& exit_code) 
       "whole: with\n"
       "popularity for whom it has nothing to say. Intervals are 95 % bootstraps over people.\n"
       "Examples:\n"
+      "  millrace evaluate for_you --project my-shop\n"
       "  millrace evaluate --train ratings.csv --liked-from 4\n"
       "  millrace evaluate --train train.tsv --test test.tsv --models als,ease -n 20\n"
       "  millrace evaluate --train clicks.csv.gz --split people --json");
-  command->callback([call, &common, &exit_code] {
+  command->callback([call, model, train, &common, &exit_code] {
+    if (model->count() + train->count() == 0) throw CLI::RequiredError("MODEL or --train");
+    if (model->count() > 0) {
+      exit_code = run_with_server(common, ServerConnection::Need::kNeedsData, [&](HttpClient& client) {
+        return evaluate_model(client, *call, common.json);
+      });
+      return;
+    }
     StopSignals::release();
     const Status done = run_evaluate(*call, common.json);
     exit_code = done ? kExitDone : report_failure(done.error());

@@ -9,6 +9,7 @@
 #include "app/parquet_texts.h"
 #include "app/version.h"
 #include "base/logging.h"
+#include "base/parallel.h"
 #include "base/text.h"
 #include "base/thread.h"
 #include "lake/local_object_store.h"
@@ -211,6 +212,9 @@ Status Platform::open_stores() {
                                                                        .contracts = quiet_contracts_.get()});
   training_sets_ =
       std::make_unique<TrainingSetBuilder>(*warehouse_, *lake_, config_.data / "lake" / ".tmp" / "training");
+  MILLRACE_ASSIGN(models_, ModelRegistry::open(env_, config_.data / "models"));
+  trainer_ =
+      std::make_unique<ModelTrainer>(ModelTrainer::Tools{env_, *warehouse_, *models_, default_threads()});
   make_sql_transforms();
   MILLRACE_ASSIGN(notices_, SourceNotices::open({*log_, env_, *contracts_}));
   contracts_->gate().set_on_fault([this](const SourceFault& fault) { notices_->report(fault); });

@@ -16,6 +16,8 @@
 #include "log/segment_log.h"
 #include "model/feature_job.h"
 #include "model/feature_store.h"
+#include "model/model_registry.h"
+#include "model/model_trainer.h"
 #include "model/training_set_build.h"
 #include "net/http_server.h"
 #include "recommend/recommend_job.h"
@@ -159,6 +161,8 @@ class Platform {
   std::unique_ptr<Replays> replays_;
   std::unique_ptr<QuarantineDesk> quarantine_;
   std::unique_ptr<TrainingSetBuilder> training_sets_;
+  std::unique_ptr<ModelRegistry> models_;
+  std::unique_ptr<ModelTrainer> trainer_;
   std::unique_ptr<Transforms> sql_transforms_;
   std::unique_ptr<JobRunner> jobs_;
   std::unique_ptr<JobRunner>

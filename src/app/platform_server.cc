@@ -12,6 +12,7 @@
 #include "server/flow_routes.h"
 #include "server/ingest_routes.h"
 #include "server/log_routes.h"
+#include "server/model_routes.h"
 #include "server/notice_routes.h"
 #include "server/ops_routes.h"
 #include "server/quarantine_routes.h"
@@ -74,6 +75,12 @@ Status Platform::open_server(Listen listen) {
   add_training_set_routes(*router_,
                           {*training_sets_, *lake_, *warehouse_, config_.data / "lake", training_sets},
                           *ingest_workers_, *workers_);
+  const auto models = [this]() -> Result<std::vector<ModelSpec>> {
+    if (!config_.models) return std::vector<ModelSpec>{};
+    return load_models(env_, *config_.models);
+  };
+  add_model_routes(*router_, {env_, *trainer_, *models_, config_.data / "models", models}, *ingest_workers_,
+                   *workers_);
   add_feature_routes(*router_, {env_, *warehouse_, *features_, flow_features_}, *ingest_workers_);
   add_extract_routes(*router_, {*extracts_, *change_streams_, *http_streams_}, *ingest_workers_, *workers_);
   add_replay_routes(*router_, *replays_, *ingest_workers_, *workers_);

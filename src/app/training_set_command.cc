@@ -1,6 +1,3 @@
-#include <cstdio>
-#include <optional>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -35,26 +32,7 @@ Status list_training_sets(HttpClient& client, bool as_json) {
 
 /// Have one made; return its manifest.
 Result<Json> build_one(HttpClient& client, const std::string& name, bool show) {
-  std::optional<Result<Json>> outcome;
-  const bool draw = show && on_terminal();
-  const auto on_line = [&](std::string_view text) {
-    const Json parsed = Json::parse(text, nullptr, false);
-    if (!parsed.is_object()) return true;
-    if (draw && parsed.contains("progress")) {
-      fmt::print("\r\x1b[K{}: {}", name, parsed["progress"].value("step", ""));
-      std::fflush(stdout);
-    }
-    if (parsed.contains("result")) outcome = parsed["result"];
-    if (parsed.contains("error")) outcome = fail(Code::kInvalid, parsed["error"].value("message", ""));
-    return true;
-  };
-  const auto answer = client.request_lines("POST", "/v1/training-sets/" + url_encode(name), "", {}, on_line);
-  if (draw) fmt::print("\r\x1b[K");
-  if (!answer) return fail(answer.error());
-  MILLRACE_TRY(check_answer(*answer));
-  if (!outcome)
-    return fail(Code::kIo, "the server ended before the set was made; give the same command again");
-  return *std::move(outcome);
+  return ask_long(client, "/v1/training-sets/" + url_encode(name), show ? name : "");
 }
 
 void print_made(const Json& set) {

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -69,6 +70,23 @@ std::unexpected<Error> fail_errno(std::string_view what, const Path& path, int e
 std::unexpected<Error> fail_errno(std::string_view what, const Path& path) {
   return fail_errno(what, path, errno);
 }
+
+/// A file's bytes in memory.
+class CopiedBytes final : public FileBytes {
+ public:
+  explicit CopiedBytes(std::vector<std::byte> bytes) : kept_(std::move(bytes)) { bytes_ = kept_; }
+
+ private:
+  std::vector<std::byte> kept_;
+};
+
+class MappedBytes final : public FileBytes {
+ public:
+  MappedBytes(void* begin, std::size_t size) { bytes_ = {static_cast<const std::byte*>(begin), size}; }
+  ~MappedBytes() override { ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size()); }
+  MappedBytes(const MappedBytes&) = delete;
+  MappedBytes& operator=(const MappedBytes&) = delete;
+};
 
 /// Call until it is not interrupted by a signal.
 template <class Call>
@@ -140,6 +158,14 @@ class SystemFile final : public File {
     struct stat info = {};
     if (::fstat(fd_, &info) != 0) return fail_errno("read the size of", path_);
     return static_cast<std::uint64_t>(info.st_size);
+  }
+
+  Result<std::shared_ptr<const FileBytes>> map() const override {
+    MILLRACE_ASSIGN(const std::uint64_t bytes, size());
+    if (bytes == 0) return std::make_shared<CopiedBytes>(std::vector<std::byte>());
+    void* begin = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd_, 0);
+    if (begin == MAP_FAILED) return fail_errno("map", path_);
+    return std::make_shared<MappedBytes>(begin, bytes);
   }
 
  private:
@@ -307,6 +333,14 @@ Status write_whole(Env& env, const Path& path, std::string_view content, OpenMod
 }
 
 }  // namespace
+
+Result<std::shared_ptr<const FileBytes>> File::map() const {
+  MILLRACE_ASSIGN(const std::uint64_t length, size());
+  std::vector<std::byte> bytes(length);
+  MILLRACE_ASSIGN(const std::size_t got, read_at(0, bytes));
+  bytes.resize(got);
+  return std::make_shared<CopiedBytes>(std::move(bytes));
+}
 
 Env& Env::system() {
   static SystemEnv env;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -14,6 +15,17 @@
 namespace millrace {
 
 using Path = std::filesystem::path;
+
+/// The bytes of a whole file, for reading. They stay as long as the object.
+class FileBytes {
+ public:
+  virtual ~FileBytes() = default;
+  std::span<const std::byte> bytes() const { return bytes_; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
+
+ protected:
+  std::span<const std::byte> bytes_;
+};
 
 /// An open file, closed by its destructor (which does not sync).
 /// Threads: `read_at` from any thread; the others from one thread at a time.
@@ -39,6 +51,11 @@ class File {
 
   virtual Status truncate(std::uint64_t bytes) = 0;
   virtual Result<std::uint64_t> size() const = 0;
+
+  /// Return the whole file as it is now; the system's reads what is touched (a memory map, whose pages the
+  /// processes of a machine share). What is returned may outlive the file, which must not change meanwhile.
+  /// Errors: kIo.
+  virtual Result<std::shared_ptr<const FileBytes>> map() const;
 };
 
 /// Holds an exclusive lock on a file until it is destroyed or its process ends.

@@ -21,7 +21,7 @@ constexpr std::size_t kGatherRows =
 /// Solves for one row after another while the other side is fixed. One for each thread's slice.
 class RowSolver {
  public:
-  RowSolver(const AlsSettings& settings, const Matrix& fixed, const Matrix& gram)
+  RowSolver(const AlsSettings& settings, MatrixView fixed, const Matrix& gram)
       : settings_(settings),
         fixed_(fixed),
         gram_(gram),
@@ -131,7 +131,7 @@ class RowSolver {
 
   const Kernels& use_ = kernels();
   const AlsSettings& settings_;
-  const Matrix& fixed_;
+  const MatrixView fixed_;
   const Matrix& gram_;
   const std::size_t n_;
   Matrix gathered_;
@@ -141,7 +141,7 @@ class RowSolver {
 };
 
 /// Return factorsᵀ·factors, whole. Sums slice by slice, so that it is the same with any number of threads.
-Matrix gram_of(const Matrix& factors, int threads) {
+Matrix gram_of(MatrixView factors, int threads) {
   constexpr std::size_t kSlice = 4'096;
   const std::size_t n = factors.columns;
   std::vector<Matrix> parts((factors.rows + kSlice - 1) / kSlice, Matrix(n, n));
@@ -211,16 +211,15 @@ Status check(const SparseMatrix& meetings, const AlsSettings& s) {
 
 }  // namespace
 
-void AlsModel::update_gram(int threads) {
-  gram = gram_of(items, threads);
+AlsFoldIn::AlsFoldIn(const AlsSettings& settings, MatrixView items, int threads)
+    : settings_(settings), items_(items), gram_(gram_of(items, threads)) {
+  settings_.solver = AlsSolver::kCholesky;
 }
 
-std::vector<float> AlsModel::fold_in(const SparseMatrix::Row& row) const {
-  std::vector<float> factors(items.columns);
-  AlsSettings exact = settings;
-  exact.solver = AlsSolver::kCholesky;
-  RowSolver(exact, items, gram).solve(row, factors);
-  return factors;
+std::vector<float> AlsFoldIn::factors(const SparseMatrix::Row& row) const {
+  std::vector<float> x(items_.columns);
+  RowSolver(settings_, items_, gram_).solve(row, x);
+  return x;
 }
 
 Result<AlsModel> train_als(const SparseMatrix& meetings, const AlsSettings& settings,
@@ -230,8 +229,8 @@ Result<AlsModel> train_als(const SparseMatrix& meetings, const AlsSettings& sett
   AlsModel model{
       .settings = settings,
       .users = random_factors(meetings.rows(), settings.factors, settings.start_deviation, settings.seed),
-      .items = random_factors(meetings.columns(), settings.factors, settings.start_deviation, ~settings.seed),
-      .gram = {}};
+      .items =
+          random_factors(meetings.columns(), settings.factors, settings.start_deviation, ~settings.seed)};
   double last = 0;
   for (int step = 1; step <= settings.iterations; ++step) {
     solve_side(meetings, settings, model.items, gram_of(model.items, control.threads), model.users, control);
@@ -243,7 +242,6 @@ Result<AlsModel> train_als(const SparseMatrix& meetings, const AlsSettings& sett
     if (step > 1 && last - loss < settings.tolerance * std::abs(last)) break;
     last = loss;
   }
-  model.update_gram(control.threads);
   return model;
 }
 

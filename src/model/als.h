@@ -36,14 +36,25 @@ struct AlsModel {
   AlsSettings settings;
   Matrix users;
   Matrix items;
+};
+
+/// Finds factors for people the training has not seen, or who did more since. Threads: any, at once.
+class AlsFoldIn {
+ public:
+  /// `items` must outlive the object.
+  AlsFoldIn(const AlsSettings& settings, MatrixView items, int threads = 1);
 
   /// Return the factors of someone who did `row` (columns are items, values weights as in the training), by
-  /// the equation that training solves for a user; zeros for an empty row. Needs columns < items.rows.
-  std::vector<float> fold_in(const SparseMatrix::Row& row) const;
+  /// the equation that training solves for a user, exactly; zeros for an empty row. Needs columns <
+  /// items.rows.
+  std::vector<float> factors(const SparseMatrix::Row& row) const;
 
-  /// Σ yᵢ·yᵢᵀ of all items, which fold_in needs; made by train_als and update_gram.
-  Matrix gram;
-  void update_gram(int threads = 1);
+  MatrixView items() const { return items_; }
+
+ private:
+  AlsSettings settings_;
+  MatrixView items_;
+  Matrix gram_;  ///< Σ yᵢ·yᵢᵀ of all items
 };
 
 /// Train on who met what: rows are users, values the weight of the meeting (1, or such as minutes read; none

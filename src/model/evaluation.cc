@@ -13,18 +13,18 @@ namespace {
 
 constexpr std::size_t kCasesPerSlice = 16;
 
-std::vector<std::uint32_t> items_of(std::span<const Interaction> rows) {
+std::vector<std::uint32_t> items_of(std::span<const Feedback> rows) {
   std::vector<std::uint32_t> items;
-  for (const Interaction& row : rows) items.push_back(row.item);
+  for (const Feedback& row : rows) items.push_back(row.item);
   std::ranges::sort(items);
   const auto repeats = std::ranges::unique(items);
   items.erase(repeats.begin(), repeats.end());
   return items;
 }
 
-std::vector<std::vector<Interaction>> by_user(std::span<const Interaction> rows, std::size_t users) {
-  std::vector<std::vector<Interaction>> all(users);
-  for (const Interaction& row : rows) all[row.user].push_back(row);
+std::vector<std::vector<Feedback>> by_user(std::span<const Feedback> rows, std::size_t users) {
+  std::vector<std::vector<Feedback>> all(users);
+  for (const Feedback& row : rows) all[row.user].push_back(row);
   return all;
 }
 
@@ -36,7 +36,7 @@ bool held_out(std::uint32_t user, double share, std::uint64_t seed) {
 }
 
 /// Of each item: the share of people who met it.
-std::vector<double> reach(std::span<const Interaction> rows, std::size_t users, std::size_t items) {
+std::vector<double> reach(std::span<const Feedback> rows, std::size_t users, std::size_t items) {
   const SparseMatrix met_by = meetings_of(rows, users, items).transposed();
   std::vector<double> shares(items);
   for (std::size_t i = 0; i < items; ++i)
@@ -115,17 +115,17 @@ nlohmann::json json_of(const EvaluationOf& part) {
 
 }  // namespace
 
-TimeUs time_at_share(std::span<const Interaction> rows, double share) {
+TimeUs time_at_share(std::span<const Feedback> rows, double share) {
   if (rows.empty()) return 0;
   const auto at = static_cast<std::size_t>(share * static_cast<double>(rows.size()));
   return rows[std::min(at, rows.size() - 1)].time;
 }
 
-EvaluationData split_by_time(const Interactions& all, TimeUs at) {
+EvaluationData split_by_time(const FeedbackSet& all, TimeUs at) {
   EvaluationData data{.users = all.users.size(),
                       .items = all.items.size(),
                       .protocol = fmt::format("by time: trained before {}, asked then", format_time(at))};
-  const auto cut = std::ranges::lower_bound(all.rows, at, {}, &Interaction::time);
+  const auto cut = std::ranges::lower_bound(all.rows, at, {}, &Feedback::time);
   data.train.assign(all.rows.begin(), cut);
   auto before = by_user(data.train, data.users);
   const auto after = by_user({cut, all.rows.end()}, data.users);
@@ -135,7 +135,7 @@ EvaluationData split_by_time(const Interactions& all, TimeUs at) {
   return data;
 }
 
-EvaluationData split_given(const Interactions& train, std::span<const Interaction> asked) {
+EvaluationData split_given(const FeedbackSet& train, std::span<const Feedback> asked) {
   EvaluationData data{.train = train.rows,
                       .cases = {},
                       .users = train.users.size(),
@@ -149,7 +149,7 @@ EvaluationData split_given(const Interactions& train, std::span<const Interactio
   return data;
 }
 
-EvaluationData split_leave_last_out(const Interactions& all) {
+EvaluationData split_leave_last_out(const FeedbackSet& all) {
   EvaluationData data{.users = all.users.size(),
                       .items = all.items.size(),
                       .protocol = "leave last out: everyone's last interaction is asked for"};
@@ -157,7 +157,7 @@ EvaluationData split_leave_last_out(const Interactions& all) {
   std::vector<bool> has_case(data.users);
   for (std::uint32_t user = 0; user < data.users; ++user)
     if (rows[user].size() > 1) {
-      const Interaction last = rows[user].back();
+      const Feedback last = rows[user].back();
       rows[user].pop_back();
       data.train.insert(data.train.end(), rows[user].begin(), rows[user].end());
       data.cases.push_back({user, std::move(rows[user]), {last.item}, last.time});
@@ -168,7 +168,7 @@ EvaluationData split_leave_last_out(const Interactions& all) {
   return data;
 }
 
-EvaluationData split_by_people(const Interactions& all, double share, std::uint64_t seed) {
+EvaluationData split_by_people(const FeedbackSet& all, double share, std::uint64_t seed) {
   EvaluationData data{
       .users = all.users.size(),
       .items = all.items.size(),
@@ -189,7 +189,7 @@ EvaluationData split_by_people(const Interactions& all, double share, std::uint6
     std::ranges::sort(wanted);
     if (told == 0 || wanted.empty()) continue;
     std::erase_if(rows[user],
-                  [&](const Interaction& row) { return std::ranges::binary_search(wanted, row.item); });
+                  [&](const Feedback& row) { return std::ranges::binary_search(wanted, row.item); });
     const TimeUs now = rows[user].back().time;
     data.cases.push_back({user, std::move(rows[user]), std::move(wanted), now});
   }
@@ -201,7 +201,7 @@ Evaluation evaluate(std::string name, const RankingModel& model, const Evaluatio
                     const EvaluationOptions& options) {
   const auto lists = lists_of(model, data, options);
   std::vector<bool> known(data.items);
-  for (const Interaction& row : data.train) known[row.item] = true;
+  for (const Feedback& row : data.train) known[row.item] = true;
   Evaluation evaluation{.model = std::move(name)};
   std::vector<MetricValues> warm, cold, new_items;
   for (std::size_t c = 0; c < lists.size(); ++c) {

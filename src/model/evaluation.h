@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/result.h"
-#include "model/interactions.h"
+#include "model/feedback.h"
 #include "model/ranking_metrics.h"
 #include "model/ranking_model.h"
 
@@ -19,14 +19,14 @@ namespace millrace {
 /// One person whose next steps a model has to foresee.
 struct EvaluationCase {
   std::uint32_t user = 0;
-  std::vector<Interaction> history;   ///< what the model is told, oldest first
+  std::vector<Feedback> history;      ///< what the model is told, oldest first
   std::vector<std::uint32_t> wanted;  ///< what they met afterwards, each once, ascending
   TimeUs now = 0;                     ///< when the model is asked
 };
 
 /// What is trained on, and what is asked afterwards.
 struct EvaluationData {
-  std::vector<Interaction> train;  ///< by time
+  std::vector<Feedback> train;  ///< by time
   std::vector<EvaluationCase> cases;
   std::size_t users = 0;
   std::size_t items = 0;
@@ -35,20 +35,20 @@ struct EvaluationData {
 
 /// Split by time: everything before `at` trains, and everyone who did something from then on is asked once,
 /// at `at`. The default protocol: nothing of the future helps.
-EvaluationData split_by_time(const Interactions& all, TimeUs at);
+EvaluationData split_by_time(const FeedbackSet& all, TimeUs at);
 
 /// Return the time before which `share` of the rows lie.
-TimeUs time_at_share(std::span<const Interaction> rows, double share);
+TimeUs time_at_share(std::span<const Feedback> rows, double share);
 
 /// Train on all of `train` and ask, of everyone in `asked`, for what they did there.
-EvaluationData split_given(const Interactions& train, std::span<const Interaction> asked);
+EvaluationData split_given(const FeedbackSet& train, std::span<const Feedback> asked);
 
 /// Hold out the last interaction of everyone who has at least two. Others' later acts are in the training.
-EvaluationData split_leave_last_out(const Interactions& all);
+EvaluationData split_leave_last_out(const FeedbackSet& all);
 
 /// Hold out whole people (strong generalization, Liang and others, 2018): of each tenth the training sees
 /// nothing; the model is told a random 80 % of what they met and asked for the rest.
-EvaluationData split_by_people(const Interactions& all, double share, std::uint64_t seed);
+EvaluationData split_by_people(const FeedbackSet& all, double share, std::uint64_t seed);
 
 struct EvaluationOptions {
   std::size_t n = 10;             ///< length of the lists

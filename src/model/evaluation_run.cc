@@ -49,7 +49,7 @@ std::string verdict(const JudgedRanking& model, const JudgedRanking& baseline) {
 
 }  // namespace
 
-std::vector<NamedRanking> baselines(std::span<const Interaction> train) {
+std::vector<NamedRanking> baselines(std::span<const Feedback> train) {
   const DurationUs span = train.empty() ? 0 : train.back().time - train.front().time;
   return {{"popularity", {}}, {"popularity_recent", {.half_life = std::max<DurationUs>(span / 12, 1)}}};
 }
@@ -58,7 +58,9 @@ Result<EvaluationReport> run_evaluation(const EvaluationData& data, std::span<co
                                         const EvaluationOptions& options, const TrainingControl& control,
                                         const std::function<void(std::string_view)>& on_step) {
   if (data.train.empty())
-    return fail(Code::kInvalid, "there is nothing to train on: no interaction lies before the split");
+    return fail(Code::kInvalid,
+                "there is nothing to train on: no interaction lies before the split; split by `last` or "
+                "`people`, or bring more history");
   if (data.cases.empty())
     return fail(Code::kInvalid, "there is nobody to ask: no interaction lies after the split");
   EvaluationReport report{.protocol = data.protocol,

@@ -40,7 +40,7 @@ struct EvaluationReport {
 
 /// What every evaluation holds models against: popularity of all time, and fading with a half-life that is a
 /// twelfth of the time the rows span. The second is what the models fall back on.
-std::vector<NamedRanking> baselines(std::span<const Interaction> train);
+std::vector<NamedRanking> baselines(std::span<const Feedback> train);
 
 /// Train the baselines and each model on `data.train` and judge them on its cases. `on_step` hears what is
 /// being done: "ease: training", "ease: judging". Errors: kInvalid for data without cases; those of the

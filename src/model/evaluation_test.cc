@@ -12,8 +12,8 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 /// Four people, five items, times as given.
-Interactions small() {
-  Interactions all;
+FeedbackSet small() {
+  FeedbackSet all;
   for (const char* user : {"a", "b", "c", "d"}) all.users.add(user);
   for (const char* item : {"v", "w", "x", "y", "z"}) all.items.add(item);
   all.rows = {{0, 0, 1, 10}, {1, 0, 1, 20}, {0, 1, 1, 30}, {2, 1, 1, 40},
@@ -28,6 +28,7 @@ class Fixed : public RankingModel {
   void score(const Person&, std::span<float> scores) const override {
     std::ranges::copy(scores_, scores.begin());
   }
+  Status save(BundleWriter&) const override { return {}; }
 
  private:
   std::vector<float> scores_;
@@ -57,11 +58,11 @@ TEST(Split, LeaveLastOut) {
   EXPECT_EQ(data.cases[0].history.size(), 3u);
   EXPECT_THAT(data.cases[1].wanted, ElementsAre(3));
   EXPECT_EQ(data.train.size(), 6u);
-  EXPECT_TRUE(std::ranges::is_sorted(data.train, {}, &Interaction::time));
+  EXPECT_TRUE(std::ranges::is_sorted(data.train, {}, &Feedback::time));
 }
 
 TEST(Split, ByPeopleTrainingSeesNothingOfThoseHeldOut) {
-  Interactions all;
+  FeedbackSet all;
   for (std::uint32_t user = 0; user < 300; ++user) {
     all.users.add(std::to_string(user));
     for (std::uint32_t item = 0; item < 10; ++item) all.rows.push_back({user, item, 1, item});
@@ -72,10 +73,10 @@ TEST(Split, ByPeopleTrainingSeesNothingOfThoseHeldOut) {
   EXPECT_NEAR(static_cast<double>(data.cases.size()), 60, 25);
   EXPECT_EQ(data.train.size() + 10 * data.cases.size(), all.rows.size());
   for (const auto& one : data.cases) {
-    EXPECT_EQ(std::ranges::count(data.train, one.user, &Interaction::user), 0);
+    EXPECT_EQ(std::ranges::count(data.train, one.user, &Feedback::user), 0);
     EXPECT_EQ(one.history.size(), 8u);
     EXPECT_EQ(one.wanted.size(), 2u);
-    for (const Interaction& row : one.history) EXPECT_FALSE(std::ranges::binary_search(one.wanted, row.item));
+    for (const Feedback& row : one.history) EXPECT_FALSE(std::ranges::binary_search(one.wanted, row.item));
   }
   EXPECT_EQ(split_by_people(all, 0.2, 7).cases.size(), data.cases.size()) << "a seed gives one split";
 }
@@ -111,7 +112,7 @@ TEST(Evaluate, WithRepeatsNothingIsMasked) {
 }
 
 TEST(Evaluate, LeavesOutWhoOnlyRepeated) {
-  Interactions all = small();
+  FeedbackSet all = small();
   all.rows = {{0, 0, 1, 10}, {0, 0, 1, 60}, {1, 1, 1, 60}};
   const EvaluationData data = split_by_time(all, 50);
   EXPECT_EQ(data.cases.size(), 2u);
@@ -150,7 +151,7 @@ TEST(Fallback, ComesAfterWhatTheModelSays) {
 }
 
 TEST(RankingModels, EveryKindTrainsScoresAndHasAName) {
-  const Interactions all = small();
+  const FeedbackSet all = small();
   for (std::size_t k = 0; k < static_cast<std::size_t>(RankingKind::kCount); ++k) {
     const auto kind = static_cast<RankingKind>(k);
     EXPECT_EQ(ranking_kind(ranking_kind_name(kind)), kind);
@@ -170,7 +171,7 @@ TEST(RankingModels, EveryKindTrainsScoresAndHasAName) {
 }
 
 TEST(RankingModels, OldMeetingsFade) {
-  const std::vector<Interaction> rows = {{0, 0, 1, 0}, {1, 0, 1, 0}, {2, 1, 1, 2 * kDayUs}};
+  const std::vector<Feedback> rows = {{0, 0, 1, 0}, {1, 0, 1, 0}, {2, 1, 1, 2 * kDayUs}};
   std::vector<float> scores(2);
   train_ranking(rows, 3, 2, {}, {}).value()->score({}, scores);
   EXPECT_GT(scores[0], scores[1]);
@@ -180,7 +181,7 @@ TEST(RankingModels, OldMeetingsFade) {
 }
 
 TEST(HistoryRow, AddsUpAndFades) {
-  const std::vector<Interaction> history = {
+  const std::vector<Feedback> history = {
       {0, 3, 1, 0}, {0, 1, 2, kDayUs}, {0, 3, 1, kDayUs}, {0, 9, 1, kDayUs}};
   const HistoryRow plain({.history = history, .now = kDayUs}, 5);
   EXPECT_THAT(plain.columns, ElementsAre(1, 3));

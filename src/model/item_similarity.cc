@@ -86,7 +86,7 @@ Result<ItemKnnModel> train_item_knn(const SparseMatrix& meetings, const ItemKnnS
   return ItemKnnModel{SparseMatrix(met_by.rows(), met_by.rows(), cells)};
 }
 
-void ItemKnnModel::score(const SparseMatrix::Row& row, std::span<float> scores) const {
+void score_by_items(const SparseMatrix& weights, const SparseMatrix::Row& row, std::span<float> scores) {
   std::ranges::fill(scores, 0.F);
   for (std::size_t i = 0; i < row.size(); ++i) {
     const auto near = weights.row(row.columns[i]);
@@ -143,7 +143,7 @@ Result<EaseModel> train_ease(const SparseMatrix& meetings, const EaseSettings& s
   return model;
 }
 
-void EaseModel::score(const SparseMatrix::Row& row, std::span<float> scores) const {
+void score_by_items(MatrixView weights, const SparseMatrix::Row& row, std::span<float> scores) {
   std::ranges::fill(scores, 0.F);
   for (std::size_t i = 0; i < row.size(); ++i)
     kernels().axpy(row.values[i], weights.row(row.columns[i]).data(), scores.data(), scores.size());

@@ -14,6 +14,10 @@ namespace millrace {
 // Σ row.value(i) · weight(i, j). Both learn from who met what: rows are users (or sessions), columns items,
 // values how much. Scores take only what the person met, so people never seen in training are served at once.
 
+/// Write to `scores`, one for each item, what the items of `row` say of them.
+void score_by_items(const SparseMatrix& weights, const SparseMatrix::Row& row, std::span<float> scores);
+void score_by_items(MatrixView weights, const SparseMatrix::Row& row, std::span<float> scores);
+
 /// The row of meetingsᵀ·meetings of one item, without allocating for each: who met it also met these.
 /// Threads: one object each.
 class CoMeetings {
@@ -39,8 +43,6 @@ struct ItemKnnSettings {
 /// Neighbours by cosine: weight(i, j) = C(i,j) / (√(C(i,i)·C(j,j)) + damping).
 struct ItemKnnModel {
   SparseMatrix weights;  ///< items × items; the diagonal is empty
-
-  void score(const SparseMatrix::Row& row, std::span<float> scores) const;
 };
 
 /// Errors: kInvalid for no cells or settings out of range; kCancelled.
@@ -56,8 +58,6 @@ struct EaseSettings {
 /// Shallow Autoencoders for Sparse Data, 2019).
 struct EaseModel {
   Matrix weights;  ///< items × items; zeros on the diagonal
-
-  void score(const SparseMatrix::Row& row, std::span<float> scores) const;
 };
 
 /// Errors: kInvalid for no cells, settings out of range, or more items than settings.items_max; kCancelled.

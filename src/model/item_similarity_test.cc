@@ -35,7 +35,7 @@ TEST(ItemKnn, IsTheDampedCosine) {
   EXPECT_FLOAT_EQ(near.values[1], 2 / (std::sqrt(3.F * 4.F) + 5));
   EXPECT_EQ(model.weights.row(3).size(), 0u);
   std::vector<float> scores(4);
-  model.score(four_people().row(2), scores);
+  score_by_items(model.weights, four_people().row(2), scores);
   EXPECT_FLOAT_EQ(scores[0], near.values[0]);
   EXPECT_FLOAT_EQ(scores[1], 2 * near.values[1]);
 }
@@ -76,7 +76,7 @@ TEST(Ease, IsTheMinimumThatDescentFinds) {
   for (std::size_t i = 0; i < 4; ++i)
     for (std::size_t j = 0; j < 4; ++j) EXPECT_NEAR(model.weights.row(i)[j], want.row(i)[j], 1e-4) << i << j;
   std::vector<float> scores(4);
-  model.score(four_people().row(2), scores);
+  score_by_items(model.weights, four_people().row(2), scores);
   EXPECT_NEAR(scores[0], want.row(1)[0] + 2 * want.row(2)[0], 1e-4);
 }
 
@@ -87,9 +87,9 @@ TEST(ItemSimilarity, FindsPlantedTastes) {
   double by_ease = 0, by_knn = 0, oracle = 0;
   std::vector<float> scores(300);
   for (std::size_t u = 0; u < planted.test.size(); ++u) {
-    ease.score(planted.train.row(u), scores);
+    score_by_items(ease.weights, planted.train.row(u), scores);
     by_ease += ndcg_at_10(planted.train.row(u), planted.test[u], scores);
-    knn.score(planted.train.row(u), scores);
+    score_by_items(knn.weights, planted.train.row(u), scores);
     by_knn += ndcg_at_10(planted.train.row(u), planted.test[u], scores);
     oracle += ndcg_at_10(planted.train.row(u), planted.test[u], planted.chances.row(u));
   }

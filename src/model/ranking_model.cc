@@ -23,68 +23,106 @@ void silence_zeros(std::span<float> scores) {
 
 class PopularityRanking : public RankingModel {
  public:
-  PopularityRanking(std::span<const Interaction> rows, std::size_t items, DurationUs half_life)
-      : weights_(items) {
-    for (const Interaction& row : rows)
-      weights_[row.item] += static_cast<float>(row.weight * aged(rows.back().time - row.time, half_life));
-    silence_zeros(weights_);
-  }
+  explicit PopularityRanking(std::vector<float> weights) : weights_(std::move(weights)) {}
   void score(const Person&, std::span<float> scores) const override {
     std::ranges::copy(weights_, scores.begin());
-  }
-
- private:
-  std::vector<float> weights_;
-};
-
-/// A model whose `score` takes a row of the matrix.
-template <class Model>
-class RowRanking : public RankingModel {
- public:
-  RowRanking(Model model, DurationUs half_life) : model_(std::move(model)), half_life_(half_life) {}
-  void score(const Person& person, std::span<float> scores) const override {
-    const HistoryRow history(person, scores.size(), half_life_);
-    model_.score(history.row(), scores);
     silence_zeros(scores);
   }
+  Status save(BundleWriter& into) const override {
+    return into.add("weights", std::span<const float>(weights_));
+  }
 
  private:
-  const Model model_;
+  const std::vector<float> weights_;
+};
+
+class ItemKnnRanking : public RankingModel {
+ public:
+  ItemKnnRanking(SparseMatrix weights, DurationUs half_life)
+      : weights_(std::move(weights)), half_life_(half_life) {}
+  void score(const Person& person, std::span<float> scores) const override {
+    score_by_items(weights_, HistoryRow(person, scores.size(), half_life_).row(), scores);
+    silence_zeros(scores);
+  }
+  Status save(BundleWriter& into) const override { return into.add("weights", weights_); }
+
+ private:
+  const SparseMatrix weights_;
+  const DurationUs half_life_;
+};
+
+class EaseRanking : public RankingModel {
+ public:
+  EaseRanking(MatrixView weights, std::shared_ptr<const void> owner, DurationUs half_life)
+      : weights_(weights), owner_(std::move(owner)), half_life_(half_life) {}
+  void score(const Person& person, std::span<float> scores) const override {
+    score_by_items(weights_, HistoryRow(person, scores.size(), half_life_).row(), scores);
+    silence_zeros(scores);
+  }
+  Status save(BundleWriter& into) const override { return into.add("weights", weights_); }
+
+ private:
+  const MatrixView weights_;
+  const std::shared_ptr<const void> owner_;  ///< of the weights
   const DurationUs half_life_;
 };
 
 class AlsRanking : public RankingModel {
  public:
-  AlsRanking(AlsModel model, DurationUs half_life) : model_(std::move(model)), half_life_(half_life) {}
+  AlsRanking(MatrixView users, MatrixView items, std::shared_ptr<const void> owner,
+             const RankingSettings& settings, int threads)
+      : users_(users),
+        owner_(std::move(owner)),
+        fold_in_(settings.als, items, threads),
+        half_life_(settings.half_life) {}
+
   void score(const Person& person, std::span<float> scores) const override {
-    const HistoryRow history(person, scores.size(), half_life_);
-    const auto factors = model_.fold_in(history.row());
-    kernels().dots(model_.items.data(), scores.size(), factors.size(), factors.data(), scores.data());
+    const auto factors = user_vector(person);
+    kernels().dots(fold_in_.items().data(), scores.size(), factors.size(), factors.data(), scores.data());
     silence_zeros(scores);
+  }
+  Status save(BundleWriter& into) const override {
+    MILLRACE_TRY(into.add("user_factors", users_));
+    return into.add("item_factors", fold_in_.items());
+  }
+  std::optional<MatrixView> item_vectors() const override { return fold_in_.items(); }
+  std::vector<float> user_vector(const Person& person) const override {
+    return fold_in_.factors(HistoryRow(person, fold_in_.items().rows, half_life_).row());
   }
 
  private:
-  const AlsModel model_;
+  const MatrixView users_;
+  const std::shared_ptr<const void> owner_;  ///< of the factors
+  const AlsFoldIn fold_in_;
   const DurationUs half_life_;
 };
 
 class SessionRanking : public RankingModel {
  public:
-  SessionRanking(std::span<const Interaction> rows, const SessionKnnSettings& settings)
-      : sessions_(settings) {
-    for (const Interaction& row : rows) sessions_.add(row.user, row.item, row.time);
-  }
+  explicit SessionRanking(SessionKnn sessions) : sessions_(std::move(sessions)) {}
   void score(const Person& person, std::span<float> scores) const override {
     std::vector<std::uint32_t> items;
-    for (const Interaction& row : person.history) items.push_back(row.item);
+    for (const Feedback& row : person.history) items.push_back(row.item);
     std::ranges::fill(scores, 0.F);
     thread_local SessionKnn::Scratch scratch;
     sessions_.score(items, person.now, scratch, scores);
     silence_zeros(scores);
   }
+  Status save(BundleWriter& into) const override {
+    std::vector<std::int64_t> sessions, times;
+    std::vector<std::int32_t> items;
+    sessions_.for_each([&](std::uint64_t session, std::uint32_t item, TimeUs time) {
+      sessions.push_back(static_cast<std::int64_t>(session));
+      items.push_back(static_cast<std::int32_t>(item));
+      times.push_back(time);
+    });
+    MILLRACE_TRY(into.add("sessions", std::span<const std::int64_t>(sessions)));
+    MILLRACE_TRY(into.add("session_items", std::span<const std::int32_t>(items)));
+    return into.add("session_times", std::span<const std::int64_t>(times));
+  }
 
  private:
-  SessionKnn sessions_;
+  const SessionKnn sessions_;
 };
 
 class FallbackRanking : public RankingModel {
@@ -104,20 +142,20 @@ class FallbackRanking : public RankingModel {
     for (std::size_t i = 0; i < scores.size(); ++i)
       if (scores[i] == kNothing && others[i] > kNothing) scores[i] = worst - 1 + others[i] / most;
   }
+  Status save(BundleWriter&) const override { return fail(Code::kInternal, "its parts are saved apart"); }
 
  private:
   const RankingModel& model_;
   const RankingModel& fallback_;
 };
 
-std::vector<Interaction> prepared(std::span<const Interaction> rows, const RankingSettings& settings) {
-  std::vector<Interaction> weighted(rows.begin(), rows.end());
+std::vector<Feedback> prepared(std::span<const Feedback> rows, const RankingSettings& settings) {
+  std::vector<Feedback> weighted(rows.begin(), rows.end());
   if (settings.once) {
     // The last of each pair, at its own time.
-    std::ranges::stable_sort(weighted, {},
-                             [](const Interaction& row) { return std::pair(row.user, row.item); });
-    std::vector<Interaction> last;
-    for (const Interaction& row : weighted) {
+    std::ranges::stable_sort(weighted, {}, [](const Feedback& row) { return std::pair(row.user, row.item); });
+    std::vector<Feedback> last;
+    for (const Feedback& row : weighted) {
       if (!last.empty() && last.back().user == row.user && last.back().item == row.item) last.pop_back();
       last.push_back(row);
       last.back().weight = 1;
@@ -126,7 +164,7 @@ std::vector<Interaction> prepared(std::span<const Interaction> rows, const Ranki
     sort_by_time(weighted);
   }
   if (settings.half_life > 0)
-    for (Interaction& row : weighted)
+    for (Feedback& row : weighted)
       row.weight *= static_cast<float>(aged(rows.back().time - row.time, settings.half_life));
   return weighted;
 }
@@ -135,7 +173,7 @@ std::vector<Interaction> prepared(std::span<const Interaction> rows, const Ranki
 
 HistoryRow::HistoryRow(const Person& person, std::size_t items, DurationUs half_life) {
   std::vector<std::pair<std::uint32_t, float>> met;
-  for (const Interaction& row : person.history)
+  for (const Feedback& row : person.history)
     if (row.item < items)
       met.emplace_back(row.item, static_cast<float>(row.weight * aged(person.now - row.time, half_life)));
   std::ranges::stable_sort(met, {}, &std::pair<std::uint32_t, float>::first);
@@ -163,24 +201,92 @@ std::optional<RankingKind> ranking_kind(std::string_view name) {
   return static_cast<RankingKind>(found - kKindNames.begin());
 }
 
-Result<std::unique_ptr<RankingModel>> train_ranking(std::span<const Interaction> rows, std::size_t users,
+Result<std::unique_ptr<RankingModel>> train_ranking(std::span<const Feedback> rows, std::size_t users,
                                                     std::size_t items, const RankingSettings& settings,
                                                     const TrainingControl& control) {
-  if (settings.kind == RankingKind::kPopularity)
-    return std::make_unique<PopularityRanking>(rows, items, settings.half_life);
-  if (settings.kind == RankingKind::kSessionKnn)
-    return std::make_unique<SessionRanking>(rows, settings.session_knn);
+  if (settings.kind == RankingKind::kPopularity) {
+    std::vector<float> weights(items);
+    for (const Feedback& row : prepared(rows, settings)) weights[row.item] += row.weight;
+    return std::make_unique<PopularityRanking>(std::move(weights));
+  }
+  if (settings.kind == RankingKind::kSessionKnn) {
+    SessionKnn sessions(settings.session_knn);
+    for (const Feedback& row : rows) sessions.add(row.user, row.item, row.time);
+    return std::make_unique<SessionRanking>(std::move(sessions));
+  }
   const SparseMatrix meetings = meetings_of(prepared(rows, settings), users, items);
   if (settings.kind == RankingKind::kAls) {
-    MILLRACE_ASSIGN(AlsModel model, train_als(meetings, settings.als, control));
-    return std::make_unique<AlsRanking>(std::move(model), settings.half_life);
+    MILLRACE_ASSIGN(AlsModel trained, train_als(meetings, settings.als, control));
+    const auto kept = std::make_shared<const AlsModel>(std::move(trained));
+    return std::make_unique<AlsRanking>(kept->users, kept->items, kept, settings, control.threads);
   }
   if (settings.kind == RankingKind::kEase) {
-    MILLRACE_ASSIGN(EaseModel model, train_ease(meetings, settings.ease, control));
-    return std::make_unique<RowRanking<EaseModel>>(std::move(model), settings.half_life);
+    MILLRACE_ASSIGN(EaseModel trained, train_ease(meetings, settings.ease, control));
+    const auto kept = std::make_shared<const EaseModel>(std::move(trained));
+    return std::make_unique<EaseRanking>(kept->weights, kept, settings.half_life);
   }
-  MILLRACE_ASSIGN(ItemKnnModel model, train_item_knn(meetings, settings.item_knn, control));
-  return std::make_unique<RowRanking<ItemKnnModel>>(std::move(model), settings.half_life);
+  MILLRACE_ASSIGN(ItemKnnModel trained, train_item_knn(meetings, settings.item_knn, control));
+  return std::make_unique<ItemKnnRanking>(std::move(trained.weights), settings.half_life);
+}
+
+namespace {
+
+std::unexpected<Error> unfit_array(const BundleReader& bundle, std::string_view what) {
+  return fail(Code::kCorrupt, std::string(what), bundle.dir().string());
+}
+
+Result<std::unique_ptr<RankingModel>> load_sessions(const BundleReader& bundle,
+                                                    const RankingSettings& settings, std::size_t items) {
+  MILLRACE_ASSIGN(const auto sessions, bundle.int64s("sessions"));
+  MILLRACE_ASSIGN(const auto session_items, bundle.int32s("session_items"));
+  MILLRACE_ASSIGN(const auto times, bundle.int64s("session_times"));
+  if (session_items.size() != sessions.size() || times.size() != sessions.size())
+    return unfit_array(bundle, "its sessions are of different lengths");
+  SessionKnn index(settings.session_knn);
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    if (session_items[i] < 0 || static_cast<std::size_t>(session_items[i]) >= items)
+      return unfit_array(bundle, "a session holds an item that is none");
+    index.add(static_cast<std::uint64_t>(sessions[i]), static_cast<std::uint32_t>(session_items[i]),
+              times[i]);
+  }
+  return std::make_unique<SessionRanking>(std::move(index));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RankingModel>> load_ranking(const BundleReader& bundle,
+                                                   const RankingSettings& settings, std::size_t items) {
+  switch (settings.kind) {
+    case RankingKind::kPopularity: {
+      MILLRACE_ASSIGN(const auto weights, bundle.floats("weights"));
+      if (weights.size() != items) return unfit_array(bundle, "it has not one weight for each item");
+      return std::make_unique<PopularityRanking>(std::vector<float>(weights.begin(), weights.end()));
+    }
+    case RankingKind::kItemKnn: {
+      MILLRACE_ASSIGN(SparseMatrix weights, bundle.sparse("weights", items));
+      if (weights.rows() != items) return unfit_array(bundle, "it has not one row for each item");
+      return std::make_unique<ItemKnnRanking>(std::move(weights), settings.half_life);
+    }
+    case RankingKind::kEase: {
+      MILLRACE_ASSIGN(const MatrixView weights, bundle.matrix("weights"));
+      if (weights.rows != items || weights.columns != items)
+        return unfit_array(bundle, "it has not a weight for each two items");
+      return std::make_unique<EaseRanking>(weights, bundle.files(), settings.half_life);
+    }
+    case RankingKind::kAls: {
+      MILLRACE_ASSIGN(const MatrixView users, bundle.matrix("user_factors"));
+      MILLRACE_ASSIGN(const MatrixView factors, bundle.matrix("item_factors"));
+      if (factors.rows != items || factors.columns != settings.als.factors ||
+          users.columns != factors.columns)
+        return unfit_array(bundle, "it has not the factors of each item");
+      return std::make_unique<AlsRanking>(users, factors, bundle.files(), settings, 1);
+    }
+    case RankingKind::kSessionKnn:
+      return load_sessions(bundle, settings, items);
+    case RankingKind::kCount:
+      break;
+  }
+  return unfit_array(bundle, "it is of no kind that is known");
 }
 
 std::unique_ptr<RankingModel> with_fallback(const RankingModel& model, const RankingModel& fallback) {

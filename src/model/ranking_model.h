@@ -7,10 +7,13 @@
 #include <string_view>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "base/result.h"
 #include "model/als.h"
-#include "model/interactions.h"
+#include "model/feedback.h"
 #include "model/item_similarity.h"
+#include "model/model_bundle.h"
 #include "model/session_knn.h"
 #include "model/training.h"
 
@@ -18,7 +21,7 @@ namespace millrace {
 
 /// Someone to recommend to.
 struct Person {
-  std::span<const Interaction> history;  ///< what they did before, oldest first; may be empty
+  std::span<const Feedback> history;  ///< what they did before, oldest first; may be empty
   TimeUs now = 0;
 };
 
@@ -30,6 +33,14 @@ class RankingModel {
   /// Write how much each item is for this person; -∞ where the model has nothing to say. `scores` has a place
   /// for each item of the training; items of the history beyond it are left out.
   virtual void score(const Person& person, std::span<float> scores) const = 0;
+
+  /// Add what `load_ranking` needs to a bundle.
+  virtual Status save(BundleWriter& into) const = 0;
+
+  /// Return vectors of the items whose dot product with `user_vector` is the score; nothing for a model
+  /// without. They stay as long as the model.
+  virtual std::optional<MatrixView> item_vectors() const { return std::nullopt; }
+  virtual std::vector<float> user_vector(const Person&) const { return {}; }
 };
 
 /// Return what someone did as a row of the matrix that models train on: each item once, weights added up.
@@ -60,9 +71,18 @@ struct RankingSettings {
 };
 
 /// Train on `rows`, which are in order of time. Errors: those of the trainer.
-Result<std::unique_ptr<RankingModel>> train_ranking(std::span<const Interaction> rows, std::size_t users,
+Result<std::unique_ptr<RankingModel>> train_ranking(std::span<const Feedback> rows, std::size_t users,
                                                     std::size_t items, const RankingSettings& settings,
                                                     const TrainingControl& control);
+
+nlohmann::json to_json(const RankingSettings& settings);
+/// Errors: kCorrupt for what to_json did not write.
+Result<RankingSettings> ranking_settings_of(const nlohmann::json& json);
+
+/// Load what `save` wrote. Large arrays stay in the bundle's files, which the model keeps open. Errors:
+/// kCorrupt for arrays that do not fit each other or `items`.
+Result<std::unique_ptr<RankingModel>> load_ranking(const BundleReader& bundle,
+                                                   const RankingSettings& settings, std::size_t items);
 
 /// Return a model that ranks what `model` has something to say of, as it says, and after it the rest as
 /// `fallback` says. Both must outlive it.

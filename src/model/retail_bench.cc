@@ -28,7 +28,7 @@ T must(Result<T> result) {
   std::exit(1);
 }
 
-Interactions read_purchases(const Path& file, int part_of) {
+FeedbackSet read_purchases(const Path& file, int part_of) {
   auto database = must(duck::Database::open(":memory:", {}));
   auto connection = must(database->connect());
   auto rows = must(connection.query(
@@ -37,7 +37,7 @@ Interactions read_purchases(const Path& file, int part_of) {
                   "WHERE CustomerID IS NOT NULL AND Quantity::INTEGER > 0 AND hash(CustomerID) % {} = 0 "
                   "ORDER BY 3, InvoiceNo, StockCode",
                   file.string(), part_of)));
-  Interactions all;
+  FeedbackSet all;
   while (must(rows.next_chunk()))
     for (std::size_t row = 0; row < rows.size(); ++row)
       all.rows.push_back(
@@ -71,7 +71,7 @@ int run(bool tiny) {
     fmt::print(stderr, "retail_bench: skipped, there is no shared data\n");
     return 0;
   }
-  const Interactions all = read_purchases(file, tiny ? 10 : 1);
+  const FeedbackSet all = read_purchases(file, tiny ? 10 : 1);
   const EvaluationData data = split_by_time(all, must(parse_time("2011-11-09")));
   for (const bool repeats : {false, true}) {
     const EvaluationOptions options{.repeats = repeats, .threads = default_threads()};

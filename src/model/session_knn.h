@@ -50,6 +50,14 @@ class SessionKnn {
   /// known.
   std::span<const std::uint32_t> items_of(std::uint64_t session) const;
 
+  /// Call `take(session, item, time)` for everything that is kept, in an order in which adding it to an empty
+  /// index of the same settings makes the same index; `time` is the session's last.
+  template <class Take>
+  void for_each(const Take& take) const {
+    for (const Session& session : sessions_)
+      for (const std::uint32_t item : session.items) take(session.id, item, session.last);
+  }
+
   std::size_t sessions() const { return sessions_.size(); }
 
  private:

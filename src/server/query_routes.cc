@@ -14,7 +14,7 @@ struct SqlRequest {
   QueryLimits limits;
 };
 
-Result<SqlRequest> parse_request(std::string_view body) {
+Result<SqlRequest> sql_request_of(std::string_view body) {
   const Json parsed = Json::parse(body, nullptr, false);
   if (!parsed.is_object() || !parsed.contains("query") || !parsed["query"].is_string())
     return fail(Code::kInvalid, R"(send {"query":"SELECT …"})");
@@ -36,7 +36,7 @@ Result<SqlRequest> parse_request(std::string_view body) {
 
 void add_query_routes(Router& router, QueryService& queries, WorkerPool& workers) {
   router.add("POST", "/v1/sql", {Access::kRead, false}, [&](const std::shared_ptr<Exchange>& exchange) {
-    Result<SqlRequest> request = parse_request(exchange->request.body());
+    Result<SqlRequest> request = sql_request_of(exchange->request.body());
     if (!request) return exchange->send_error(request.error());
     Status queued = workers.submit([&queries, exchange, request = *std::move(request)] {
       Result<std::string> result = queries.run(request.query, request.limits);

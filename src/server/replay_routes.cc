@@ -11,7 +11,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-Result<ReplayRequest> parse_request(std::string_view body) {
+Result<ReplayRequest> replay_request_of(std::string_view body) {
   const Json parsed = Json::parse(body, nullptr, false);
   if (!parsed.is_object()) return fail(Code::kInvalid, R"(send {"from":"lake","into":"replay_june"})");
   const auto text = [&](const char* name) {
@@ -88,7 +88,7 @@ void run_replay(Replays& replays, const ReplayRequest& request,
 void add_replay_routes(Router& router, Replays& replays, WorkerPool& long_workers, WorkerPool& workers) {
   const RouteRule rule{Access::kAdmin, false};
   router.add("POST", "/v1/replays", rule, [&](const std::shared_ptr<Exchange>& exchange) {
-    Result<ReplayRequest> request = parse_request(exchange->request.body());
+    Result<ReplayRequest> request = replay_request_of(exchange->request.body());
     if (!request) return exchange->send_error(request.error());
     const Status queued = long_workers.submit([&replays, exchange, request = *std::move(request)] {
       run_replay(replays, request, exchange->start_stream("application/x-ndjson"));

@@ -1,20 +1,16 @@
 #include "server/transform_routes.h"
 
-#include <condition_variable>
-#include <mutex>
 #include <stop_token>
-#include <thread>
 
 #include <nlohmann/json.hpp>
 
 #include "server/json_text.h"
+#include "server/stream_beat.h"
 
 namespace millrace {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr std::chrono::seconds kBeat(10);
 
 Status read_time(const Json& body, const char* name, std::optional<TimeUs>& into) {
   const auto found = body.find(name);
@@ -24,7 +20,7 @@ Status read_time(const Json& body, const char* name, std::optional<TimeUs>& into
   return {};
 }
 
-Result<TransformRunRequest> parse_request(std::string_view body) {
+Result<TransformRunRequest> run_request_of(std::string_view body) {
   TransformRunRequest request;
   if (body.empty()) return request;
   const Json parsed = Json::parse(body, nullptr, false);
@@ -127,36 +123,12 @@ void send_page(Transforms& transforms, const Exchange& exchange) {
                              .headers = {}});
 }
 
-/// Says again, while nothing new is there to say, how far it is, so that nobody takes silence for an end.
-class Beat {
- public:
-  explicit Beat(std::shared_ptr<ResponseStream> stream)
-      : stream_(std::move(stream)), thread_([this](const std::stop_token& stop) {
-          std::unique_lock lock(mutex_);
-          while (!woken_.wait_for(lock, stop, kBeat, [&] { return stop.stop_requested(); }))
-            if (!last_.empty()) stream_->write(last_);
-        }) {}
-
-  void say(std::string line) {
-    const std::lock_guard lock(mutex_);
-    last_ = std::move(line);
-    stream_->write(last_);
-  }
-
- private:
-  const std::shared_ptr<ResponseStream> stream_;
-  std::mutex mutex_;
-  std::condition_variable_any woken_;
-  std::string last_;
-  std::jthread thread_;  ///< last: uses the others
-};
-
 void run_transforms(Transforms& transforms, const TransformRunRequest& request,
                     const std::shared_ptr<ResponseStream>& stream) {
   std::stop_source stop;
   stream->on_close([stop]() mutable { stop.request_stop(); });
   const auto result = [&] {
-    Beat beat(stream);
+    StreamBeat beat(stream);
     const auto show = [&](const TransformProgress& progress) {
       beat.say(json_text({{"progress",
                            {{"name", progress.name},
@@ -181,7 +153,7 @@ void add_transform_routes(Router& router, Transforms& transforms, WorkerPool& lo
                           WorkerPool& workers) {
   const RouteRule rule{Access::kAdmin, false};
   router.add("POST", "/v1/transforms/run", rule, [&](const std::shared_ptr<Exchange>& exchange) {
-    auto request = parse_request(exchange->request.body());
+    auto request = run_request_of(exchange->request.body());
     if (!request) return exchange->send_error(request.error());
     const Status queued = long_workers.submit([&transforms, exchange, request = *std::move(request)] {
       run_transforms(transforms, request, exchange->start_stream("application/x-ndjson"));

@@ -37,7 +37,7 @@ function sh(text, server) {
   const command = text
     .replaceAll('127.0.0.1:8080', new URL(server.url).host)
     .replaceAll(/(build\/release\/)?millrace (?=[a-z])/g, `${binary} `)
-    .replaceAll(new RegExp(`${binary} (recommend|sql|ingest|replay|run|quarantine (list|show|replay|drop|reopen)|training-set (build|list)|features (list|get|parity))`, 'g'), `$& --data ${server.data}`);
+    .replaceAll(new RegExp(`${binary} (recommend|sql|ingest|replay|run|quarantine (list|show|replay|drop|reopen)|training-set (build|list)|features (list|get|parity)|train|tune|deploy|model (list|show|rollback))`, 'g'), `$& --data ${server.data}`);
   const done = spawnSync('bash', ['-euo', 'pipefail', '-c', command], { cwd: root, encoding: 'utf8', timeout: 120_000 });
   assert.equal(done.status, 0, `${command}\n${done.stdout}${done.stderr}`);
   return done.stdout;
@@ -56,6 +56,12 @@ for (const page of pages) {
           assert.match(output, /"id":"pot"/);
         }
         if (name === 'transforms') assert.match(output, /rose\s+1/);
+        if (name === 'models') {
+          assert.match(output, /for_you@1: 240 interactions of 60 people/);
+          assert.match(output, /deployed, as the first/);
+          assert.match(output, /"items":\[\{"id":"i/);
+        }
+        if (name === 'evaluate') assert.match(output, /ease with its fallback is better than popularity_recent/);
         if (name === 'aggregations') assert.match(output, /"?value"?.*rose/);
         const books = await server.drained();
         assert.equal(books.balanced, true);

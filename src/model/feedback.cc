@@ -1,4 +1,4 @@
-#include "model/interactions.h"
+#include "model/feedback.h"
 
 #include <algorithm>
 #include <array>
@@ -67,13 +67,13 @@ std::unexpected<Error> unreadable(const PlainTextOptions& options, std::size_t l
 }
 
 /// Return a line's weight and time, nothing for one that is left out.
-Result<std::optional<Interaction>> read_line(const Fields& fields, const PlainTextOptions& options,
-                                             std::size_t line) {
+Result<std::optional<Feedback>> read_line(const Fields& fields, const PlainTextOptions& options,
+                                          std::size_t line) {
   if (fields.more)
     return unreadable(options, line, "more than four fields: a line is `user item [rating [time]]`");
   if (fields.count < 2 || fields.text[0].empty() || fields.text[1].empty())
     return unreadable(options, line, "a line is `user item [rating [time]]`");
-  Interaction row{.time = static_cast<TimeUs>(line)};
+  Feedback row{.time = static_cast<TimeUs>(line)};
   if (fields.count > 2) {
     const auto rating = number(fields.text[2]);
     if (!rating) return unreadable(options, line, fmt::format("'{}' is no rating", fields.text[2]));
@@ -86,7 +86,7 @@ Result<std::optional<Interaction>> read_line(const Fields& fields, const PlainTe
     row.time = time_of(*time);
   }
   if (options.liked_from) {
-    if (fields.count > 2 && row.weight < *options.liked_from) return std::optional<Interaction>();
+    if (fields.count > 2 && row.weight < *options.liked_from) return std::optional<Feedback>();
     row.weight = 1;
   }
   return std::optional(row);
@@ -107,18 +107,18 @@ std::optional<std::uint32_t> IdMap::find(std::string_view id) const {
   return found == numbers_.end() ? std::nullopt : std::optional(found->second);
 }
 
-void sort_by_time(std::vector<Interaction>& rows) {
-  std::ranges::stable_sort(rows, {}, &Interaction::time);
+void sort_by_time(std::vector<Feedback>& rows) {
+  std::ranges::stable_sort(rows, {}, &Feedback::time);
 }
 
-SparseMatrix meetings_of(std::span<const Interaction> rows, std::size_t users, std::size_t items) {
+SparseMatrix meetings_of(std::span<const Feedback> rows, std::size_t users, std::size_t items) {
   std::vector<SparseEntry> cells;
   cells.reserve(rows.size());
-  for (const Interaction& row : rows) cells.push_back({row.user, row.item, row.weight});
+  for (const Feedback& row : rows) cells.push_back({row.user, row.item, row.weight});
   return SparseMatrix(users, items, cells);
 }
 
-Status read_interactions(std::string_view text, const PlainTextOptions& options, Interactions& into) {
+Status read_feedback(std::string_view text, const PlainTextOptions& options, FeedbackSet& into) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   std::string_view separator;
   for (std::size_t line = 1; !text.empty(); ++line) {
@@ -131,7 +131,7 @@ Status read_interactions(std::string_view text, const PlainTextOptions& options,
     const bool names = line == 1 && fields.count > 2 && !number(fields.text[2]);
     const bool two_names = line == 1 && fields.count == 2 && fields.text[0].starts_with("user");
     if (names || two_names) continue;
-    MILLRACE_ASSIGN(std::optional<Interaction> row, read_line(fields, options, line));
+    MILLRACE_ASSIGN(std::optional<Feedback> row, read_line(fields, options, line));
     if (!row) continue;
     row->user = into.users.add(fields.text[0]);
     row->item = into.items.add(fields.text[1]);

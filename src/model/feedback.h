@@ -31,28 +31,28 @@ class IdMap {
   std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> numbers_;
 };
 
-/// Someone met something.
-struct Interaction {
+/// Someone met something: implicit feedback, or a rating.
+struct Feedback {
   std::uint32_t user = 0;
   std::uint32_t item = 0;
   float weight = 1;
   TimeUs time = 0;
 
-  friend bool operator==(const Interaction&, const Interaction&) = default;
+  friend bool operator==(const Feedback&, const Feedback&) = default;
 };
 
 /// Who met what, and when: what recommenders learn from.
-struct Interactions {
+struct FeedbackSet {
   IdMap users;
   IdMap items;
-  std::vector<Interaction> rows;  ///< by time; those of one time in the order they came
+  std::vector<Feedback> rows;  ///< by time; those of one time in the order they came
 };
 
 /// Sort by time, those of one time in the order they came.
-void sort_by_time(std::vector<Interaction>& rows);
+void sort_by_time(std::vector<Feedback>& rows);
 
 /// Make the matrix of who met what, users × items, weights of one pair added up.
-SparseMatrix meetings_of(std::span<const Interaction> rows, std::size_t users, std::size_t items);
+SparseMatrix meetings_of(std::span<const Feedback> rows, std::size_t users, std::size_t items);
 
 /// What to make of the third column of plain text.
 struct PlainTextOptions {
@@ -65,6 +65,6 @@ struct PlainTextOptions {
 /// separated by tabs, commas, semicolons, `::` or spaces, with or without a line of names first; times are
 /// seconds since 1970 (milliseconds and microseconds are recognised by their size). Without a time the lines
 /// are in order. Errors: kInvalid for a line that cannot be read, with its number.
-Status read_interactions(std::string_view text, const PlainTextOptions& options, Interactions& into);
+Status read_feedback(std::string_view text, const PlainTextOptions& options, FeedbackSet& into);
 
 }  // namespace millrace

@@ -1,4 +1,4 @@
-#include "model/interactions.h"
+#include "model/feedback.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,9 +9,9 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-Interactions read(std::string_view text, PlainTextOptions options = {.name = "f.tsv"}) {
-  Interactions all;
-  const auto status = read_interactions(text, options, all);
+FeedbackSet read(std::string_view text, PlainTextOptions options = {.name = "f.tsv"}) {
+  FeedbackSet all;
+  const auto status = read_feedback(text, options, all);
   EXPECT_TRUE(status) << status.error().text();
   return all;
 }
@@ -27,48 +27,48 @@ TEST(IdMap, NumbersIdsInOrder) {
   EXPECT_EQ(ids.size(), 2u);
 }
 
-TEST(ReadInteractions, TakesEveryUsualSeparator) {
+TEST(ReadFeedback, TakesEveryUsualSeparator) {
   for (const std::string_view text :
        {"u1\ti1\t4\t1700000000\nu2\ti1\t2\t1600000000\n", "u1,i1,4,1700000000\nu2,i1,2,1600000000",
         "u1::i1::4::1700000000\r\nu2::i1::2::1600000000\r\n", "u1 i1  4 1700000000\n\nu2 i1 2 1600000000\n",
         "userId,itemId,rating,timestamp\n\"u1\",\"i1\",4,1700000000\nu2,i1,2,1600000000\n",
         "\xEF\xBB\xBFu1;i1;4;1700000000\nu2;i1;2;1600000000\n"}) {
-    const Interactions all = read(text);
+    const FeedbackSet all = read(text);
     ASSERT_EQ(all.users.size(), 2u) << text;
     EXPECT_EQ(all.users.id(0), "u1");
     EXPECT_EQ(all.items.size(), 1u);
-    EXPECT_THAT(all.rows, ElementsAre(Interaction{1, 0, 2, 1'600'000'000 * kSecondUs},
-                                      Interaction{0, 0, 4, 1'700'000'000 * kSecondUs}));
+    EXPECT_THAT(all.rows, ElementsAre(Feedback{1, 0, 2, 1'600'000'000 * kSecondUs},
+                                      Feedback{0, 0, 4, 1'700'000'000 * kSecondUs}));
   }
 }
 
-TEST(ReadInteractions, WithoutTimesInTheOrderOfTheLines) {
+TEST(ReadFeedback, WithoutTimesInTheOrderOfTheLines) {
   EXPECT_THAT(read("b x\na y\nb y\n").rows,
-              ElementsAre(Interaction{0, 0, 1, 1}, Interaction{1, 1, 1, 2}, Interaction{0, 1, 1, 3}));
-  EXPECT_THAT(read("user item\nb x\n").rows, ElementsAre(Interaction{0, 0, 1, 2})) << "a line of names";
+              ElementsAre(Feedback{0, 0, 1, 1}, Feedback{1, 1, 1, 2}, Feedback{0, 1, 1, 3}));
+  EXPECT_THAT(read("user item\nb x\n").rows, ElementsAre(Feedback{0, 0, 1, 2})) << "a line of names";
 }
 
-TEST(ReadInteractions, RecognisesMillisecondsAndMicroseconds) {
+TEST(ReadFeedback, RecognisesMillisecondsAndMicroseconds) {
   const auto rows = read("a x 1 1700000000\na x 1 1700000000000\na x 1 1700000000000000\n").rows;
-  for (const Interaction& row : rows) EXPECT_EQ(row.time, 1'700'000'000 * kSecondUs);
+  for (const Feedback& row : rows) EXPECT_EQ(row.time, 1'700'000'000 * kSecondUs);
 }
 
-TEST(ReadInteractions, TakesWhatWasLiked) {
+TEST(ReadFeedback, TakesWhatWasLiked) {
   EXPECT_THAT(read("a x 5 3\na y 3 2\nb x 4 1\n", {.liked_from = 4, .name = "f"}).rows,
-              ElementsAre(Interaction{1, 0, 1, kSecondUs}, Interaction{0, 0, 1, 3 * kSecondUs}));
+              ElementsAre(Feedback{1, 0, 1, kSecondUs}, Feedback{0, 0, 1, 3 * kSecondUs}));
 }
 
-TEST(ReadInteractions, AddsAnotherFileWithTheSameNumbers) {
-  Interactions all = read("a x 1 5\n");
-  ASSERT_TRUE(read_interactions("b x 1 3\na y 1 4\n", {.name = "g"}, all));
-  EXPECT_THAT(all.rows, ElementsAre(Interaction{1, 0, 1, 3 * kSecondUs}, Interaction{0, 1, 1, 4 * kSecondUs},
-                                    Interaction{0, 0, 1, 5 * kSecondUs}));
+TEST(ReadFeedback, AddsAnotherFileWithTheSameNumbers) {
+  FeedbackSet all = read("a x 1 5\n");
+  ASSERT_TRUE(read_feedback("b x 1 3\na y 1 4\n", {.name = "g"}, all));
+  EXPECT_THAT(all.rows, ElementsAre(Feedback{1, 0, 1, 3 * kSecondUs}, Feedback{0, 1, 1, 4 * kSecondUs},
+                                    Feedback{0, 0, 1, 5 * kSecondUs}));
 }
 
-TEST(ReadInteractions, PointsAtTheLineThatIsWrong) {
+TEST(ReadFeedback, PointsAtTheLineThatIsWrong) {
   const auto refusal = [](std::string_view text) {
-    Interactions all;
-    const auto status = read_interactions(text, {.name = "f.csv"}, all);
+    FeedbackSet all;
+    const auto status = read_feedback(text, {.name = "f.csv"}, all);
     return status ? std::string() : status.error().text();
   };
   EXPECT_THAT(refusal("a,x,1,5\na\n"), HasSubstr("f.csv:2: a line is `user item [rating [time]]`"));

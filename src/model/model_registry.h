@@ -1,0 +1,102 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/env.h"
+#include "base/result.h"
+#include "model/model_bundle.h"
+#include "model/ranking_model.h"
+
+namespace millrace {
+
+/// A version of a model, loaded. Threads: any.
+struct ServedModel {
+  std::string name;
+  std::string version;
+  nlohmann::json manifest;
+  RankingSettings settings;
+  IdMap items;
+  IdMap users;  ///< of the training
+  std::unique_ptr<RankingModel> ranking;
+
+  /// Load a version whole. Errors: those of BundleReader and load_ranking.
+  static Result<std::shared_ptr<const ServedModel>> load(Env& env, const Path& dir);
+
+  /// Return the `n` best items for someone who met `history`, best first, with their scores; never what is in
+  /// the history unless `repeats`.
+  struct Scored {
+    std::string_view item;
+    float score = 0;
+  };
+  std::vector<Scored> recommend(const Person& person, std::size_t n, bool repeats) const;
+};
+
+/// What a version is, without loading it.
+struct ModelVersion {
+  std::string name;
+  std::string version;
+  bool deployed = false;
+  nlohmann::json manifest;  ///< null where it cannot be read
+  std::string problem;      ///< why it cannot; else empty
+};
+
+/// The versions of models in a directory, one folder a model, one folder in it a version; and which of them
+/// is deployed. Whoever holds a ServedModel goes on with it while another is deployed: no request waits or
+/// fails for a swap. Threads: any method from any thread.
+class ModelRegistry {
+ public:
+  /// Open the registry in `dir`, which is made when absent, and load what is deployed. A version that is
+  /// damaged is logged and the one deployed before it that is sound is loaded in its place. Errors: those of
+  /// Env.
+  static Result<std::unique_ptr<ModelRegistry>> open(Env& env, const Path& dir);
+
+  /// Return the model that is deployed under a name; null for none.
+  std::shared_ptr<const ServedModel> current(std::string_view name) const;
+
+  /// Return all versions of a model, or of all: by name, the newest version first.
+  Result<std::vector<ModelVersion>> list(std::string_view name = {}) const;
+
+  /// Return the directory that the next version of a model is to be written to (by a BundleWriter), and its
+  /// number. Numbers grow; one that was given is not given again while the registry is open.
+  Result<std::pair<std::string, Path>> next_version(const std::string& name);
+
+  /// Load a version and serve it from now on; `by` says who or what asked. What is served stays when it
+  /// cannot be loaded. Errors: kNotFound; kCorrupt.
+  Status deploy(const std::string& name, const std::string& version, std::string_view by);
+
+  /// Serve the version again that was deployed before the present one. Errors: kNotFound when there is none.
+  Result<std::string> rollback(const std::string& name, std::string_view by);
+
+  /// Serve nothing under a name.
+  Status retire(const std::string& name, std::string_view by);
+
+  /// Remove a version that is not deployed. Errors: kNotFound; kInvalid for the one that is deployed.
+  Status remove(const std::string& name, const std::string& version);
+
+  /// What was deployed when, the newest first: [{"version", "time", "by"}]; version null when retired.
+  Result<nlohmann::json> history(const std::string& name) const;
+
+ private:
+  ModelRegistry(Env& env, Path dir) : env_(env), dir_(std::move(dir)) {}
+  Status load_deployed(const std::string& name);
+  Result<nlohmann::json> read_history(const std::string& name) const;
+  Status note(const std::string& name, const nlohmann::json& version, std::string_view by);
+  Result<std::vector<std::string>> versions(const std::string& name) const;
+
+  Env& env_;
+  const Path dir_;
+  mutable std::mutex mutex_;  ///< held for a pointer's copy only
+  std::map<std::string, std::shared_ptr<const ServedModel>, std::less<>> current_;  ///< guarded by mutex_
+  std::mutex change_mutex_;                     ///< held while something changes
+  std::map<std::string, std::uint64_t> given_;  ///< guarded by change_mutex_
+};
+
+}  // namespace millrace

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/env.h"
+#include "base/result.h"
+#include "model/evaluation.h"
+#include "model/ranking_model.h"
+
+namespace millrace {
+
+/// How a model is judged before it may be deployed.
+struct EvaluationSpec {
+  enum class Split : std::uint8_t { kTime, kLast, kPeople };
+  Split split = Split::kTime;
+  double test_share = 0.2;
+  std::size_t n = 10;
+  bool repeats = false;
+};
+
+/// A value that `millrace tune` tries in the place of a setting.
+struct SearchSpec {
+  std::string setting;
+  std::vector<double> choices;  ///< one of these; empty: between the two, evenly by their logarithm
+  double from = 0;
+  double to = 0;
+};
+
+/// A file `models/NAME.yaml` of a project: docs/how-to/models.md.
+struct ModelSpec {
+  std::string name;
+  std::string description;
+  std::string from;  ///< a SELECT, or a table: who met what
+  std::string user = "visitor";
+  std::string item = "item_id";
+  std::string time = "event_time";
+  std::string weight;  ///< a column; empty: each row counts 1
+  RankingSettings settings;
+  std::vector<SearchSpec> search;
+  EvaluationSpec evaluation;
+  Metric gate_metric = Metric::kNdcg;  ///< what must not get worse …
+  double gate_margin = 0;              ///< … by more than this, for a version to be deployed by itself
+  std::string text;                    ///< the file's
+};
+
+/// Read a file. Errors: kInvalid, all mistakes at once, each with file and line.
+Result<ModelSpec> parse_model_spec(std::string_view text, const Path& path);
+
+/// Set a setting of the model's kind by its name in the file. Errors: kInvalid when the kind has none of that
+/// name, with those it has.
+Status set_ranking_setting(RankingSettings& settings, std::string_view name, double value);
+
+}  // namespace millrace

@@ -1,0 +1,209 @@
+#include "model/model_trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include <fmt/format.h>
+
+#include "base/parallel.h"
+#include "base/text.h"
+
+namespace millrace {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::uint64_t kSplitSeed = 1;
+constexpr std::string_view kDeployedName = "deployed";
+
+EvaluationOptions options_of(const EvaluationSpec& spec, int threads) {
+  return {.n = spec.n, .repeats = spec.repeats, .seed = kSplitSeed, .threads = threads};
+}
+
+const Estimate& reached(const Evaluation& evaluation, Metric metric) {
+  return evaluation.all.metrics[static_cast<std::size_t>(metric)];
+}
+
+std::string shown(const Estimate& estimate) {
+  return fmt::format("{:+.4f} ({:+.4f} to {:+.4f})", estimate.mean, estimate.low, estimate.high);
+}
+
+/// Draw one value for a setting.
+double draw(const SearchSpec& search, std::mt19937_64& random) {
+  if (!search.choices.empty()) return search.choices[random() % search.choices.size()];
+  const double share = static_cast<double>(random() >> 11U) * 0x1.0p-53;
+  return std::exp(std::log(search.from) + share * (std::log(search.to) - std::log(search.from)));
+}
+
+/// Everything of `data` is training of the search; its last part is what is asked.
+EvaluationData validation_of(const EvaluationSpec& spec, const EvaluationData& data, const FeedbackSet& all) {
+  FeedbackSet train{.users = all.users, .items = all.items, .rows = data.train};
+  return split_as(spec, train, kSplitSeed + 1);
+}
+
+std::string yaml_of(const ModelSpec& spec, const std::vector<std::pair<std::string, double>>& values) {
+  std::string yaml = fmt::format("# models/{}.yaml\nsettings:\n", spec.name);
+  for (const auto& [name, value] : values) yaml += fmt::format("  {}: {:.6g}\n", name, value);
+  return yaml;
+}
+
+}  // namespace
+
+EvaluationData split_as(const EvaluationSpec& spec, const FeedbackSet& all, std::uint64_t seed) {
+  switch (spec.split) {
+    case EvaluationSpec::Split::kLast:
+      return split_leave_last_out(all);
+    case EvaluationSpec::Split::kPeople:
+      return split_by_people(all, spec.test_share, seed);
+    case EvaluationSpec::Split::kTime:
+      break;
+  }
+  return split_by_time(all, time_at_share(all.rows, 1 - spec.test_share));
+}
+
+Result<EvaluationReport> ModelTrainer::judge(const ModelSpec& spec, const FeedbackSet& set,
+                                             const std::atomic<bool>* stop, const OnStep& on_step) {
+  std::vector<NamedRanking> models = {{spec.name, spec.settings}};
+  if (const auto current = tools_.registry.current(spec.name))
+    models.push_back({std::string(kDeployedName), current->settings});
+  return run_evaluation(split_as(spec.evaluation, set, kSplitSeed), models,
+                        options_of(spec.evaluation, tools_.threads),
+                        {.threads = tools_.threads, .stop = stop}, on_step);
+}
+
+Result<EvaluationReport> ModelTrainer::evaluate(const ModelSpec& spec, const std::atomic<bool>* stop,
+                                                const OnStep& on_step) {
+  on_step("reading");
+  MILLRACE_ASSIGN(const TrainingFeedback feedback, read_training_feedback(tools_.warehouse, spec));
+  return judge(spec, feedback.set, stop, on_step);
+}
+
+std::string ModelTrainer::gate(const ModelSpec& spec, const EvaluationReport& report, bool* passed) const {
+  const EvaluationOptions options = options_of(spec.evaluation, tools_.threads);
+  const JudgedRanking& baseline = report.models[1];
+  const JudgedRanking& model = report.models[2];
+  *passed = false;
+  const Estimate gain = difference(model.with_fallback, baseline.alone, spec.gate_metric, options);
+  const std::string metric(metric_name(spec.gate_metric));
+  if (gain.high < 0) return fmt::format("not deployed: worse than popularity, {} {}", metric, shown(gain));
+  if (report.models.size() > 3) {
+    const Estimate change =
+        difference(model.with_fallback, report.models[3].with_fallback, spec.gate_metric, options);
+    if (change.low < -spec.gate_margin)
+      return fmt::format(
+          "not deployed: may be worse than what is deployed by more than the margin of {}: {} {}",
+          spec.gate_margin, metric, shown(change));
+    *passed = true;
+    return fmt::format("deployed: not worse than what was, {} {}; than popularity {}", metric, shown(change),
+                       shown(gain));
+  }
+  *passed = true;
+  return fmt::format("deployed, as the first: {} against popularity {}", metric, shown(gain));
+}
+
+Result<Json> ModelTrainer::write(const ModelSpec& spec, const TrainingFeedback& feedback,
+                                 const RankingModel& model, const EvaluationReport& report,
+                                 std::string_view version, const Path& dir) {
+  MILLRACE_ASSIGN(BundleWriter writer, BundleWriter::begin(tools_.env, dir));
+  MILLRACE_TRY(writer.add("items", feedback.set.items));
+  MILLRACE_TRY(writer.add("users", feedback.set.users));
+  MILLRACE_TRY(model.save(writer));
+  MILLRACE_TRY(writer.add_json("evaluation", to_json(report)));
+  Json manifest{{"name", spec.name},
+                {"version", version},
+                {"kind", ranking_kind_name(spec.settings.kind)},
+                {"description", spec.description},
+                {"made", format_time(tools_.env.now())},
+                {"settings", to_json(spec.settings)},
+                {"definition", spec.text},
+                {"training",
+                 {{"rows", feedback.set.rows.size()},
+                  {"users", feedback.set.users.size()},
+                  {"items", feedback.set.items.size()},
+                  {"incomplete_left_out", feedback.incomplete},
+                  {"from", format_time(feedback.set.rows.front().time)},
+                  {"to", format_time(feedback.set.rows.back().time)},
+                  {"hash", feedback.hash},
+                  {"offsets", feedback.offsets}}},
+                {"metrics", to_json(report.models[2].with_fallback)}};
+  MILLRACE_TRY(writer.finish(manifest));
+  return manifest;
+}
+
+Result<TrainedModel> ModelTrainer::train(const ModelSpec& spec, Deploy deploy, std::string_view by,
+                                         const std::atomic<bool>* stop, const OnStep& on_step) {
+  on_step("reading");
+  MILLRACE_ASSIGN(const TrainingFeedback feedback, read_training_feedback(tools_.warehouse, spec));
+  MILLRACE_ASSIGN(const EvaluationReport report, judge(spec, feedback.set, stop, on_step));
+  on_step(fmt::format("{}: training on everything", spec.name));
+  const TrainingControl control{
+      .threads = tools_.threads, .stop = stop, .on_step = [&](const TrainingStep& step) {
+        on_step(fmt::format("{}: round {} of {}", spec.name, step.step, step.steps));
+        return true;
+      }};
+  MILLRACE_ASSIGN(const auto model, train_ranking(feedback.set.rows, feedback.set.users.size(),
+                                                  feedback.set.items.size(), spec.settings, control));
+  on_step("writing");
+  MILLRACE_ASSIGN(const auto place, tools_.registry.next_version(spec.name));
+  TrainedModel trained{.version = place.first, .manifest = {}};
+  MILLRACE_ASSIGN(trained.manifest, write(spec, feedback, *model, report, place.first, place.second));
+  trained.manifest["evaluation"] = to_json(report);
+  bool passed = false;
+  trained.gate = gate(spec, report, &passed);
+  if (deploy == Deploy::kNever) trained.gate = "not deployed, as asked";
+  if (deploy == Deploy::kAlways)
+    trained.gate = passed ? trained.gate : "deployed, as asked, though the gate says: " + trained.gate;
+  if (deploy == Deploy::kAlways || (deploy == Deploy::kIfGood && passed)) {
+    MILLRACE_TRY(tools_.registry.deploy(spec.name, trained.version, by));
+    trained.deployed = true;
+  }
+  return trained;
+}
+
+Result<Tuning> ModelTrainer::tune(const ModelSpec& spec, std::size_t trials, DurationUs limit,
+                                  std::uint64_t seed, const std::atomic<bool>* stop, const OnStep& on_step) {
+  if (spec.search.empty())
+    return fail(
+        Code::kInvalid,
+        fmt::format("models/{}.yaml: give search: what to try, such as search: {{factors: [32, 64, 128]}}",
+                    spec.name));
+  on_step("reading");
+  MILLRACE_ASSIGN(const TrainingFeedback feedback, read_training_feedback(tools_.warehouse, spec));
+  const EvaluationData data =
+      validation_of(spec.evaluation, split_as(spec.evaluation, feedback.set, kSplitSeed), feedback.set);
+  if (data.train.empty() || data.cases.empty())
+    return fail(Code::kInvalid, "too few interactions to hold some out for a search");
+  const EvaluationOptions options = options_of(spec.evaluation, tools_.threads);
+  const DurationUs begun = tools_.env.steady_now();
+  std::mt19937_64 random(seed);
+  Tuning tuning;
+  double best = -1;
+  for (std::size_t trial = 0; trial < trials; ++trial) {
+    if (limit > 0 && trial > 0 && tools_.env.steady_now() - begun > limit) break;
+    RankingSettings settings = spec.settings;
+    std::vector<std::pair<std::string, double>> values;
+    if (trial > 0)
+      for (const SearchSpec& search : spec.search) {
+        values.emplace_back(search.setting, draw(search, random));
+        MILLRACE_TRY(set_ranking_setting(settings, search.setting, values.back().second));
+      }
+    MILLRACE_ASSIGN(const auto model, train_ranking(data.train, data.users, data.items, settings,
+                                                    {.threads = tools_.threads, .stop = stop}));
+    const Estimate metric = reached(millrace::evaluate(spec.name, *model, data, options), spec.gate_metric);
+    if (stop != nullptr && *stop) return fail(Code::kCancelled, "the search was stopped");
+    tuning.trials.push_back({to_json(settings), metric});
+    if (metric.mean > best) {
+      best = metric.mean;
+      tuning.yaml = trial == 0 ? std::string() : yaml_of(spec, values);
+    }
+    on_step(fmt::format("trial {} of {}: {} {:.4f}, best {:.4f}", trial + 1, trials,
+                        metric_name(spec.gate_metric), metric.mean, best));
+  }
+  tuning.best_of = tuning.trials.size();
+  std::ranges::stable_sort(tuning.trials, std::greater(),
+                           [](const TuningTrial& trial) { return trial.metric.mean; });
+  return tuning;
+}
+
+}  // namespace millrace

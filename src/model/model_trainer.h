@@ -1,0 +1,88 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/env.h"
+#include "base/result.h"
+#include "model/evaluation_run.h"
+#include "model/model_registry.h"
+#include "model/model_spec.h"
+#include "model/training_feedback.h"
+#include "warehouse/warehouse.h"
+
+namespace millrace {
+
+/// What a training made.
+struct TrainedModel {
+  std::string version;
+  nlohmann::json manifest;  ///< as in the bundle, with the evaluation
+  bool deployed = false;
+  std::string gate;  ///< why it was deployed, or why not, in words
+};
+
+/// One trial of a search.
+struct TuningTrial {
+  nlohmann::json settings;
+  Estimate metric;
+};
+
+struct Tuning {
+  std::vector<TuningTrial> trials;  ///< the best first
+  std::size_t best_of = 0;          ///< trials that were made
+  std::string yaml;                 ///< the best settings as lines for the model's file
+};
+
+/// Trains, judges and searches models of a project. Threads: one call at a time on an object.
+class ModelTrainer {
+ public:
+  struct Tools {
+    Env& env;
+    Warehouse& warehouse;
+    ModelRegistry& registry;
+    int threads = 1;
+  };
+  /// Hears what is being done, in words.
+  using OnStep = std::function<void(std::string_view)>;
+  enum class Deploy : std::uint8_t { kIfGood, kNever, kAlways };
+
+  explicit ModelTrainer(const Tools& tools) : tools_(tools) {}
+
+  /// Judge the model on the split its file asks for; train it on everything; write a version; and deploy it
+  /// if it passes the gate: it must be no worse than popularity, nor than the settings of the version that is
+  /// deployed, trained on the same rows, by more than the margin with the interval taken in. The first
+  /// version needs to pass only the first. Errors: those of read_training_feedback and of the trainers;
+  /// kNoSpace and kIo, after which nothing of it is there; kCancelled.
+  Result<TrainedModel> train(const ModelSpec& spec, Deploy deploy, std::string_view by,
+                             const std::atomic<bool>* stop, const OnStep& on_step);
+
+  /// Judge without keeping anything.
+  Result<EvaluationReport> evaluate(const ModelSpec& spec, const std::atomic<bool>* stop,
+                                    const OnStep& on_step);
+
+  /// Try `trials` settings out of the model's search, at random (Bergstra and Bengio, 2012), judged on the
+  /// last part of what the evaluation trains on: what the evaluation asks for stays unseen. The file's own
+  /// settings are the first trial. Ends early after `limit`, 0: never. Errors: as `train`; kInvalid when the
+  /// file has no search.
+  Result<Tuning> tune(const ModelSpec& spec, std::size_t trials, DurationUs limit, std::uint64_t seed,
+                      const std::atomic<bool>* stop, const OnStep& on_step);
+
+ private:
+  Result<EvaluationReport> judge(const ModelSpec& spec, const FeedbackSet& set, const std::atomic<bool>* stop,
+                                 const OnStep& on_step);
+  std::string gate(const ModelSpec& spec, const EvaluationReport& report, bool* passed) const;
+  Result<nlohmann::json> write(const ModelSpec& spec, const TrainingFeedback& feedback,
+                               const RankingModel& model, const EvaluationReport& report,
+                               std::string_view version, const Path& dir);
+
+  const Tools tools_;
+};
+
+/// Split as a model's file asks.
+EvaluationData split_as(const EvaluationSpec& spec, const FeedbackSet& all, std::uint64_t seed);
+
+}  // namespace millrace

@@ -1,0 +1,281 @@
+#include "server/model_routes.h"
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <map>
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "server/json_text.h"
+#include "server/stream_beat.h"
+
+namespace millrace {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kHistoryItemsMax = 1'000;
+constexpr std::int64_t kListMax = 1'000;
+
+Json json_of(const ModelVersion& version) {
+  Json json{{"version", version.version}, {"deployed", version.deployed}};
+  if (!version.problem.empty()) json["problem"] = version.problem;
+  for (const char* member : {"kind", "made", "settings", "training", "metrics"})
+    if (version.manifest.contains(member)) json[member] = version.manifest[member];
+  return json;
+}
+
+class ModelRoutes {
+ public:
+  using Stream = std::shared_ptr<ResponseStream>;
+
+  explicit ModelRoutes(ModelSources sources) : sources_(std::move(sources)) {}
+
+  Result<ModelSpec> find(const std::string& name) const {
+    MILLRACE_ASSIGN(auto specs, sources_.load());
+    std::vector<std::string> names;
+    for (ModelSpec& spec : specs) {
+      if (spec.name == name) return std::move(spec);
+      names.push_back(spec.name);
+    }
+    const std::string nearest = nearest_name(name, names);
+    return fail(Code::kNotFound, fmt::format("the project has no models/{}.yaml{}", name,
+                                             nearest.empty() ? "" : "; did you mean " + nearest + "?"));
+  }
+
+  /// The project's models and those that only have versions.
+  Result<Json> list_all(const Exchange&) const { return list(); }
+
+  Result<Json> list() const {
+    MILLRACE_ASSIGN(const auto specs, sources_.load());
+    MILLRACE_ASSIGN(const auto versions, sources_.registry.list());
+    std::map<std::string, Json> models;
+    for (const ModelSpec& spec : specs)
+      models[spec.name] = {{"name", spec.name},
+                           {"description", spec.description},
+                           {"kind", ranking_kind_name(spec.settings.kind)},
+                           {"versions", Json::array()}};
+    for (const ModelVersion& version : versions) {
+      Json& model = models[version.name];
+      if (model.is_null()) model = {{"name", version.name}, {"versions", Json::array()}};
+      model["versions"].push_back(json_of(version));
+      if (version.deployed) model["deployed"] = version.version;
+    }
+    Json all = Json::array();
+    for (auto& [name, model] : models) all.push_back(std::move(model));
+    return Json{{"models", std::move(all)}};
+  }
+
+  Result<Json> show(const Exchange& asked) const {
+    const std::string& name = asked.path_values.front();
+    MILLRACE_ASSIGN(Json all, list());
+    for (Json& model : all["models"])
+      if (model["name"] == name) {
+        MILLRACE_ASSIGN(model["history"], sources_.registry.history(name));
+        return std::move(model);
+      }
+    return fail(find(name).error());
+  }
+
+  /// A version's manifest and its evaluation.
+  Result<Json> version(const Exchange& asked) const {
+    const std::string &name = asked.path_values[0], &number = asked.path_values[1];
+    MILLRACE_ASSIGN(const auto versions, sources_.registry.list(name));
+    for (const ModelVersion& one : versions) {
+      if (one.version != number) continue;
+      if (!one.problem.empty()) return fail(Code::kCorrupt, one.problem);
+      Json json = one.manifest;
+      json["deployed"] = one.deployed;
+      const auto text = read_file(sources_.env, sources_.dir / name / number / "evaluation.json");
+      if (text) json["evaluation"] = Json::parse(*text, nullptr, false);
+      return json;
+    }
+    return fail(Code::kNotFound, fmt::format("{} has no version {}", name, number));
+  }
+
+  Result<Json> deploy(const Exchange& asked) const {
+    const std::string& name = asked.path_values.front();
+    const Json body = Json::parse(asked.request.body(), nullptr, false);
+    if (!body.is_object() || !body.contains("version") || !body["version"].is_string())
+      return fail(Code::kInvalid, R"(send {"version":"3"})");
+    MILLRACE_TRY(sources_.registry.deploy(name, body["version"], "deploy"));
+    return Json{{"name", name}, {"deployed", body["version"]}};
+  }
+
+  Result<Json> rollback(const Exchange& asked) const {
+    const std::string& name = asked.path_values.front();
+    MILLRACE_ASSIGN(const std::string version, sources_.registry.rollback(name, "rollback"));
+    return Json{{"name", name}, {"deployed", version}};
+  }
+
+  Result<Json> retire(const Exchange& asked) const {
+    MILLRACE_TRY(sources_.registry.retire(asked.path_values.front(), "retire"));
+    return Json{{"name", asked.path_values.front()}, {"deployed", nullptr}};
+  }
+
+  Result<Json> remove(const Exchange& asked) const {
+    MILLRACE_TRY(sources_.registry.remove(asked.path_values[0], asked.path_values[1]));
+    return Json{{"removed", asked.path_values[1]}};
+  }
+
+  /// The best items for someone who met `items`, oldest first.
+  Result<Json> recommend(const Exchange& asked) const {
+    const QueryParameters& query = asked.request.query();
+    if (const auto unknown = query.unknown({"items", "n", "repeats"}))
+      return fail(Code::kInvalid, fmt::format("{} is not known here: items, n, repeats are", *unknown));
+    MILLRACE_ASSIGN(const std::int64_t n, query.integer("n", 10, 1, kListMax));
+    MILLRACE_ASSIGN(const bool repeats, query.boolean("repeats", false));
+    const auto model = sources_.registry.current(asked.path_values.front());
+    if (!model)
+      return fail(Code::kNotFound, fmt::format("no version of {0} is deployed: millrace train {0}",
+                                               asked.path_values.front()));
+    const TimeUs now = sources_.env.now();
+    std::vector<Feedback> history;
+    Json unknown = Json::array();
+    for (std::string_view rest = query.get("items"); !rest.empty();) {
+      const std::string_view id = rest.substr(0, rest.find(','));
+      rest.remove_prefix(std::min(id.size() + 1, rest.size()));
+      if (id.empty()) continue;
+      if (history.size() + unknown.size() >= kHistoryItemsMax)
+        return fail(Code::kInvalid, fmt::format("more than {} items", kHistoryItemsMax));
+      if (const auto item = model->items.find(id))
+        history.push_back({.item = *item, .time = now});
+      else
+        unknown.push_back(id);
+    }
+    Json items = Json::array();
+    for (const auto& [item, score] :
+         model->recommend({.history = history, .now = now}, static_cast<std::size_t>(n), repeats))
+      items.push_back({{"id", item}, {"score", score}});
+    return Json{{"model", model->name + "@" + model->version},
+                {"items", std::move(items)},
+                {"unknown", std::move(unknown)}};
+  }
+
+  void train(const Exchange& asked, const Stream& stream) {
+    long_work(stream, [&](const auto& stop, const auto& say) -> Result<Json> {
+      using Deploy = ModelTrainer::Deploy;
+      const std::string_view how = asked.request.query().get("deploy", "if_good");
+      if (how != "if_good" && how != "never" && how != "always")
+        return fail(Code::kInvalid, "deploy takes if_good, never or always");
+      MILLRACE_ASSIGN(const ModelSpec spec, find(asked.path_values.front()));
+      const Deploy deploy = how == "never"    ? Deploy::kNever
+                            : how == "always" ? Deploy::kAlways
+                                              : Deploy::kIfGood;
+      MILLRACE_ASSIGN(const TrainedModel trained, sources_.trainer.train(spec, deploy, "train", stop, say));
+      return Json{{"name", spec.name},
+                  {"version", trained.version},
+                  {"deployed", trained.deployed},
+                  {"gate", trained.gate},
+                  {"manifest", trained.manifest}};
+    });
+  }
+
+  void evaluate(const Exchange& asked, const Stream& stream) {
+    long_work(stream, [&](const auto& stop, const auto& say) -> Result<Json> {
+      MILLRACE_ASSIGN(const ModelSpec spec, find(asked.path_values.front()));
+      MILLRACE_ASSIGN(const EvaluationReport report, sources_.trainer.evaluate(spec, stop, say));
+      Json json = to_json(report);
+      json["text"] = to_text(report);
+      return json;
+    });
+  }
+
+  void tune(const Exchange& asked, const Stream& stream) {
+    long_work(stream, [&](const auto& stop, const auto& say) -> Result<Json> {
+      const QueryParameters& query = asked.request.query();
+      MILLRACE_ASSIGN(const std::int64_t trials, query.integer("trials", 20, 1, 10'000));
+      MILLRACE_ASSIGN(const std::int64_t minutes, query.integer("minutes", 0, 0, 100'000));
+      MILLRACE_ASSIGN(const std::int64_t seed,
+                      query.integer("seed", 1, 0, std::numeric_limits<std::int64_t>::max()));
+      MILLRACE_ASSIGN(const ModelSpec spec, find(asked.path_values.front()));
+      MILLRACE_ASSIGN(const Tuning tuning,
+                      sources_.trainer.tune(spec, static_cast<std::size_t>(trials), minutes * kMinuteUs,
+                                            static_cast<std::uint64_t>(seed), stop, say));
+      Json list = Json::array();
+      for (const TuningTrial& trial : tuning.trials)
+        list.push_back({{"settings", trial.settings},
+                        {"mean", trial.metric.mean},
+                        {"low", trial.metric.low},
+                        {"high", trial.metric.high}});
+      return Json{
+          {"metric", metric_name(spec.gate_metric)}, {"trials", std::move(list)}, {"yaml", tuning.yaml}};
+    });
+  }
+
+ private:
+  /// Do work that takes long, one at a time; its progress and its result are lines of the stream. Stops it
+  /// when the client goes.
+  template <class Work>
+  void long_work(const Stream& stream, const Work& work) {
+    const std::lock_guard lock(mutex_);
+    const auto stop = std::make_shared<std::atomic<bool>>(false);
+    stream->on_close([stop] { *stop = true; });
+    const auto result = [&]() -> Result<Json> {
+      StreamBeat beat(stream);
+      const auto say = [&](std::string_view step) {
+        beat.say(json_text({{"progress", {{"step", step}}}}) + "\n");
+      };
+      return work(stop.get(), say);
+    }();
+    if (result)
+      stream->write(json_text({{"result", *result}}) + "\n");
+    else
+      stream->write(
+          json_text(
+              {{"error", {{"code", code_name(result.error().code)}, {"message", result.error().text()}}}}) +
+          "\n");
+    stream->end();
+  }
+
+  const ModelSources sources_;
+  std::mutex mutex_;  ///< held while a model is trained, judged or searched
+};
+
+}  // namespace
+
+void add_model_routes(Router& router, ModelSources sources, WorkerPool& long_workers, WorkerPool& workers) {
+  const auto routes = std::make_shared<ModelRoutes>(std::move(sources));
+  const auto add = [&](std::string_view method, std::string_view pattern, Access access,
+                       Result<Json> (ModelRoutes::*answer)(const Exchange&) const) {
+    router.add(method, pattern, {access, false},
+               [routes, answer, &workers](const std::shared_ptr<Exchange>& exchange) {
+                 const Status queued = workers.submit([routes, answer, exchange] {
+                   const Result<Json> json = ((*routes).*answer)(*exchange);
+                   if (!json) return exchange->send_error(json.error());
+                   exchange->send(HttpResponse::json(200, json_text(*json)));
+                 });
+                 if (!queued) exchange->send_error(queued.error());
+               });
+  };
+  const auto add_long = [&](std::string_view pattern,
+                            void (ModelRoutes::*work)(const Exchange&, const ModelRoutes::Stream&)) {
+    router.add(
+        "POST", pattern, {Access::kAdmin, false},
+        [routes, work, &long_workers](const std::shared_ptr<Exchange>& exchange) {
+          const Status queued = long_workers.submit([routes, work, exchange] {
+            ((*routes).*work)(*exchange, exchange->start_stream("application/x-ndjson"));
+          });
+          if (!queued)
+            exchange->send_error(
+                {Code::kOverloaded, "as much long work as may is waiting; try again when some is done", ""});
+        });
+  };
+  add("GET", "/v1/models", Access::kRead, &ModelRoutes::list_all);
+  add("GET", "/v1/models/{name}", Access::kRead, &ModelRoutes::show);
+  add("GET", "/v1/models/{name}/versions/{version}", Access::kRead, &ModelRoutes::version);
+  add("GET", "/v1/models/{name}/recommendations", Access::kRead, &ModelRoutes::recommend);
+  add("POST", "/v1/models/{name}/deploy", Access::kAdmin, &ModelRoutes::deploy);
+  add("POST", "/v1/models/{name}/rollback", Access::kAdmin, &ModelRoutes::rollback);
+  add("POST", "/v1/models/{name}/retire", Access::kAdmin, &ModelRoutes::retire);
+  add("DELETE", "/v1/models/{name}/versions/{version}", Access::kAdmin, &ModelRoutes::remove);
+  add_long("/v1/models/{name}/train", &ModelRoutes::train);
+  add_long("/v1/models/{name}/evaluate", &ModelRoutes::evaluate);
+  add_long("/v1/models/{name}/tune", &ModelRoutes::tune);
+}
+
+}  // namespace millrace

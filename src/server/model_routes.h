@@ -1,0 +1,29 @@
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "model/model_registry.h"
+#include "model/model_spec.h"
+#include "model/model_trainer.h"
+#include "server/router.h"
+#include "server/worker_pool.h"
+
+namespace millrace {
+
+/// What the routes of models use; all must outlive the router.
+struct ModelSources {
+  Env& env;
+  ModelTrainer& trainer;
+  ModelRegistry& registry;
+  Path dir;                                              ///< of the registry
+  std::function<Result<std::vector<ModelSpec>>()> load;  ///< the project's, as its files are now
+};
+
+/// Serve GET /v1/models and /v1/models/{name}; POST …/train, …/evaluate and …/tune, which answer JSON lines,
+/// the last one with the result, and of which one runs at a time; POST …/deploy, …/rollback and …/retire; GET
+/// and DELETE …/versions/{version}; and GET …/recommendations for a history of items.
+void add_model_routes(Router& router, ModelSources sources, WorkerPool& long_workers, WorkerPool& workers);
+
+}  // namespace millrace

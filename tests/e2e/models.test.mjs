@@ -1,0 +1,158 @@
+// ctest: timeout 240
+// Models as their user has them: declared in a file, trained on the tables, judged, deployed, swapped, rolled back; and what
+// happens when a version is damaged, or the server killed while it trains.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { Server, binary, eventually, root, run, temporaryDir } from '../support/millrace.mjs';
+
+let project, server;
+
+before(async () => {
+  project = await temporaryDir();
+  mkdirSync(path.join(project, 'models'));
+  writeFileSync(path.join(project, 'millrace.yaml'), '{}\n');
+  writeFileSync(path.join(project, 'models/near.yaml'), 'kind: item_knn\ndescription: What goes together\nevaluate: {n: 5}\n');
+  writeFileSync(path.join(project, 'models/factors.yaml'), 'kind: als\nsettings: {factors: 4}\nsearch: {factors: [2, 8]}\nevaluate: {n: 5}\n');
+  writeFileSync(path.join(project, 'models/broken.yaml'), 'kind: als\ninteractions: {from: SELECT nothing FROM nowhere}\n');
+  server = await Server.start({ args: ['--project', project] });
+  // Ninety people of three tastes look at eight of ten items each.
+  const batch = [];
+  for (let person = 0; person < 90; person++)
+    for (let step = 0; step < 8; step++)
+      batch.push({
+        type: 'track', event: 'Product Viewed', anonymousId: `p${person}`, messageId: `${person}-${step}`,
+        timestamp: new Date(Date.UTC(2026, 0, 1, step, 0, person)).toISOString(),
+        properties: { product_id: `i${(person % 3) * 10 + ((person * 7 + step * (1 + (person % 9))) % 10)}` },
+      });
+  for (let at = 0; at < batch.length; at += 100) await server.post('/v1/batch', JSON.stringify({ batch: batch.slice(at, at + 100) }));
+  await server.drained();
+});
+
+after(async () => {
+  await server?.stop();
+  await rm(project, { recursive: true, force: true });
+});
+
+const millrace = (...args) => run([...args, '--data', server.data]);
+const getJson = async (route) => (await server.fetch(route)).json();
+const recommended = (name, items) => getJson(`/v1/models/${name}/recommendations?items=${items}&n=5`);
+
+test('a model is trained, judged, deployed and asked', async () => {
+  const trained = await millrace('train', 'near');
+  assert.equal(trained.code, 0, trained.stderr);
+  assert.match(trained.stdout, /near@1: 720 interactions of 90 people with 30 items; NDCG 0\.\d+/);
+  assert.match(trained.stdout, /deployed, as the first/);
+  const answer = await recommended('near', 'i1,i2');
+  assert.equal(answer.model, 'near@1');
+  assert.equal(answer.items.length, 5);
+  for (const { id } of answer.items) {
+    assert.ok(Number(id.slice(1)) < 10, `${id} is of the same taste`);
+    assert.ok(!['i1', 'i2'].includes(id), 'nothing that was met');
+  }
+  assert.deepEqual((await recommended('near', 'i1,nothing')).unknown, ['nothing']);
+});
+
+test('its evaluation is printed and kept', async () => {
+  const shown = await millrace('evaluate', 'near');
+  assert.match(shown.stdout, /near with its fallback is better than popularity_recent/);
+  const version = await getJson('/v1/models/near/versions/1');
+  assert.equal(version.training.rows, 720);
+  assert.ok(version.training.offsets['events/0'] > 0);
+  assert.ok(version.evaluation.models.find(({ name }) => name === 'popularity_recent'));
+  const json = JSON.parse((await millrace('evaluate', 'near', '--json')).stdout);
+  assert.equal(json.models.length, 4, 'two baselines, the model, what is deployed');
+});
+
+test('no request fails while versions are swapped', async () => {
+  assert.equal((await millrace('train', 'near', '--deploy', 'never')).code, 0);
+  let going = true, asked = 0;
+  const seen = new Set();
+  const ask = async () => {
+    while (going) {
+      const answer = await server.fetch('/v1/models/near/recommendations?items=i1');
+      assert.equal(answer.status, 200);
+      seen.add((await answer.json()).model);
+      asked++;
+    }
+  };
+  const askers = [ask(), ask(), ask()];
+  for (let round = 0; round < 6; round++) {
+    assert.match((await millrace('deploy', `near@${1 + (round % 2)}`)).stdout, /is deployed/);
+  }
+  going = false;
+  await Promise.all(askers);
+  assert.ok(asked > 50);
+  assert.deepEqual([...seen].sort(), ['near@1', 'near@2']);
+  assert.match((await millrace('model', 'rollback', 'near')).stdout, /near@1 is deployed/);
+  const list = (await millrace('model', 'list', 'near')).stdout;
+  assert.match(list, /\* 1 /);
+  assert.match(list, /What goes together/);
+});
+
+test('a version that is damaged is refused, and what is served stays', async () => {
+  const file = path.join(server.data, 'models/near/2/weights_value.npy');
+  const bytes = readFileSync(file);
+  const damaged = Buffer.from(bytes);
+  damaged[damaged.length - 1] ^= 1;
+  writeFileSync(file, damaged);
+  const refused = await millrace('deploy', 'near@2');
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /weights_value\.npy: is not what was written/);
+  assert.equal((await recommended('near', 'i1')).model, 'near@1');
+  writeFileSync(file, bytes);
+  assert.match((await millrace('model', 'remove', 'near@2')).stdout, /near@2 is removed/);
+  const gone = await millrace('deploy', 'near@2');
+  assert.match(gone.stderr, /near has no version 2/);
+});
+
+test('a search prints settings for the file', async () => {
+  const found = await millrace('tune', 'factors', '--trials', '4');
+  assert.equal(found.code, 0, found.stderr);
+  assert.equal(found.stdout.match(/^ndcg 0\.\d+/gm).length, 4);
+  assert.match((await millrace('tune', 'near')).stderr, /give search/);
+});
+
+test('mistakes are told with what to do', async () => {
+  assert.match((await millrace('train', 'neer')).stderr, /no models\/neer\.yaml; did you mean near\?/);
+  assert.match((await millrace('train', 'broken')).stderr, /models\/broken\.yaml: interactions: .*nowhere/);
+  assert.match((await millrace('model', 'rollback', 'factors')).stderr, /no other version of factors/);
+  assert.equal((await server.fetch('/v1/models/factors/recommendations?items=i1')).status, 404);
+  assert.equal((await server.fetch('/v1/models/near/recommendations?item=i1')).status, 400);
+  const list = await millrace('model', 'list');
+  assert.match(list.stdout, /factors +als/);
+  assert.match(list.stdout, /not trained yet: millrace train factors/);
+});
+
+test('killed while it trains, the server serves what it served', async () => {
+  const slow = path.join(project, 'models/slow.yaml');
+  writeFileSync(slow, 'kind: als\nsettings: {factors: 200, iterations: 1000}\n');
+  const training = spawn(binary, ['train', 'slow', '--data', server.data], { stdio: 'ignore' });
+  await new Promise((r) => setTimeout(r, 700));
+  await server.kill();
+  training.kill('SIGKILL');
+  server = await Server.start({ args: ['--project', project], data: server.data });
+  await eventually('served again', async () => assert.equal((await recommended('near', 'i1')).model, 'near@1'));
+  writeFileSync(slow, 'kind: als\nsettings: {factors: 2, iterations: 2}\n');
+  assert.match((await millrace('train', 'slow', '--deploy', 'always')).stdout, /slow@\d/);
+});
+
+test('the examples are models', async () => {
+  for (const example of ['shop', 'news']) {
+    const copy = await temporaryDir();
+    cpSync(path.join(root, 'examples', example), copy, { recursive: true });
+    writeFileSync(path.join(copy, 'millrace.yaml'), '{}\n');
+    const other = await Server.start({ args: ['--project', copy] });
+    try {
+      const { models } = await (await other.fetch('/v1/models')).json();
+      assert.ok(models.length > 0, example);
+      for (const model of models) assert.ok(model.kind, JSON.stringify(model));
+    } finally {
+      await other.stop();
+      await rm(copy, { recursive: true, force: true });
+    }
+  }
+});
