@@ -172,10 +172,9 @@ Weights find_weights(std::span<const Click> clicks, const NextItemSettings& sett
   double reached = mrr_of(best);
   for (int round = 0; round < 3; ++round)
     for (std::size_t p = 0; p < kNextItemParts; ++p) {
-      const double middle = best[p];
-      for (const double factor : {0.0, 0.5, 0.7, 1.4, 2.0}) {
+      for (const double other_value : {0.0, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5}) {
         Weights other = best;
-        other[p] = middle * factor;
+        other[p] = other_value;
         if (const double mrr = mrr_of(other); mrr > reached) {
           reached = mrr;
           best = other;

@@ -8,13 +8,6 @@ namespace {
 
 constexpr double kExponentMax = 500;  ///< of weights before they are rescaled; doubles reach 1023
 
-/// Scale so that the greatest has `most`.
-void scale_to(double most, std::span<float> scores) {
-  const float greatest = scores.empty() ? 0 : std::ranges::max(scores);
-  if (greatest <= 0) return;
-  for (float& score : scores) score *= static_cast<float>(most) / greatest;
-}
-
 }  // namespace
 
 std::string_view next_item_part_name(NextItemPart part) {
@@ -39,20 +32,28 @@ double ForwardDecay::weight(TimeUs time, double* rescale) {
   return std::exp2(std::max(exponent, -kExponentMax));
 }
 
+double ForwardDecay::weight_at(TimeUs time) const {
+  if (half_life_ <= 0 || !begun_) return 1;
+  const double exponent = static_cast<double>(time - landmark_) / static_cast<double>(half_life_);
+  return std::exp2(std::clamp(exponent, -kExponentMax, 2 * kExponentMax));
+}
+
 void FadingCounts::add(std::uint32_t item, TimeUs time) {
   if (item >= counts_.size()) counts_.resize(item + 1);
   double rescale = 1;
   const double weight = decay_.weight(time, &rescale);
-  if (rescale != 1)
+  if (rescale != 1) {
+    sum_ *= rescale;
     for (double& count : counts_) count *= rescale;
+  }
   counts_[item] += weight;
+  sum_ += weight;
 }
 
-void FadingCounts::score(double factor, std::span<float> scores) const {
+void FadingCounts::add_shares(double factor, std::span<float> scores) const {
+  if (sum_ <= 0) return;
   const std::size_t count = std::min(scores.size(), counts_.size());
-  const double greatest = counts_.empty() ? 0 : std::ranges::max(counts_);
-  if (greatest <= 0) return;
-  for (std::size_t i = 0; i < count; ++i) scores[i] += static_cast<float>(factor * counts_[i] / greatest);
+  for (std::size_t i = 0; i < count; ++i) scores[i] += static_cast<float>(factor / sum_ * counts_[i]);
 }
 
 NextItemModel::NextItemModel(const NextItemSettings& settings)
@@ -99,40 +100,53 @@ void NextItemModel::add_follower(std::uint32_t from, std::uint32_t to, double we
   list.erase(kept, list.end());
 }
 
-void NextItemModel::score_followers(std::span<const std::uint32_t> items, std::span<float> scores) const {
-  double factor = 1;
-  for (std::size_t back = 0; back < std::min<std::size_t>(items.size(), settings_.transition_steps);
-       ++back, factor /= 2) {
+void NextItemModel::score_followers(std::span<const std::uint32_t> items, TimeUs now,
+                                    std::span<float> scores) const {
+  // Of each item of the session: what followed it, and what is read anyhow as if it had followed a few times.
+  const double one = transition_decay_.weight_at(now);
+  const std::size_t count = std::min(items.size(), settings_.transition_steps);
+  double sum_of_factors = 0, factor = 1, of_trend = 0;
+  for (std::size_t back = 0; back < count; ++back, factor *= settings_.transition_decay)
+    sum_of_factors += factor;
+  factor = 1;
+  for (std::size_t back = 0; back < count; ++back, factor *= settings_.transition_decay) {
     const std::uint32_t from = items[items.size() - 1 - back];
+    double followed = 0;
+    if (from < followers_.size())
+      for (const Follower& follower : followers_[from]) followed += follower.weight;
+    const double share = factor / sum_of_factors / (followed / one + settings_.transition_prior);
+    of_trend += share * settings_.transition_prior;
     if (from >= followers_.size()) continue;
-    double sum = 0;
-    for (const Follower& follower : followers_[from]) sum += follower.weight;
     for (const Follower& follower : followers_[from])
       if (follower.item < scores.size())
-        scores[follower.item] += static_cast<float>(factor * follower.weight / sum);
+        scores[follower.item] += static_cast<float>(share * follower.weight / one);
   }
+  trend_.add_shares(count == 0 ? 1 : of_trend, scores);
 }
 
 void NextItemModel::score_part(NextItemPart part, std::span<const std::uint32_t> items, TimeUs now,
                                Scratch& scratch, std::span<float> scores) const {
   std::ranges::fill(scores, 0.F);
   switch (part) {
-    case NextItemPart::kNeighbours:
+    case NextItemPart::kNeighbours: {
       neighbours_.score(items, now, scratch.neighbours, scores);
-      break;
+      double sum = settings_.neighbour_prior;
+      for (const float score : scores) sum += score;
+      if (sum > 0)
+        for (float& score : scores) score /= static_cast<float>(sum);
+      return;
+    }
     case NextItemPart::kTransitions:
-      score_followers(items, scores);
-      break;
+      return score_followers(items, now, scores);
     case NextItemPart::kPopularity:
-      return popularity_.score(1, scores);
+      return popularity_.add_shares(1, scores);
     case NextItemPart::kTrend:
-      return trend_.score(1, scores);
+      return trend_.add_shares(1, scores);
     case NextItemPart::kFreshness:
-      return freshness_.score(1, scores);
+      return freshness_.add_shares(1, scores);
     case NextItemPart::kCount:
-      break;
+      return;
   }
-  scale_to(1, scores);
 }
 
 void NextItemModel::score(std::span<const std::uint32_t> items, TimeUs now, Scratch& scratch,
