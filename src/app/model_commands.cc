@@ -190,6 +190,48 @@ void add_tune(CLI::App& app, CommonOptions& common, int& exit_code) {
   });
 }
 
+void add_batch(CLI::App& app, CommonOptions& common, int& exit_code) {
+  CLI::App* command = app.add_subcommand(
+      "batch-recommend", "Make the best items of every user at once, into a table and a file");
+  add_data_options(*command, common);
+  struct Call {
+    std::string model;
+    std::string set;
+    int n = 20;
+  };
+  auto call = std::make_shared<Call>();
+  command
+      ->add_option("MODEL", call->model,
+                   "of models/MODEL.yaml; its deployed version is asked, for everyone in its interactions")
+      ->required();
+  command->add_option("--set", call->set, "name of what is made; the model's unless said");
+  command->add_option("-n", call->n, "items of each list")
+      ->check(CLI::Range(1, 1'000))
+      ->capture_default_str();
+  command->add_flag("--json", common.json, "print JSON");
+  command->footer(
+      "A run takes the place of the one before once it is whole. The lists are in the table "
+      "batch_recommendations, in the\n"
+      "lake as Parquet, and at GET /v1/batch-recommendations/SET/USER.\nExample:\n  millrace batch-recommend "
+      "for_you -n 20");
+  command->callback([=, &common, &exit_code] {
+    exit_code = run_with_server(common, Need::kNeedsData, [&](HttpClient& client) -> Status {
+      const std::string set = call->set.empty() ? call->model : call->set;
+      MILLRACE_ASSIGN(const Json run, ask_long(client,
+                                               fmt::format("/v1/batch-recommendations/{}?model={}&n={}",
+                                                           url_encode(set), url_encode(call->model), call->n),
+                                               common.json ? "" : set));
+      if (common.json)
+        print_json(run);
+      else
+        fmt::print("{} run {}: {} people, {} by {}; lake/{}\n", set, run.value("run", 0),
+                   with_thousands(run.value("users", 0ULL)), counted(run.value("rows", 0ULL), "row"),
+                   run.value("model", ""), run.value("path", ""));
+      return {};
+    });
+  });
+}
+
 using NamedWork = Status (*)(HttpClient&, const std::string&, bool);
 
 /// A command that takes one name, which may be left out where `required` is false.
@@ -213,6 +255,7 @@ CLI::App* add_named(CLI::App& parent, const char* command_name, const char* says
 void add_model_commands(CLI::App& app, CommonOptions& common, int& exit_code) {
   add_train(app, common, exit_code);
   add_tune(app, common, exit_code);
+  add_batch(app, common, exit_code);
   add_named(app, "deploy", "Serve a version of a model from now on", "NAME@VERSION; NAME: its newest", true,
             deploy, common, exit_code)
       ->footer(

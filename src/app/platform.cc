@@ -213,6 +213,8 @@ Status Platform::open_stores() {
   training_sets_ =
       std::make_unique<TrainingSetBuilder>(*warehouse_, *lake_, config_.data / "lake" / ".tmp" / "training");
   MILLRACE_ASSIGN(models_, ModelRegistry::open(env_, config_.data / "models"));
+  batch_ = std::make_unique<BatchRecommendations>(BatchRecommendations::Tools{
+      *warehouse_, *lake_, *models_, config_.data / "lake" / ".tmp" / "batch", default_threads()});
   trainer_ =
       std::make_unique<ModelTrainer>(ModelTrainer::Tools{env_, *warehouse_, *models_, default_threads()});
   make_sql_transforms();

@@ -14,6 +14,7 @@
 #include "lake/manifest.h"
 #include "lake/object_store.h"
 #include "log/segment_log.h"
+#include "model/batch_recommendations.h"
 #include "model/feature_job.h"
 #include "model/feature_store.h"
 #include "model/model_registry.h"
@@ -163,6 +164,7 @@ class Platform {
   std::unique_ptr<TrainingSetBuilder> training_sets_;
   std::unique_ptr<ModelRegistry> models_;
   std::unique_ptr<ModelTrainer> trainer_;
+  std::unique_ptr<BatchRecommendations> batch_;
   std::unique_ptr<Transforms> sql_transforms_;
   std::unique_ptr<JobRunner> jobs_;
   std::unique_ptr<JobRunner>

@@ -79,8 +79,8 @@ Status Platform::open_server(Listen listen) {
     if (!config_.models) return std::vector<ModelSpec>{};
     return load_models(env_, *config_.models);
   };
-  add_model_routes(*router_, {env_, *trainer_, *models_, config_.data / "models", models}, *ingest_workers_,
-                   *workers_);
+  add_model_routes(*router_, {env_, *trainer_, *models_, *batch_, config_.data / "models", models},
+                   *ingest_workers_, *workers_);
   add_feature_routes(*router_, {env_, *warehouse_, *features_, flow_features_}, *ingest_workers_);
   add_extract_routes(*router_, {*extracts_, *change_streams_, *http_streams_}, *ingest_workers_, *workers_);
   add_replay_routes(*router_, *replays_, *ingest_workers_, *workers_);

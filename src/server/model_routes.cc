@@ -21,7 +21,7 @@ using Json = nlohmann::json;
 constexpr std::size_t kHistoryItemsMax = 1'000;
 constexpr std::int64_t kListMax = 1'000;
 
-Json json_of(const ModelVersion& version) {
+Json version_json(const ModelVersion& version) {
   Json json{{"version", version.version}, {"deployed", version.deployed}};
   if (!version.problem.empty()) json["problem"] = version.problem;
   for (const char* member : {"kind", "made", "settings", "training", "metrics"})
@@ -62,7 +62,7 @@ class ModelRoutes {
     for (const ModelVersion& version : versions) {
       Json& model = models[version.name];
       if (model.is_null()) model = {{"name", version.name}, {"versions", Json::array()}};
-      model["versions"].push_back(json_of(version));
+      model["versions"].push_back(version_json(version));
       if (version.deployed) model["deployed"] = version.version;
     }
     Json all = Json::array();
@@ -156,6 +156,35 @@ class ModelRoutes {
                 {"unknown", std::move(unknown)}};
   }
 
+  Result<Json> batch_runs(const Exchange&) const {
+    MILLRACE_ASSIGN(const auto runs, sources_.batch.runs());
+    Json sets = Json::array();
+    for (const BatchRun& run : runs) sets.push_back(json_of(run));
+    return Json{{"sets", std::move(sets)}};
+  }
+
+  Result<Json> batch_list(const Exchange& asked) const {
+    MILLRACE_ASSIGN(const std::int64_t n, asked.request.query().integer("n", kListMax, 1, kListMax));
+    MILLRACE_ASSIGN(const BatchList list, sources_.batch.find(asked.path_values[0], asked.path_values[1],
+                                                              static_cast<std::size_t>(n)));
+    Json json = json_of(list.run);
+    json["user"] = asked.path_values[1];
+    json["items"] = Json::array();
+    for (const auto& [item, score] : list.items) json["items"].push_back({{"id", item}, {"score", score}});
+    return json;
+  }
+
+  void make_batch(const Exchange& asked, const Stream& stream) {
+    long_work(stream, [&](const auto& stop, const auto& say) -> Result<Json> {
+      const QueryParameters& query = asked.request.query();
+      MILLRACE_ASSIGN(const std::int64_t n, query.integer("n", 20, 1, kListMax));
+      MILLRACE_ASSIGN(const ModelSpec spec, find(std::string(query.get("model", asked.path_values.front()))));
+      MILLRACE_ASSIGN(const BatchRun run, sources_.batch.run(spec, asked.path_values.front(),
+                                                             static_cast<std::size_t>(n), stop, say));
+      return json_of(run);
+    });
+  }
+
   void train(const Exchange& asked, const Stream& stream) {
     long_work(stream, [&](const auto& stop, const auto& say) -> Result<Json> {
       using Deploy = ModelTrainer::Deploy;
@@ -208,6 +237,18 @@ class ModelRoutes {
   }
 
  private:
+  Json json_of(const BatchRun& run) const {
+    return {{"set", run.set},
+            {"run", run.run},
+            {"model", run.model},
+            {"n", run.n},
+            {"users", run.users},
+            {"rows", run.rows},
+            {"path", run.path},
+            {"made", format_time(run.made)},
+            {"age_s", static_cast<double>(sources_.env.now() - run.made) / kSecondUs}};
+  }
+
   /// Do work that takes long, one at a time; its progress and its result are lines of the stream. Stops it
   /// when the client goes.
   template <class Work>
@@ -269,6 +310,9 @@ void add_model_routes(Router& router, ModelSources sources, WorkerPool& long_wor
   add("GET", "/v1/models/{name}", Access::kRead, &ModelRoutes::show);
   add("GET", "/v1/models/{name}/versions/{version}", Access::kRead, &ModelRoutes::version);
   add("GET", "/v1/models/{name}/recommendations", Access::kRead, &ModelRoutes::recommend);
+  add("GET", "/v1/batch-recommendations", Access::kRead, &ModelRoutes::batch_runs);
+  add("GET", "/v1/batch-recommendations/{set}/{user}", Access::kRead, &ModelRoutes::batch_list);
+  add_long("/v1/batch-recommendations/{set}", &ModelRoutes::make_batch);
   add("POST", "/v1/models/{name}/deploy", Access::kAdmin, &ModelRoutes::deploy);
   add("POST", "/v1/models/{name}/rollback", Access::kAdmin, &ModelRoutes::rollback);
   add("POST", "/v1/models/{name}/retire", Access::kAdmin, &ModelRoutes::retire);

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <vector>
 
+#include "model/batch_recommendations.h"
 #include "model/model_registry.h"
 #include "model/model_spec.h"
 #include "model/model_trainer.h"
@@ -17,6 +18,7 @@ struct ModelSources {
   Env& env;
   ModelTrainer& trainer;
   ModelRegistry& registry;
+  BatchRecommendations& batch;
   Path dir;                                              ///< of the registry
   std::function<Result<std::vector<ModelSpec>>()> load;  ///< the project's, as its files are now
 };
@@ -24,6 +26,8 @@ struct ModelSources {
 /// Serve GET /v1/models and /v1/models/{name}; POST …/train, …/evaluate and …/tune, which answer JSON lines,
 /// the last one with the result, and of which one runs at a time; POST …/deploy, …/rollback and …/retire; GET
 /// and DELETE …/versions/{version}; and GET …/recommendations for a history of items.
+/// Also POST /v1/batch-recommendations/{set}?model=&n=, which makes the lists of everyone, GET
+/// /v1/batch-recommendations and GET /v1/batch-recommendations/{set}/{user}.
 void add_model_routes(Router& router, ModelSources sources, WorkerPool& long_workers, WorkerPool& workers);
 
 }  // namespace millrace

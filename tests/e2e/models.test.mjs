@@ -3,7 +3,7 @@
 // happens when a version is damaged, or the server killed while it trains.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -114,6 +114,31 @@ test('a search prints settings for the file', async () => {
   assert.equal(found.code, 0, found.stderr);
   assert.equal(found.stdout.match(/^ndcg 0\.\d+/gm).length, 4);
   assert.match((await millrace('tune', 'near')).stderr, /give search/);
+});
+
+test('everyone gets a list, in a table, a file and by key', async () => {
+  const made = await millrace('batch-recommend', 'near', '-n', '5');
+  assert.equal(made.code, 0, made.stderr);
+  assert.match(made.stdout, /near run 1: 90 people, \d+ rows by near@1; lake\/recommendations\/batch\/near\/run=1/);
+  const list = await getJson('/v1/batch-recommendations/near/p4?n=3');
+  assert.equal(list.model, 'near@1');
+  assert.ok(list.age_s >= 0);
+  assert.ok(list.items.length > 0 && list.items.length <= 3);
+  for (const { id } of list.items) assert.equal(Math.floor(Number(id.slice(1)) / 10), 1, 'of the taste of p4');
+  const sql = (query) => millrace('sql', '--json', query).then(({ stdout }) => JSON.parse(stdout).rows);
+  const [[people, lists, repeats]] = await sql(
+    'SELECT count(DISTINCT user_id), count(*), (SELECT count(*) FROM batch_recommendations b JOIN item_interactions i ON i.visitor = b.user_id AND i.item_id = b.item_id) FROM batch_recommendations');
+  assert.equal(Number(people), 90);
+  assert.equal(Number(repeats), 0, 'nothing that was met');
+  assert.equal((await millrace('batch-recommend', 'near', '-n', '2')).code, 0);
+  const [[rows]] = await sql('SELECT count(*) FROM batch_recommendations');
+  assert.ok(Number(rows) <= 180 && Number(lists) >= Number(rows), 'the new run took the place of the old');
+  assert.ok(!existsSync(path.join(server.data, 'lake/recommendations/batch/near/run=1/part-00000.parquet')));
+  assert.ok(existsSync(path.join(server.data, 'lake/recommendations/batch/near/run=2/part-00000.parquet')));
+  assert.equal((await server.fetch('/v1/batch-recommendations/near/nobody')).status, 404);
+  assert.equal((await server.fetch('/v1/batch-recommendations/nothing/p4')).status, 404);
+  assert.match((await millrace('batch-recommend', 'factors')).stderr, /no version of factors is deployed/);
+  assert.equal((await getJson('/v1/batch-recommendations')).sets.length, 1);
 });
 
 test('mistakes are told with what to do', async () => {
