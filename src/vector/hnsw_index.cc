@@ -20,8 +20,6 @@
 namespace millrace {
 namespace {
 
-constexpr std::size_t kLinksMax = 100;
-constexpr std::size_t kEfMax = 10'000;
 constexpr std::size_t kFirstCapacity = 1'024;
 constexpr std::size_t kAskedMax =
     2'048;  ///< neighbours that a search with a filter asks the graph for, at most
@@ -227,12 +225,13 @@ namespace {
 
 Status check_hnsw(const VectorShape& shape, const HnswSettings& settings) {
   MILLRACE_TRY(shape.check());
-  if (settings.m < 2 || settings.m > kLinksMax)
-    return fail(Code::kInvalid, fmt::format("hnsw: M must be 2 to {}, not {}", kLinksMax, settings.m));
+  if (settings.m < 2 || settings.m > HnswSettings::kLinksMax)
+    return fail(Code::kInvalid,
+                fmt::format("hnsw: M must be 2 to {}, not {}", HnswSettings::kLinksMax, settings.m));
   for (const std::size_t ef : {settings.ef, settings.ef_construction})
-    if (ef < 1 || ef > kEfMax)
-      return fail(Code::kInvalid,
-                  fmt::format("hnsw: ef and ef_construction must be 1 to {}, not {}", kEfMax, ef));
+    if (ef < 1 || ef > HnswSettings::kEfMax)
+      return fail(Code::kInvalid, fmt::format("hnsw: ef and ef_construction must be 1 to {}, not {}",
+                                              HnswSettings::kEfMax, ef));
   return {};
 }
 

@@ -16,7 +16,10 @@ struct SnapshotHeader;
 /// Settings of a graph of neighbours (Malkov and Yashunin, Efficient and robust approximate nearest neighbor
 /// search using Hierarchical Navigable Small World graphs, 2018). More of each finds more and takes longer.
 struct HnswSettings {
-  std::size_t m = 16;                 ///< links of a vector, twice as many on the lowest level; 2..100
+  static constexpr std::size_t kLinksMax = 100;
+  static constexpr std::size_t kEfMax = 10'000;
+
+  std::size_t m = 16;                 ///< links of a vector, twice as many on the lowest level; 2..kLinksMax
   std::size_t ef_construction = 200;  ///< candidates looked at when a vector is added
   std::size_t ef = 50;                ///< candidates looked at by a search; at least the neighbours asked for
   std::uint64_t seed = 1;

@@ -126,8 +126,8 @@ Result<std::unique_ptr<VectorIndex>> make_index(const VectorShape& shape, const 
       reached = recall;
       best = std::move(index);
     }
-    settings.m *= 2;
-    settings.ef_construction *= 2;
+    settings.m = std::min(2 * settings.m, HnswSettings::kLinksMax);
+    settings.ef_construction = std::min(2 * settings.ef_construction, HnswSettings::kEfMax);
   }
   best->set_quality({.recall = reached,
                      .target = options.recall,

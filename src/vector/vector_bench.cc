@@ -9,7 +9,8 @@
 #include <vector>
 
 #include <fmt/format.h>
-// All that hnswlib defines, under other names than in vector/hnsw_index.cc, so that both can be in one program.
+// All that hnswlib defines, under other names than in vector/hnsw_index.cc, so that both can be in one
+// program.
 #define hnswlib millrace_bench_hnswlib
 #define cpuid millrace_bench_cpuid
 #define xgetbv millrace_bench_xgetbv
@@ -18,6 +19,7 @@
 #include <hnswlib/hnswlib.h>
 
 #include "base/parallel.h"
+#include "linalg/kernels.h"
 #include "vector/exact_index.h"
 #include "vector/hnsw_index.h"
 #include "vector/make_index.h"
@@ -84,6 +86,28 @@ void figure_within(std::string_view name, double value, std::string_view unit, d
              name, value, unit, target, value <= target);
 }
 
+void compared(std::string_view name, std::string_view yardstick, double ours, double theirs,
+              std::string_view unit, double target, bool more) {
+  const double ratio = ours / theirs;
+  fmt::print(R"({{"name":"{}","value":{:.4g},"unit":"{}","yardstick":"{}","yardstick_value":{:.4g},)"
+             R"("ratio":{:.3f},"target":{},"pass":{}}})"
+             "\n",
+             name, ours, unit, yardstick, theirs, ratio, target, more ? ratio >= target : ratio <= target);
+}
+
+/// The products of a query with all rows and nothing else: what reading the rows from memory takes.
+double bare_products_ms(const Size& size, const VectorRows& rows, const VectorRows& queries) {
+  std::vector<float> scores(rows.ids.size());
+  std::vector<double> times;
+  for (int round = 0; round < 5 * size.rounds; ++round) {
+    const double begin = seconds();
+    kernels().dots(rows.values.data(), rows.ids.size(), kDimensions, queries.values.data(), scores.data());
+    times.push_back(1e3 * (seconds() - begin));
+  }
+  require(scores.front() != scores.back(), "a product");
+  return median(times);
+}
+
 void exact_figures(const Size& size, const VectorRows& rows, const VectorRows& queries) {
   for (const Similarity similarity : {Similarity::kDot, Similarity::kCosine}) {
     const auto index = must(ExactIndex::make({kDimensions, similarity}));
@@ -106,6 +130,9 @@ void exact_figures(const Size& size, const VectorRows& rows, const VectorRows& q
       const std::string name =
           fmt::format("exact {}, best {} of {} x {}, {} at once, each", similarity_name(similarity), kBest,
                       size.vectors, kDimensions, batch);
+      if (batch == 1)
+        compared(name, "bare products, the memory's pace", median(times),
+                 bare_products_ms(size, rows, queries), "ms", 1.15, false);
       if (batch == 64)
         figure(name, median(times), "ms");
       else
@@ -130,16 +157,6 @@ class Alone {
   hnswlib::HierarchicalNSW<float> graph_;
 };
 
-void compared(std::string_view name, double ours, double theirs, std::string_view unit, double target,
-              bool more) {
-  const double ratio = ours / theirs;
-  fmt::print(
-      R"({{"name":"{}","value":{:.4g},"unit":"{}","yardstick":"hnswlib alone","yardstick_value":{:.4g},)"
-      R"("ratio":{:.3f},"target":{},"pass":{}}})"
-      "\n",
-      name, ours, unit, theirs, ratio, target, more ? ratio >= target : ratio <= target);
-}
-
 void graph_figures(const Size& size, const VectorRows& rows, const VectorRows& queries) {
   const HnswSettings settings{.ef = 50};
   double begin = seconds();
@@ -148,7 +165,7 @@ void graph_figures(const Size& size, const VectorRows& rows, const VectorRows& q
   begin = seconds();
   Alone alone(rows, settings);
   const std::string what = fmt::format("{} x {}", size.vectors, kDimensions);
-  compared("hnsw build, " + what, build, seconds() - begin, "s", 1.1, false);
+  compared("hnsw build, " + what, "hnswlib alone", build, seconds() - begin, "s", 1.1, false);
   begin = seconds();
   must(HnswIndex::build({kDimensions, Similarity::kDot}, rows, settings, default_threads()));
   figure(fmt::format("hnsw build, {}, {} threads", what, default_threads()), seconds() - begin, "s");
@@ -164,8 +181,8 @@ void graph_figures(const Size& size, const VectorRows& rows, const VectorRows& q
       require(alone.search(queries.row(i, kDimensions)) == kBest, "an answer of hnswlib");
     theirs.push_back(static_cast<double>(size.queries) / (seconds() - begin));
   }
-  compared(fmt::format("hnsw, {}, ef 50, best {}", what, kBest), median(ours), median(theirs), "queries/s",
-           0.9, true);
+  compared(fmt::format("hnsw, {}, ef 50, best {}", what, kBest), "hnswlib alone", median(ours),
+           median(theirs), "queries/s", 0.9, true);
   figure("its recall of the best 10",
          must(measure_recall(*index, rows, std::span(queries.values).first(200 * kDimensions), {}, 10)), "");
 }

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::string_view kLogExtension = ".log";
 constexpr std::string_view kSnapshotExtension = ".snapshot";
+constexpr std::string_view kHalfWritten = ".tmp";
 constexpr std::size_t kTouchedFew = 64;  ///< changes that are caught up with while nobody may make more
 
 /// Return the number of a file's name, if it has that extension.
@@ -35,6 +36,13 @@ Result<std::vector<std::uint64_t>> numbers_in(Env& env, const Path& dir, std::st
     if (const auto number = number_of(name, extension)) numbers.push_back(*number);
   std::ranges::sort(numbers);
   return numbers;
+}
+
+Status remove_half_written(Env& env, const Path& dir) {
+  MILLRACE_ASSIGN(const auto names, env.list_dir(dir));
+  for (const std::string& name : names)
+    if (name.ends_with(kHalfWritten)) MILLRACE_TRY(env.remove(dir / name));
+  return {};
 }
 
 }  // namespace
@@ -153,14 +161,20 @@ Status VectorSet::put(std::span<const Row> rows) {
   std::set<std::string_view> added;
   for (const VectorChange& one : changes)
     if (!index_->find(one.id)) added.insert(one.id);
-  if (quota_.vectors + added.size() > quota_.vectors_max)
+  // Other sets add at the same time, so room is taken first.
+  const std::size_t wanted = added.size();
+  if (wanted > 0 && quota_.vectors.fetch_add(wanted) + wanted > quota_.vectors_max) {
+    quota_.vectors -= wanted;
     return fail(
         Code::kOverloaded,
         fmt::format("there are {} vectors and may be {} (vectors.vectors_max of the configuration); these "
                     "would be {} more",
                     with_thousands(quota_.vectors), with_thousands(quota_.vectors_max),
                     with_thousands(added.size())));
-  return change(changes);
+  }
+  const Status done = change(changes);
+  quota_.vectors -= wanted;  // they were counted one by one
+  return done;
 }
 
 Result<bool> VectorSet::remove(std::string_view id) {
@@ -314,13 +328,14 @@ Status VectorSet::write_snapshot() {
   return remove_files_before(number_);
 }
 
+/// Remove what the snapshot of that number has made useless, and what a crash left half written.
 Status VectorSet::remove_files_before(std::uint64_t number) {
   for (const std::string_view extension : {kSnapshotExtension, kLogExtension}) {
     MILLRACE_ASSIGN(const auto numbers, numbers_in(env_, dir_, extension));
     for (const std::uint64_t one : numbers)
       if (one < number) MILLRACE_TRY(env_.remove(file(one, extension)));
   }
-  return {};
+  return remove_half_written(env_, dir_);
 }
 
 Status VectorSet::drop() {
@@ -336,10 +351,8 @@ Status remove_vector_files(Env& env, const Path& dir) {
       MILLRACE_TRY(env.remove(dir / fmt::format("{:012}{}", number, extension)));
     MILLRACE_TRY(env.sync_dir(dir));
   }
-  MILLRACE_ASSIGN(const auto names, env.list_dir(dir));
-  for (const std::string& name : names)
-    if (name.ends_with(".tmp")) MILLRACE_TRY(env.remove(dir / name));
-  MILLRACE_TRY(env.remove(dir));
+  MILLRACE_TRY(remove_half_written(env, dir));
+  static_cast<void>(env.remove(dir));  // stays when people put files of their own there
   return env.sync_dir(dir.parent_path());
 }
 

@@ -346,6 +346,23 @@ TEST_F(VectorSetTest, AMakingThatIsStoppedLeavesEverything) {
   EXPECT_EQ(set_->info().index, "hnsw");
 }
 
+TEST_F(VectorSetTest, WithALowerQuotaThanThereIsOnlyReplacing) {
+  create();
+  for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(put(id, {1, 2}));
+  quota_.vectors_max = 2;
+  EXPECT_TRUE(put("a", {3, 4}));
+  EXPECT_EQ(put("d", {3, 4}).error().code, Code::kOverloaded);
+  EXPECT_EQ(quota_.vectors, 3u);
+}
+
+TEST_F(VectorSetTest, WhatACrashLeftHalfWrittenGoes) {
+  create();
+  set_.reset();
+  ASSERT_TRUE(write_file_atomically(env_, kSetDir / "000000000002.snapshot.tmp", "half"));
+  ASSERT_TRUE(reopen());
+  EXPECT_THAT(*env_.list_dir(kSetDir), ElementsAre("000000000001.log", "000000000001.snapshot"));
+}
+
 TEST_F(VectorSetTest, ADroppedSetTakesNothingAndIsGone) {
   create();
   ASSERT_TRUE(put("a", {1, 2}));

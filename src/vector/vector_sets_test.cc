@@ -96,8 +96,11 @@ TEST_F(VectorSetsTest, LeavesOfAHalfMadeSetGoAndStrayFilesStay) {
   ASSERT_TRUE(env_.make_dirs("/data/vectors/half"));
   ASSERT_TRUE(write_file_atomically(env_, "/data/vectors/half/000000000001.log", "x"));
   ASSERT_TRUE(write_file_atomically(env_, "/data/vectors/Notes.txt", "mine"));
+  ASSERT_TRUE(env_.make_dirs("/data/vectors/own"));
+  ASSERT_TRUE(write_file_atomically(env_, "/data/vectors/own/notes.txt", "mine"));
   open();
   EXPECT_FALSE(env_.exists("/data/vectors/half"));
+  EXPECT_TRUE(env_.exists("/data/vectors/own/notes.txt"));
   EXPECT_TRUE(env_.exists("/data/vectors/Notes.txt"));
 }
 
