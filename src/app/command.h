@@ -120,6 +120,7 @@ void add_sql_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_logs_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_topic_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_subscription_command(CLI::App& app, CommonOptions& common, int& exit_code);
+void add_vectors_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_work_command(CLI::App& app, CommonOptions& common, int& exit_code);
 
 }  // namespace millrace

@@ -106,6 +106,17 @@ void read_recommend(const YamlMap& map, Config& config) {
   map.optional("answers_queue_max", config.answers_queue_max, 1, 10'000'000);
 }
 
+void read_vectors(const YamlMap& map, Config& config) {
+  VectorSets::Options& vectors = config.vectors;
+  map.optional("vectors_max", vectors.vectors_max, 1, 1'000'000'000);
+  map.optional("sets_max", vectors.sets_max, 1, 1'000'000);
+  map.optional("exact_max", vectors.set.index.exact_max, 0, 10'000'000);
+  map.optional("recall", vectors.set.index.recall, 0.0, 1.0);
+  map.optional("build_threads", vectors.set.index.threads, 1, 64);
+  map.optional("items", config.vector_sets.items);
+  map.optional("users", config.vector_sets.users);
+}
+
 /// Each is a URL, or a map of one with its secrets.
 std::vector<PushTarget> read_targets(const YamlMap& map, std::string_view key) {
   std::vector<PushTarget> targets;
@@ -223,6 +234,7 @@ Result<Config> load_config(Env& env, const Path& file) {
   read_windows(root.map("windows"), config);
   read_recommend(root.map("recommend"), config);
   root.map("features").optional_bytes("memory", config.features_memory_bytes, 1 << 20);
+  read_vectors(root.map("vectors"), config);
   config.push_targets = read_targets(root.map("subscriptions"), "push_targets");
   config.function_targets = read_targets(root.map("flow"), "http_targets");
   Sources sources = read_sources(env, file.parent_path(), root.map("sources"));

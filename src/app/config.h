@@ -17,12 +17,14 @@
 #include "model/training_set.h"
 #include "recommend/settings.h"
 #include "server/push_client.h"
+#include "server/vector_routes.h"
 #include "source/file_follower.h"
 #include "source/http_source.h"
 #include "source/mysql_source.h"
 #include "stream/archive_job.h"
 #include "stream/curate_job.h"
 #include "stream/window_state.h"
+#include "vector/vector_sets.h"
 #include "warehouse/aggregation.h"
 #include "warehouse/transform.h"
 
@@ -71,6 +73,9 @@ struct Config {
       10'000;  ///< answers waiting to be logged; beyond it they are counted and dropped
 
   WindowStateOptions windows;  ///< of aggregations that are published
+
+  VectorSets::Options vectors;
+  VectorSeedSets vector_sets;  ///< vectors.items, vectors.users
 
   std::vector<PushTarget> push_targets;  ///< where subscriptions may push to; none: nowhere
 

@@ -226,6 +226,7 @@ Status Platform::open_stores() {
                                                            config_.data / "subscriptions.sqlite"));
   MILLRACE_ASSIGN(ingest_, Ingest::open(*log_, env_, config_.data / "ingested.sqlite",
                                         IngestLimits{.contracts = contracts_.get()}, open_parquet_texts));
+  MILLRACE_ASSIGN(vectors_, VectorSets::open(env_, config_.data / "vectors", config_.vectors));
   recommender_ =
       std::make_unique<Recommender>(env_, RecommenderOptions{config_.model, config_.recommender, {}});
   answers_ = std::make_unique<RecommendationLog>(

@@ -47,6 +47,7 @@
 #include "stream/source_notices.h"
 #include "stream/subscription_engine.h"
 #include "stream/table_job.h"
+#include "vector/vector_sets.h"
 #include "warehouse/query_service.h"
 #include "warehouse/transforms.h"
 #include "warehouse/warehouse.h"
@@ -65,6 +66,7 @@ namespace millrace {
 ///     DATA/windows/              the state of windows that are published
 ///     DATA/lake/                 all events as files, for other programs to read
 ///     DATA/manifest.sqlite       which files of the lake count
+///     DATA/vectors/              sets of vectors
 ///     DATA/logs/                 what the process has to say
 ///
 /// Threads: one at a time.
@@ -174,6 +176,7 @@ class Platform {
   std::unique_ptr<JobRunner> tables_;   ///< apart likewise
   std::unique_ptr<FeatureStore> features_;
   std::unique_ptr<JobRunner> feature_jobs_;  ///< apart likewise
+  std::unique_ptr<VectorSets> vectors_;
   SourceTurns source_turns_;
   std::unique_ptr<Extracts> extracts_;
   std::unique_ptr<ChangeStreams> change_streams_;

@@ -23,6 +23,7 @@
 #include "server/topic_routes.h"
 #include "server/training_set_routes.h"
 #include "server/transform_routes.h"
+#include "server/vector_routes.h"
 
 namespace millrace {
 namespace {
@@ -32,6 +33,7 @@ constexpr std::size_t kIngestWorkers = 2;  // of their own: an ingest may take m
 constexpr std::size_t kIngestQueueMax = 8;
 constexpr std::size_t kMessageBytesMax = 15 << 20;  // a record of the log holds 16 MiB
 constexpr std::size_t kCatalogueBytesMax = 16 << 20;
+constexpr std::size_t kVectorBytesMax = 32 << 20;
 
 /// Topics take any bytes as they are; catalogues come in larger pieces than events.
 HttpBodyLimits body_limits(std::string_view path, std::size_t events_bytes_max) {
@@ -41,6 +43,7 @@ HttpBodyLimits body_limits(std::string_view path, std::size_t events_bytes_max) 
     limits.wire_bytes_max = kMessageBytesMax;
     limits.sniff_gzip = false;
   }
+  if (path.starts_with("/v1/vectors/") && !path.ends_with("/query")) limits.wire_bytes_max = kVectorBytesMax;
   if (path == "/v1/items" || path == "/v1/users") limits.wire_bytes_max = kCatalogueBytesMax;
   return limits;
 }
@@ -82,6 +85,7 @@ Status Platform::open_server(Listen listen) {
   add_model_routes(*router_, {env_, *trainer_, *models_, *batch_, config_.data / "models", models},
                    *ingest_workers_, *workers_);
   add_feature_routes(*router_, {env_, *warehouse_, *features_, flow_features_}, *ingest_workers_);
+  add_vector_routes(*router_, {env_, *vectors_, config_.vector_sets}, *workers_);
   add_extract_routes(*router_, {*extracts_, *change_streams_, *http_streams_}, *ingest_workers_, *workers_);
   add_replay_routes(*router_, *replays_, *ingest_workers_, *workers_);
   add_transform_routes(*router_, *sql_transforms_, *ingest_workers_, *workers_);

@@ -13,7 +13,7 @@
 #include "recommend/lru.h"
 #include "recommend/recommend_testing.h"
 #include "recommend/recommender.h"
-#include "recommend/turn_mutex.h"
+#include "base/turn_mutex.h"
 
 namespace millrace {
 namespace {

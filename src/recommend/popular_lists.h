@@ -9,7 +9,7 @@
 #include "recommend/item_store.h"
 #include "recommend/memory.h"
 #include "recommend/settings.h"
-#include "recommend/turn_mutex.h"
+#include "base/turn_mutex.h"
 
 namespace millrace {
 

@@ -13,7 +13,7 @@
 #include "recommend/memory.h"
 #include "recommend/popular_lists.h"
 #include "recommend/ranking.h"
-#include "recommend/turn_mutex.h"
+#include "base/turn_mutex.h"
 
 namespace millrace {
 namespace {

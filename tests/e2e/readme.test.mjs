@@ -37,7 +37,7 @@ function sh(text, server) {
   const command = text
     .replaceAll('127.0.0.1:8080', new URL(server.url).host)
     .replaceAll(/(build\/release\/)?millrace (?=[a-z])/g, `${binary} `)
-    .replaceAll(new RegExp(`${binary} (recommend|sql|ingest|replay|run|quarantine (list|show|replay|drop|reopen)|training-set (build|list)|features (list|get|parity)|train|tune|deploy|model (list|show|rollback))`, 'g'), `$& --data ${server.data}`);
+    .replaceAll(new RegExp(`${binary} (recommend|sql|ingest|replay|run|quarantine (list|show|replay|drop|reopen)|training-set (build|list)|features (list|get|parity)|train|tune|deploy|model (list|show|rollback)|vectors (import|export|query|list|drop))`, 'g'), `$& --data ${server.data}`);
   const done = spawnSync('bash', ['-euo', 'pipefail', '-c', command], { cwd: root, encoding: 'utf8', timeout: 120_000 });
   assert.equal(done.status, 0, `${command}\n${done.stdout}${done.stderr}`);
   return done.stdout;
@@ -47,6 +47,7 @@ for (const page of pages) {
   for (const [name, text] of blocksOf(page)) {
     test(`${path.relative(root, page)}: ${name}`, async () => {
       const project = await projectOf(page);
+      const before = new Set(readdirSync(root));
       const server = await Server.start({ args: project ? ['--project', project] : [] });
       try {
         const output = sh(text, server);
@@ -62,11 +63,14 @@ for (const page of pages) {
           assert.match(output, /"items":\[\{"id":"i/);
         }
         if (name === 'evaluate') assert.match(output, /ease with its fallback is better than popularity_recent/);
+        if (name === 'vectors') assert.match(output, /^items +4 vectors[\s\S]*^spade +0\.74$[\s\S]*"id":"pot","score":0\.9/m);
         if (name === 'aggregations') assert.match(output, /"?value"?.*rose/);
         const books = await server.drained();
         assert.equal(books.balanced, true);
       } finally {
         await server.stop();
+        // What the reader's commands wrote where they stood.
+        for (const file of readdirSync(root)) if (!before.has(file) && /\.(csv|txt)$/.test(file)) rmSync(path.join(root, file));
         if (project) rmSync(project, { recursive: true, force: true });
       }
     });
