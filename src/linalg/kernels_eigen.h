@@ -12,6 +12,7 @@
 
 #include <Eigen/Cholesky>
 #include <Eigen/Core>
+#include <cmath>
 #include <cstddef>
 
 #include "linalg/kernels.h"
@@ -104,6 +105,28 @@ bool cholesky_solve(float* a, std::size_t n, float* b) {
   return true;
 }
 
+using Array = Eigen::Array<float, Eigen::Dynamic, 1>;
+
+float softmax(float* data, std::size_t n) {
+  Eigen::Map<Array> x(data, static_cast<Index>(n));
+  const float most = x.maxCoeff();
+  x -= most;
+  x = (x > -87.F).select(x.exp(), 0.F);  // what is less is no normal float, or the slowest part of the sum
+  const float sum = x.sum();
+  x *= 1 / sum;
+  return most + std::log(sum);
+}
+
+void adam(const AdamStep& step, const float* gradient, float* means, float* squares, float* data,
+          std::size_t count) {
+  const auto n = static_cast<Index>(count);
+  const Eigen::Map<const Array> g(gradient, n);
+  Eigen::Map<Array> mean(means, n), square(squares, n), x(data, n);
+  mean = step.mean_keep * mean + (1 - step.mean_keep) * g;
+  square = step.square_keep * square + (1 - step.square_keep) * g.square();
+  x -= step.rate * mean / ((step.square_scale * square).sqrt() + step.epsilon) + step.decay * x;
+}
+
 }  // namespace
 
 extern const Kernels kKernels;
@@ -116,7 +139,9 @@ const Kernels kKernels = {.name = MILLRACE_CPU_NAME,
                           .add_gram = add_gram,
                           .cholesky_solve = cholesky_solve,
                           .cholesky = cholesky,
-                          .cholesky_columns = cholesky_columns};
+                          .cholesky_columns = cholesky_columns,
+                          .softmax = softmax,
+                          .adam = adam};
 
 }  // namespace MILLRACE_CPU
 }  // namespace millrace

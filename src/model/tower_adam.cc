@@ -1,0 +1,69 @@
+#include "model/tower_adam.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace millrace {
+namespace {
+
+constexpr double kMeanKeep = 0.9;
+constexpr double kSquareKeep = 0.999;
+constexpr std::uint32_t kStepsOfTheirOwn = 20'000;  ///< 0.999^20,000 is 2e-9: no later step differs
+
+AdamStep adam_step(const AdamSettings& settings, std::uint64_t n) {
+  const auto t = static_cast<double>(n);
+  return {.mean_keep = static_cast<float>(kMeanKeep),
+          .square_keep = static_cast<float>(kSquareKeep),
+          .rate = static_cast<float>(settings.learning_rate / (1 - std::pow(kMeanKeep, t))),
+          .square_scale = static_cast<float>(1 / (1 - std::pow(kSquareKeep, t))),
+          .epsilon = 1e-8F,
+          .decay = static_cast<float>(settings.learning_rate * settings.weight_decay)};
+}
+
+}  // namespace
+
+TowerAdam::TowerAdam(const Tower& tower, const AdamSettings& settings) : settings_(settings) {
+  for (const TowerLayer& layer : tower.layers)
+    layers_.push_back({AdamMemory(layer.weights.values.size()), AdamMemory(layer.bias.size())});
+  for (const Matrix& embeddings : tower.embeddings)
+    fields_.push_back({AdamMemory(embeddings.values.size()), std::vector<std::uint32_t>(embeddings.rows)});
+}
+
+void TowerAdam::move(const AdamSettings& settings, std::uint64_t steps, std::span<const float> gradient,
+                     AdamMemory& memory, std::span<float> values) {
+  AdamStep step = adam_step(settings, steps + 1);
+  step.decay = 0;
+  kernels().adam(step, gradient.data(), memory.mean.data(), memory.square.data(), values.data(),
+                 values.size());
+}
+
+const AdamStep& TowerAdam::nth_step(std::uint32_t n) {
+  const std::uint32_t at = std::min(n, kStepsOfTheirOwn);
+  while (nth_.size() < at) nth_.push_back(adam_step(settings_, nth_.size() + 1));
+  return nth_[at - 1];
+}
+
+void TowerAdam::step_field(const FieldGradient& gradient, Field& memory, Matrix& embeddings) {
+  const std::size_t n = embeddings.columns;
+  const auto touched = gradient.touched();
+  for (std::size_t slot = 0; slot < touched.size(); ++slot) {
+    const std::size_t at = touched[slot] * n;
+    kernels().adam(nth_step(++memory.steps[touched[slot]]), gradient.of(slot), memory.vectors.mean.data() + at,
+                   memory.vectors.square.data() + at, embeddings.data() + at, n);
+  }
+}
+
+void TowerAdam::step(const TowerGradient& gradient, Tower& tower) {
+  const AdamStep step = adam_step(settings_, steps_ + 1);
+  for (std::size_t l = 0; l < tower.layers.size(); ++l) {
+    const TowerLayer& by = gradient.layers[l];
+    kernels().adam(step, by.weights.data(), layers_[l].weights.mean.data(), layers_[l].weights.square.data(),
+                   tower.layers[l].weights.data(), by.weights.values.size());
+    move(settings_, steps_, by.bias, layers_[l].bias, tower.layers[l].bias);
+  }
+  for (std::size_t f = 0; f < tower.embeddings.size(); ++f)
+    step_field(gradient.fields[f], fields_[f], tower.embeddings[f]);
+  ++steps_;
+}
+
+}  // namespace millrace
