@@ -62,9 +62,15 @@ struct Kernels {
   /// column: b[j · n …] is column j, for `count` columns.
   void (*cholesky_columns)(const float* a, std::size_t n, float* b, std::size_t count);
 
-  /// x[i] = e^x[i] / Σ e^x; return ln Σ e^x of what x was. Needs n > 0. What is
-  /// 87 or more below the greatest becomes 0; nothing finite comes of -∞ alone.
+  /// x[i] = e^x[i] / Σ e^x; return ln Σ e^x of what x was. Needs n > 0 and a greatest that is finite. What is
+  /// 60 or more below it, as -∞, becomes 1e-26 of it.
   float (*softmax)(float* x, std::size_t n);
+
+  /// x[i] = max(0, x[i]).
+  void (*rectify)(float* x, std::size_t n);
+
+  /// x[i] = 0 wherever value[i] is not above 0.
+  void (*pass_where_positive)(const float* value, float* x, std::size_t n);
 
   /// Take one step with the gradient g; all are n long.
   void (*adam)(const AdamStep& step, const float* g, float* mean, float* square, float* x, std::size_t n);

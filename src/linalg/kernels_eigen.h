@@ -110,21 +110,33 @@ using Array = Eigen::Array<float, Eigen::Dynamic, 1>;
 float softmax(float* data, std::size_t n) {
   Eigen::Map<Array> x(data, static_cast<Index>(n));
   const float most = x.maxCoeff();
-  x -= most;
-  x = (x > -87.F).select(x.exp(), 0.F);  // what is less is no normal float, or the slowest part of the sum
+  // Nothing smaller, or it would end among the numbers that are slow to count with.
+  x = (x - most).max(-60.F).exp();
   const float sum = x.sum();
   x *= 1 / sum;
   return most + std::log(sum);
 }
 
-void adam(const AdamStep& step, const float* gradient, float* means, float* squares, float* data,
-          std::size_t count) {
-  const auto n = static_cast<Index>(count);
-  const Eigen::Map<const Array> g(gradient, n);
-  Eigen::Map<Array> mean(means, n), square(squares, n), x(data, n);
-  mean = step.mean_keep * mean + (1 - step.mean_keep) * g;
-  square = step.square_keep * square + (1 - step.square_keep) * g.square();
-  x -= step.rate * mean / ((step.square_scale * square).sqrt() + step.epsilon) + step.decay * x;
+// Plain loops: the compiler makes vectors of them, where Eigen would begin and end short rows number by number.
+
+void rectify(float* x, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) x[i] = x[i] > 0 ? x[i] : 0;
+}
+
+void pass_where_positive(const float* __restrict value, float* __restrict x, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) x[i] = value[i] > 0 ? x[i] : 0;
+}
+
+void adam(const AdamStep& step, const float* __restrict g, float* __restrict mean, float* __restrict square,
+          float* __restrict x, std::size_t n) {
+  const AdamStep s = step;
+  for (std::size_t i = 0; i < n; ++i) {
+    const float m = s.mean_keep * mean[i] + (1 - s.mean_keep) * g[i];
+    const float v = s.square_keep * square[i] + (1 - s.square_keep) * g[i] * g[i];
+    mean[i] = m;
+    square[i] = v;
+    x[i] -= s.rate * m / (std::sqrt(s.square_scale * v) + s.epsilon) + s.decay * x[i];
+  }
 }
 
 }  // namespace
@@ -141,6 +153,8 @@ const Kernels kKernels = {.name = MILLRACE_CPU_NAME,
                           .cholesky = cholesky,
                           .cholesky_columns = cholesky_columns,
                           .softmax = softmax,
+                          .rectify = rectify,
+                          .pass_where_positive = pass_where_positive,
                           .adam = adam};
 
 }  // namespace MILLRACE_CPU

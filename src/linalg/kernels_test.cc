@@ -157,8 +157,25 @@ TEST_P(KernelsTest, SoftmaxSumsUpToOneAndTellsTheLogarithmOfTheSum) {
   }
   float masked[] = {-INFINITY, 1, -INFINITY, 1};
   EXPECT_NEAR(use_.softmax(masked, 4), 1 + std::log(2), 1e-5);
-  EXPECT_EQ(masked[0], 0);
+  EXPECT_LT(masked[0], 1e-25);
   EXPECT_NEAR(masked[1], 0.5, 1e-6);
+}
+
+TEST_P(KernelsTest, RectifiesAndPassesWhatWasPositive) {
+  for (const std::size_t n : kSizes) {
+    const Matrix before = random(1, n), other = random(1, n);
+    Matrix x = before, y = other;
+    use_.rectify(x.data(), n);
+    use_.pass_where_positive(before.data(), y.data(), n);
+    for (std::size_t i = 0; i < n; ++i) {
+      EXPECT_EQ(x.values[i], std::max(before.values[i], 0.F));
+      EXPECT_EQ(y.values[i], before.values[i] > 0 ? other.values[i] : 0.F);
+    }
+  }
+  const float zero = 0;
+  float x = 1;
+  use_.pass_where_positive(&zero, &x, 1);
+  EXPECT_EQ(x, 0);
 }
 
 TEST_P(KernelsTest, AdamTakesTheStepItIsDefinedBy) {

@@ -105,8 +105,7 @@ void TowerPass::apply_layer(std::size_t l, std::size_t count) {
   kernels().gemm(Op::kAsIs, Op::kTransposed, count, out.columns, in.columns, 1, in.data(), in.columns,
                  layer.weights.data(), in.columns, 1, out.data(), out.columns);
   if (l + 1 == tower_.layers.size()) return;
-  float* const end = out.data() + count * out.columns;
-  for (float* value = out.data(); value != end; ++value) *value = std::max(*value, 0.F);
+  kernels().rectify(out.data(), count * out.columns);
 }
 
 void TowerPass::normalize(std::size_t count) {
@@ -174,9 +173,7 @@ void TowerPass::backward(const EncodedRows& rows, std::span<const std::uint32_t>
                    change->columns, layer.weights.data() + left_out, layer.weights.columns, 0, below.data(),
                    below.columns);
     if (l == 0) break;
-    const float* value = values_[l].data();
-    float* const end = below.data() + count * below.columns;
-    for (float* d = below.data(); d != end; ++d, ++value) *d = *value > 0 ? *d : 0;
+    kernels().pass_where_positive(values_[l].data(), below.data(), count * below.columns);
     change = &below;
   }
   scatter(rows, which, gradient);

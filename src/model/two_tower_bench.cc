@@ -28,8 +28,8 @@ constexpr std::size_t kHidden = 128, kOutputs = 32, kCategory = 16;
 struct BenchSize {
   std::uint32_t rows = 50'000;    ///< of each table
   std::uint32_t values = 10'000;  ///< of each category
-  std::size_t examples = 400'000;
-  int epochs = 4;
+  std::size_t examples = 100'000;
+  int epochs = 12;
 };
 
 FeatureTable random_table(std::size_t categories, const BenchSize& size, std::mt19937_64& random) {
