@@ -13,12 +13,20 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kVectorsPerSlice = 256;
+constexpr std::size_t kAhead = 8;  ///< rows that are asked for before they are needed
 constexpr float kEmbeddingDeviation = 0.1F;
 constexpr float kOutputDeviation = 0.25F;
 
 void fill_normal(std::span<float> values, float deviation, std::mt19937_64& random) {
   std::normal_distribution<float> normal(0, deviation);
   for (float& value : values) value = normal(random);
+}
+
+/// Ask for `count` values, which are needed soon.
+template <class Value>
+void prefetch(const Value* values, std::size_t count) {
+  constexpr std::size_t kLine = 64 / sizeof(Value);
+  for (std::size_t at = 0; at < count; at += kLine) __builtin_prefetch(values + at);
 }
 
 }  // namespace
@@ -80,20 +88,36 @@ TowerPass::TowerPass(const Tower& tower, std::size_t rows_max)
     changes_.emplace_back(rows_max, tower.layers[l].bias.size());
 }
 
-void TowerPass::gather(const EncodedRows& rows, std::span<const std::uint32_t> which) {
+/// Copy what the batch needs of its rows together: the rows lie all over the memory, and backward needs it again.
+void TowerPass::collect(const EncodedRows& rows, std::span<const std::uint32_t> which) {
+  const std::size_t* const begins = rows.begin.data();
+  const std::size_t fields = rows.fields, last = which.size() - 1;
+  begin_.assign(1, 0);
+  entries_.clear();
   for (std::size_t i = 0; i < which.size(); ++i) {
-    float* into = std::ranges::copy(rows.numbers.row(which[i]), values_[0].row(i).data()).out;
-    for (std::size_t f = 0; f < rows.fields; ++f) {
-      const Matrix& vectors = tower_.embeddings[f];
-      const auto entries = rows.field(which[i], f);
-      std::ranges::copy(vectors.row(entries[0].index), into);
-      if (entries[0].weight != 1) {
-        for (std::size_t k = 0; k < vectors.columns; ++k) into[k] *= entries[0].weight;
-        for (const FieldWeight& entry : entries.subspan(1))
-          kernels().axpy(entry.weight, vectors.row(entry.index).data(), into, vectors.columns);
-      }
-      into += vectors.columns;
-    }
+    prefetch(begins + which[std::min(i + 2 * kAhead, last)] * fields, 1);
+    prefetch(rows.entries.data() + begins[which[std::min(i + kAhead, last)] * fields], fields);
+    std::ranges::copy(rows.numbers.row(which[i]), values_[0].row(i).begin());
+    const std::size_t* const begin = begins + which[i] * fields;
+    const std::size_t moved = begin[0] - entries_.size();
+    for (std::size_t f = 1; f <= fields; ++f) begin_.push_back(begin[f] - moved);
+    entries_.insert(entries_.end(), rows.entries.data() + begin[0], rows.entries.data() + begin[fields]);
+  }
+}
+
+void TowerPass::gather_field(std::size_t f, std::size_t column, std::size_t count) {
+  const Matrix& vectors = tower_.embeddings[f];
+  const std::size_t fields = tower_.embeddings.size(), n = vectors.columns;
+  for (std::size_t i = 0; i < count; ++i) {
+    const FieldWeight& ahead = entries_[begin_[std::min(i + kAhead, count - 1) * fields + f]];
+    prefetch(vectors.data() + ahead.index * n, n);
+    const auto entries = field(i, f);
+    float* const into = values_[0].row(i).data() + column;
+    std::copy_n(vectors.data() + entries[0].index * n, n, into);
+    if (entries[0].weight == 1) continue;
+    for (std::size_t k = 0; k < n; ++k) into[k] *= entries[0].weight;
+    for (const FieldWeight& entry : entries.subspan(1))
+      kernels().axpy(entry.weight, vectors.row(entry.index).data(), into, n);
   }
 }
 
@@ -118,8 +142,14 @@ void TowerPass::normalize(std::size_t count) {
 }
 
 const Matrix& TowerPass::forward(const EncodedRows& rows, std::span<const std::uint32_t> which) {
-  assert(which.size() <= lengths_.size() && rows.fields == tower_.embeddings.size());
-  gather(rows, which);
+  assert(!which.empty() && which.size() <= lengths_.size() && rows.fields == tower_.embeddings.size());
+  count_ = which.size();
+  collect(rows, which);
+  std::size_t column = tower_.numbers;
+  for (std::size_t f = 0; f < rows.fields; ++f) {
+    gather_field(f, column, which.size());
+    column += tower_.embeddings[f].columns;
+  }
   for (std::size_t l = 0; l < tower_.layers.size(); ++l) apply_layer(l, which.size());
   if (tower_.normalized) normalize(which.size());
   return values_.back();
@@ -144,39 +174,36 @@ void TowerPass::layer_gradient(std::size_t l, std::size_t count, const Matrix& b
   kernels().weighted_sum(by_output.data(), count, outputs, ones_.data(), 0, into.bias.data());
 }
 
-void TowerPass::scatter(const EncodedRows& rows, std::span<const std::uint32_t> which,
-                        TowerGradient& gradient) {
-  for (FieldGradient& field : gradient.fields) field.clear();
-  for (std::size_t i = 0; i < which.size(); ++i) {
-    const float* change = changes_[0].row(i).data();
-    for (std::size_t f = 0; f < rows.fields; ++f) {
-      for (const FieldWeight& entry : rows.field(which[i], f))
-        gradient.fields[f].add(entry.index, entry.weight, change);
-      change += tower_.embeddings[f].columns;
-    }
+void TowerPass::scatter(TowerGradient& gradient) const {
+  std::size_t column = 0;
+  for (std::size_t f = 0; f < gradient.fields.size(); ++f) {
+    FieldGradient& into = gradient.fields[f];
+    into.clear();
+    for (std::size_t i = 0; i < count_; ++i)
+      for (const FieldWeight& entry : field(i, f))
+        into.add(entry.index, entry.weight, changes_[0].row(i).data() + column);
+    column += tower_.embeddings[f].columns;
   }
 }
 
-void TowerPass::backward(const EncodedRows& rows, std::span<const std::uint32_t> which, Matrix& by_output,
-                         TowerGradient& gradient) {
-  const std::size_t count = which.size();
-  if (tower_.normalized) through_normalize(count, by_output);
+void TowerPass::backward(Matrix& by_output, TowerGradient& gradient) {
+  if (tower_.normalized) through_normalize(count_, by_output);
   const Matrix* change = &by_output;
   for (std::size_t l = tower_.layers.size(); l-- > 0;) {
     const TowerLayer& layer = tower_.layers[l];
-    layer_gradient(l, count, *change, gradient.layers[l]);
+    layer_gradient(l, count_, *change, gradient.layers[l]);
     // Nothing is learnt of the numbers of the input, which stand before its fields.
     const std::size_t left_out = l == 0 ? tower_.numbers : 0;
     Matrix& below = changes_[l];
     if (below.columns == 0) break;
-    kernels().gemm(Op::kAsIs, Op::kAsIs, count, below.columns, change->columns, 1, change->data(),
+    kernels().gemm(Op::kAsIs, Op::kAsIs, count_, below.columns, change->columns, 1, change->data(),
                    change->columns, layer.weights.data() + left_out, layer.weights.columns, 0, below.data(),
                    below.columns);
     if (l == 0) break;
-    kernels().pass_where_positive(values_[l].data(), below.data(), count * below.columns);
+    kernels().pass_where_positive(values_[l].data(), below.data(), count_ * below.columns);
     change = &below;
   }
-  scatter(rows, which, gradient);
+  scatter(gradient);
 }
 
 Matrix tower_vectors(const Tower& tower, const EncodedRows& rows, int threads) {

@@ -82,23 +82,31 @@ class TowerPass {
   TowerPass(const Tower& tower, std::size_t rows_max);
 
   /// Return the vectors of the rows of those numbers: the first which.size() rows of a matrix that is valid
-  /// until the next call. `rows` must be of the encoder the tower was made for.
+  /// until the next call. `rows` must be of the encoder the tower was made for. Needs 1 to rows_max rows.
   const Matrix& forward(const EncodedRows& rows, std::span<const std::uint32_t> which);
 
   /// Write into `gradient` what the loss changes by, from how it changes by the vectors of the last forward
-  /// (its first rows), which is overwritten. `rows` and `which` are those of that call.
-  void backward(const EncodedRows& rows, std::span<const std::uint32_t> which, Matrix& by_output,
-                TowerGradient& gradient);
+  /// (its first rows), which is overwritten.
+  void backward(Matrix& by_output, TowerGradient& gradient);
 
  private:
-  void gather(const EncodedRows& rows, std::span<const std::uint32_t> which);
+  void collect(const EncodedRows& rows, std::span<const std::uint32_t> which);
+  void gather_field(std::size_t f, std::size_t column, std::size_t count);
   void apply_layer(std::size_t l, std::size_t count);
   void normalize(std::size_t count);
   void through_normalize(std::size_t count, Matrix& by_output) const;
   void layer_gradient(std::size_t l, std::size_t count, const Matrix& by_output, TowerLayer& into) const;
-  void scatter(const EncodedRows& rows, std::span<const std::uint32_t> which, TowerGradient& gradient);
+  void scatter(TowerGradient& gradient) const;
+
+  std::span<const FieldWeight> field(std::size_t row, std::size_t f) const {
+    const std::size_t at = row * tower_.embeddings.size() + f;
+    return {entries_.data() + begin_[at], entries_.data() + begin_[at + 1]};
+  }
 
   const Tower& tower_;
+  std::size_t count_ = 0;             ///< rows of the batch
+  std::vector<std::size_t> begin_;    ///< of the entries of the batch's fields, as in EncodedRows
+  std::vector<FieldWeight> entries_;  ///< of the batch
   std::vector<Matrix> values_;  ///< the input, then the output of each layer
   std::vector<Matrix> changes_;  ///< how the loss changes by the output of each layer but the last; by the fields
   std::vector<float> lengths_;  ///< of outputs before they are normalized

@@ -10,6 +10,8 @@ constexpr double kMeanKeep = 0.9;
 constexpr double kSquareKeep = 0.999;
 constexpr std::uint32_t kStepsOfTheirOwn = 20'000;  ///< 0.999^20,000 is 2e-9: no later step differs
 
+constexpr std::size_t kSlotsAhead = 8;  ///< vectors whose memory is asked for before it is needed
+
 AdamStep adam_step(const AdamSettings& settings, std::uint64_t n) {
   const auto t = static_cast<double>(n);
   return {.mean_keep = static_cast<float>(kMeanKeep),
@@ -47,6 +49,11 @@ void TowerAdam::step_field(const FieldGradient& gradient, Field& memory, Matrix&
   const std::size_t n = embeddings.columns;
   const auto touched = gradient.touched();
   for (std::size_t slot = 0; slot < touched.size(); ++slot) {
+    const std::size_t ahead = touched[std::min(slot + kSlotsAhead, touched.size() - 1)] * n;
+    for (std::size_t k = 0; k < n; k += 16) {  // lines of 64 bytes
+      __builtin_prefetch(memory.vectors.mean.data() + ahead + k);
+      __builtin_prefetch(memory.vectors.square.data() + ahead + k);
+    }
     const std::size_t at = touched[slot] * n;
     kernels().adam(nth_step(++memory.steps[touched[slot]]), gradient.of(slot), memory.vectors.mean.data() + at,
                    memory.vectors.square.data() + at, embeddings.data() + at, n);

@@ -35,7 +35,7 @@ class TrainedSide {
   void forward() { vectors = &pass_.forward(rows_, which); }
 
   void learn(Matrix& by_vectors) {
-    pass_.backward(rows_, which, by_vectors, gradient_);
+    pass_.backward(by_vectors, gradient_);
     adam_.step(gradient_, tower);
   }
 

@@ -132,8 +132,8 @@ class TwoTowerGradient : public testing::TestWithParam<GradientCase> {
     for (TowerLayer& layer : by_users.layers) layer.bias.assign(layer.bias.size(), 99);
     for (int twice = 0; twice < 2; ++twice) {
       PairGradient copy = gradient;
-      user_pass.backward(user_rows_, which_users_, copy.users, by_users);
-      item_pass.backward(item_rows_, which_items_, copy.items, by_items);
+      user_pass.backward(copy.users, by_users);
+      item_pass.backward(copy.items, by_items);
     }
     return loss;
   }

@@ -360,8 +360,11 @@ TEST_F(TwoTowerRefusal, OfSettings) {
 }
 
 TEST_F(TwoTowerRefusal, OfATrainingThatDiverges) {
-  // Weights and a temperature that no float can hold the scores of.
-  TwoTowerSettings settings{.epochs = 50, .learning_rate = 1, .temperature = 1e-38};
+  const TwoTowerSettings settings{.goal = TwoTowerGoal::kRatings,
+                                  .shape = {.hidden = {64, 64, 64, 64, 64, 64}},
+                                  .epochs = 200,
+                                  .learning_rate = 1,
+                                  .held_out = 0};
   EXPECT_THAT(refusal(settings), HasSubstr("diverged in epoch"));
 }
 
