@@ -117,7 +117,8 @@ float softmax(float* data, std::size_t n) {
   return most + std::log(sum);
 }
 
-// Plain loops: the compiler makes vectors of them, where Eigen would begin and end short rows number by number.
+// Plain loops: the compiler makes vectors of them, where Eigen would begin and end short rows number by
+// number.
 
 void rectify(float* x, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) x[i] = x[i] > 0 ? x[i] : 0;

@@ -125,9 +125,8 @@ Result<FeatureEncoder> FeatureEncoder::of(std::vector<EncoderColumn> columns, st
     Values& values = encoder.values_.emplace_back();
     for (const std::string& value : column.values)
       if (value.empty() || !values.emplace(value, 1 + values.size()).second)
-        return fail(
-            Code::kInvalid,
-            fmt::format("{}: column '{}': the value '{}' is empty or there twice", whose, column.name, value));
+        return fail(Code::kInvalid, fmt::format("{}: column '{}': the value '{}' is empty or there twice",
+                                                whose, column.name, value));
   }
   encoder.whose_ = whose;
   encoder.columns_ = std::move(columns);
@@ -172,10 +171,8 @@ Result<EncodedRows> FeatureEncoder::encode(const FeatureTable& table) const {
                                        : fmt::format("is a {} here", column_kind_name(found->kind))));
     given.push_back(found);
   }
-  EncodedRows rows{.numbers = Matrix(table.rows(), numbers()),
-                   .fields = fields().size(),
-                   .begin = {0},
-                   .entries = {}};
+  EncodedRows rows{
+      .numbers = Matrix(table.rows(), numbers()), .fields = fields().size(), .begin = {0}, .entries = {}};
   for (std::size_t i = 0; i < table.rows(); ++i) {
     float* number = rows.numbers.row(i).data();
     for (std::size_t c = 0; c < columns_.size(); ++c) {

@@ -29,7 +29,8 @@ FeatureTable texts(ColumnKind kind, std::vector<std::string> values) {
   return table;
 }
 
-FeatureEncoder fit(const FeatureTable& table, std::vector<std::uint32_t> counts, EncoderSettings settings = {}) {
+FeatureEncoder fit(const FeatureTable& table, std::vector<std::uint32_t> counts,
+                   EncoderSettings settings = {}) {
   return FeatureEncoder::fit(table, counts, settings, "users").value();
 }
 
@@ -128,7 +129,8 @@ TEST(FeatureEncoder, HashIsTheOneThatIsWrittenDown) {
 
 TEST(FeatureEncoder, ComesBackFromJsonExactly) {
   FeatureTable table = numbers({0.1, 1.0 / 3, 7e-300, kMissing});
-  table.columns.push_back({.name = "city \"ü\"", .kind = ColumnKind::kCategory, .texts = {"a", "a", "b", "é"}});
+  table.columns.push_back(
+      {.name = "city \"ü\"", .kind = ColumnKind::kCategory, .texts = {"a", "a", "b", "é"}});
   table.columns.push_back({.name = "title", .kind = ColumnKind::kText, .texts = {"one", "two", "", "x y"}});
   const FeatureEncoder encoder = fit(table, {1, 2, 3, 1});
   std::vector<EncoderColumn> read;
@@ -156,7 +158,8 @@ TEST(FeatureEncoder, RefusesJsonThatIsNone) {
   EXPECT_THAT(refusal(R"({"name":"n","kind":"number","mean":"x"})"), HasSubstr("'mean' is \"x\""));
   EXPECT_THAT(refusal(R"({"name":"n","kind":"category","buckets":-1})"), HasSubstr("'buckets' is -1"));
   EXPECT_THAT(refusal(R"({"name":"n","kind":"category","buckets":1})"), HasSubstr("'values' is no list"));
-  EXPECT_THAT(refusal(R"({"name":"n","kind":"category","buckets":1,"values":[3]})"), HasSubstr("the value 3"));
+  EXPECT_THAT(refusal(R"({"name":"n","kind":"category","buckets":1,"values":[3]})"),
+              HasSubstr("the value 3"));
 }
 
 TEST(FeatureEncoder, RefusesWhatItCannotRead) {
@@ -164,7 +167,8 @@ TEST(FeatureEncoder, RefusesWhatItCannotRead) {
     return FeatureEncoder::fit(table, once(table), settings, "users").error().text();
   };
   EXPECT_THAT(refusal({.ids = {"a"}}), HasSubstr("users: there are no features"));
-  EXPECT_THAT(refusal(numbers({1, std::numeric_limits<double>::infinity()})), HasSubstr("'n' of row 1 is infinite"));
+  EXPECT_THAT(refusal(numbers({1, std::numeric_limits<double>::infinity()})),
+              HasSubstr("'n' of row 1 is infinite"));
   FeatureTable table = numbers({1, 2});
   table.columns.push_back(table.columns[0]);
   EXPECT_THAT(refusal(table), HasSubstr("two columns 'n'"));

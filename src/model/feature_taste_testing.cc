@@ -16,7 +16,7 @@ std::string band_word(std::size_t coordinate, float value) {
          std::to_string(std::clamp(static_cast<int>(std::floor(value * 10)), -20, 20) + 20);
 }
 
-FeatureTable describe(const Matrix& hidden, std::mt19937_64& random) {
+FeatureTable describe(const Matrix& hidden, bool ids, std::mt19937_64& random) {
   FeatureTable table;
   std::normal_distribution<double> blur(0, 0.03);
   const std::size_t numbers = hidden.columns / 2;
@@ -24,7 +24,7 @@ FeatureTable describe(const Matrix& hidden, std::mt19937_64& random) {
     table.columns.push_back({.name = "number_" + std::to_string(k), .kind = ColumnKind::kNumber});
   table.columns.push_back({.name = "band", .kind = ColumnKind::kCategory});
   table.columns.push_back({.name = "words", .kind = ColumnKind::kText});
-  table.columns.push_back({.name = "id", .kind = ColumnKind::kCategory});
+  if (ids) table.columns.push_back({.name = "id", .kind = ColumnKind::kCategory});
   for (std::size_t i = 0; i < hidden.rows; ++i) {
     table.ids.push_back(std::to_string(i));
     for (std::size_t k = 0; k < numbers; ++k)
@@ -33,7 +33,7 @@ FeatureTable describe(const Matrix& hidden, std::mt19937_64& random) {
     for (std::size_t k = 0; k < hidden.columns; ++k) words += band_word(k, hidden.row(i)[k]) + ' ';
     table.columns[numbers].texts.push_back(band_word(numbers, hidden.row(i)[numbers]));
     table.columns[numbers + 1].texts.push_back(words);
-    table.columns[numbers + 2].texts.push_back(table.ids.back());
+    if (ids) table.columns[numbers + 2].texts.push_back(table.ids.back());
   }
   return table;
 }
@@ -60,11 +60,11 @@ std::vector<std::uint32_t> unforeseen(const PlantedFeatures& features, std::uint
 }  // namespace
 
 PlantedFeatures plant_features(std::size_t users, std::size_t items, std::size_t dimensions,
-                               std::size_t meetings, std::uint64_t seed) {
+                               std::size_t meetings, bool ids, std::uint64_t seed) {
   PlantedFeatures features{.planted = plant_tastes(users, items, dimensions, meetings, seed)};
   std::mt19937_64 random(seed + 1);
-  features.users = describe(features.planted.tastes, random);
-  features.items = describe(features.planted.kinds, random);
+  features.users = describe(features.planted.tastes, ids, random);
+  features.items = describe(features.planted.kinds, ids, random);
   FeatureColumn& popularity = features.items.columns.emplace_back();
   popularity.name = "popularity";
   popularity.numbers.assign(features.planted.popularity.begin(), features.planted.popularity.end());

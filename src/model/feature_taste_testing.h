@@ -23,9 +23,10 @@ struct PlantedFeatures {
 
 /// Make `users` × `items` as plant_tastes does, a tenth of each without examples. Of the hidden coordinates
 /// the first half are numbers (blurred a little, a tenth of them missing), one is a category of bands, the
-/// rest are words of a text; items tell their popularity as a number. Both have their ids as a category.
+/// rest are words of a text (which has all of them); items tell their popularity as a number. With `ids`,
+/// both have their ids as a category, of which nothing more can be learnt.
 PlantedFeatures plant_features(std::size_t users, std::size_t items, std::size_t dimensions,
-                               std::size_t meetings, std::uint64_t seed);
+                               std::size_t meetings, bool ids, std::uint64_t seed);
 
 /// What a model reaches, and what who knows the truth would: the mean NDCG@10.
 struct PlantedScore {

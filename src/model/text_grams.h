@@ -24,9 +24,9 @@ struct TextGrams {
 /// What more a text holds is not looked at.
 inline constexpr std::size_t kGramsMax = 1'000;
 
-/// Call `take` for each piece of a text, at most kGramsMax. A word is a run of letters and digits of ASCII, in
-/// lower case, and of all bytes beyond ASCII; it stands between '<' and '>', which count as letters. A letter
-/// is a code point of UTF-8.
+/// Call `take` for each piece of a text, at most kGramsMax. A word is a run of letters and digits of ASCII,
+/// in lower case, and of all bytes beyond ASCII; it stands between '<' and '>', which count as letters. A
+/// letter is a code point of UTF-8.
 void each_gram(std::string_view text, const TextGrams& grams,
                const std::function<void(std::string_view)>& take);
 

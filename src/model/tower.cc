@@ -14,8 +14,9 @@ namespace {
 
 constexpr std::size_t kVectorsPerSlice = 256;
 constexpr std::size_t kAhead = 8;  ///< rows that are asked for before they are needed
-constexpr float kEmbeddingDeviation = 0.1F;
-constexpr float kOutputDeviation = 0.25F;
+constexpr float kCategoryDeviation = 0.1F;
+constexpr float kTextDeviation = 0.3F;  ///< larger, since the pieces of a text are averaged
+constexpr float kOutputDeviation = 0.5F;
 
 void fill_normal(std::span<float> values, float deviation, std::mt19937_64& random) {
   std::normal_distribution<float> normal(0, deviation);
@@ -38,13 +39,12 @@ std::size_t Tower::inputs() const {
 
 Tower random_tower(const FeatureEncoder& encoder, const TowerShape& shape, std::uint64_t seed) {
   std::mt19937_64 random(seed);
-  Tower tower{
-      .numbers = encoder.numbers(), .embeddings = {}, .layers = {}, .normalized = shape.normalized};
+  Tower tower{.numbers = encoder.numbers(), .embeddings = {}, .layers = {}, .normalized = shape.normalized};
   for (const EncoderColumn* field : encoder.fields()) {
     const bool text = field->kind == ColumnKind::kText;
-    Matrix& vectors =
-        tower.embeddings.emplace_back(field->vectors(), text ? shape.text_dimensions : shape.category_dimensions);
-    fill_normal(vectors.values, kEmbeddingDeviation, random);
+    Matrix& vectors = tower.embeddings.emplace_back(field->vectors(),
+                                                    text ? shape.text_dimensions : shape.category_dimensions);
+    fill_normal(vectors.values, text ? kTextDeviation : kCategoryDeviation, random);
   }
   std::size_t inputs = tower.inputs();
   for (const std::size_t outputs : shape.hidden) {
@@ -88,7 +88,8 @@ TowerPass::TowerPass(const Tower& tower, std::size_t rows_max)
     changes_.emplace_back(rows_max, tower.layers[l].bias.size());
 }
 
-/// Copy what the batch needs of its rows together: the rows lie all over the memory, and backward needs it again.
+/// Copy what the batch needs of its rows together: the rows lie all over the memory, and backward needs it
+/// again.
 void TowerPass::collect(const EncodedRows& rows, std::span<const std::uint32_t> which) {
   const std::size_t* const begins = rows.begin.data();
   const std::size_t fields = rows.fields, last = which.size() - 1;

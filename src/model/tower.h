@@ -17,8 +17,8 @@ struct TowerLayer {
   friend bool operator==(const TowerLayer&, const TowerLayer&) = default;
 };
 
-/// A network that makes a vector of a row of features. Its input is the row's numbers, then for each field the
-/// weighted sum of the field's vectors. Layers follow, with max(0, x) between two of them.
+/// A network that makes a vector of a row of features. Its input is the row's numbers, then for each field
+/// the weighted sum of the field's vectors. Layers follow, with max(0, x) between two of them.
 struct Tower {
   std::size_t numbers = 0;         ///< of the input
   std::vector<Matrix> embeddings;  ///< of each field: vectors × dimensions
@@ -107,8 +107,9 @@ class TowerPass {
   std::size_t count_ = 0;             ///< rows of the batch
   std::vector<std::size_t> begin_;    ///< of the entries of the batch's fields, as in EncodedRows
   std::vector<FieldWeight> entries_;  ///< of the batch
-  std::vector<Matrix> values_;  ///< the input, then the output of each layer
-  std::vector<Matrix> changes_;  ///< how the loss changes by the output of each layer but the last; by the fields
+  std::vector<Matrix> values_;        ///< the input, then the output of each layer
+  std::vector<Matrix>
+      changes_;  ///< how the loss changes by the output of each layer but the last; by the fields
   std::vector<float> lengths_;  ///< of outputs before they are normalized
   std::vector<float> ones_;
 };

@@ -11,7 +11,8 @@ namespace millrace {
 
 struct AdamSettings {
   double learning_rate = 0.001;
-  double weight_decay = 0;  ///< share of a weight that each step takes away, times the learning rate; not of biases
+  double weight_decay =
+      0;  ///< share of a weight that each step takes away, times the learning rate; not of biases
 };
 
 /// What Adam remembers of some numbers that it moves: the running means of gradients and of their squares.
@@ -28,11 +29,12 @@ class TowerAdam {
  public:
   TowerAdam(const Tower& tower, const AdamSettings& settings);
 
-  void step(const TowerGradient& gradient, Tower& tower);
+  /// Take a step; the learning rate of this one is `share` of that of the settings.
+  void step(const TowerGradient& gradient, double share, Tower& tower);
 
   /// Move a few numbers that belong to no tower, of which `steps` were taken before.
-  static void move(const AdamSettings& settings, std::uint64_t steps, std::span<const float> gradient,
-                   AdamMemory& memory, std::span<float> values);
+  static void move(const AdamSettings& settings, std::uint64_t steps, double share,
+                   std::span<const float> gradient, AdamMemory& memory, std::span<float> values);
 
  private:
   struct Layer {
@@ -44,14 +46,14 @@ class TowerAdam {
     std::vector<std::uint32_t> steps;  ///< of each vector
   };
 
-  void step_field(const FieldGradient& gradient, Field& memory, Matrix& embeddings);
-  const AdamStep& nth_step(std::uint32_t n);
+  void step_field(const FieldGradient& gradient, float share, Field& memory, Matrix& embeddings);
+  AdamStep nth_step(std::uint64_t n, float share);
 
   AdamSettings settings_;
   std::uint64_t steps_ = 0;
   std::vector<Layer> layers_;
   std::vector<Field> fields_;
-  std::vector<AdamStep> nth_;  ///< what the n-th step of a vector is, from the first on
+  std::vector<AdamStep> nth_;  ///< what the n-th step is, from the first on
 };
 
 }  // namespace millrace

@@ -79,7 +79,8 @@ Result<std::vector<std::size_t>> npy_shape(std::string_view text, const std::str
 Result<TowerArray> read_tower_npy(std::string_view bytes, const std::string& where) {
   const bool wide = bytes.size() > 6 && bytes[6] >= 2;
   const std::size_t before = kNpyMagic.size() + (wide ? 6 : 4);
-  if (!bytes.starts_with(kNpyMagic) || bytes.size() < before) return towers_invalid(where, "it is no .npy file");
+  if (!bytes.starts_with(kNpyMagic) || bytes.size() < before)
+    return towers_invalid(where, "it is no .npy file");
   std::uint32_t length = 0;
   std::memcpy(&length, bytes.data() + 8, wide ? 4 : 2);
   if (bytes.size() - before < length) return towers_invalid(where, "it ends within its header");
@@ -199,10 +200,11 @@ class TowerReader {
       MILLRACE_ASSIGN(Matrix vectors, matrix(json, "vectors", where));
       if (vectors.rows != column.vectors() || vectors.columns == 0)
         return towers_invalid(
-            where, fmt::format("'vectors' is {} × {}; the column '{}' needs {} rows: 1 for missing, {} values, {} "
-                               "buckets",
-                               vectors.rows, vectors.columns, column.name, column.vectors(),
-                               column.values.size(), column.buckets));
+            where,
+            fmt::format("'vectors' is {} × {}; the column '{}' needs {} rows: 1 for missing, {} values, {} "
+                        "buckets",
+                        vectors.rows, vectors.columns, column.name, column.vectors(), column.values.size(),
+                        column.buckets));
       tower.embeddings.push_back(std::move(vectors));
     }
     columns.push_back(std::move(column));
@@ -220,9 +222,10 @@ class TowerReader {
       MILLRACE_ASSIGN(TowerArray bias, array(json[l], "bias", where, 1));
       if (layer.weights.columns != inputs)
         return towers_invalid(
-            where, fmt::format("'weights' is {} × {}, but {} inputs come {}", layer.weights.rows,
-                               layer.weights.columns, inputs,
-                               l == 0 ? "from the columns: numbers and indicators, then vectors" : "before it"));
+            where,
+            fmt::format("'weights' is {} × {}, but {} inputs come {}", layer.weights.rows,
+                        layer.weights.columns, inputs,
+                        l == 0 ? "from the columns: numbers and indicators, then vectors" : "before it"));
       if (bias.values.size() != layer.weights.rows || bias.values.empty())
         return towers_invalid(where, fmt::format("'bias' has {} numbers for {} rows of 'weights'",
                                                  bias.values.size(), layer.weights.rows));
@@ -243,9 +246,10 @@ class TowerReader {
   }
 
   Result<TowerArray> array(const nlohmann::json& json, const char* member, const std::string& where,
-                         std::size_t dimensions) {
+                           std::size_t dimensions) {
     const auto found = json.is_object() ? json.find(member) : json.end();
-    if (found == json.end() || !found->is_object() || !found->contains("file") || !(*found)["file"].is_string())
+    if (found == json.end() || !found->is_object() || !found->contains("file") ||
+        !(*found)["file"].is_string())
       return towers_invalid(where, fmt::format("'{}' must be an object with the name of a 'file'", member));
     const auto file = (*found)["file"].get<std::string>();
     if (file.empty() || file.find('/') != std::string::npos || file.starts_with('.'))
@@ -254,7 +258,8 @@ class TowerReader {
     auto bytes = read_file(env_, path);
     if (!bytes) return fail(std::move(bytes).error().with_context(fmt::format("{}, '{}'", where, member)));
     if (const auto hash = found->find("xxh3_128"); hash != found->end() && *hash != to_hex(hash128(*bytes)))
-      return fail(Code::kCorrupt, "its bytes are not those whose hash towers.json has; write the towers again",
+      return fail(Code::kCorrupt,
+                  "its bytes are not those whose hash towers.json has; write the towers again",
                   path.string());
     MILLRACE_ASSIGN(TowerArray array, read_tower_npy(*bytes, path.string()));
     if (array.shape.size() != dimensions)
@@ -323,7 +328,8 @@ Result<TwoTowerModel> load_towers(Env& env, const Path& folder) {
     MILLRACE_ASSIGN(model.ratings, read_rating_scale(json["ratings"], reader.place("ratings")));
   }
   if (const auto training = json.find("training"); training != json.end() && training->is_object()) {
-    if (const auto epochs = training->find("epochs"); epochs != training->end() && epochs->is_number_integer())
+    if (const auto epochs = training->find("epochs");
+        epochs != training->end() && epochs->is_number_integer())
       model.epochs = epochs->get<int>();
     if (const auto loss = training->find("loss"); loss != training->end() && loss->is_number())
       model.loss = loss->get<double>();

@@ -9,8 +9,8 @@ namespace millrace {
 /// Towers as a folder of files that other programs can read and write: `towers.json` says what the encoders
 /// know and how the layers follow one another, each matrix is a `.npy` file: docs/formats/towers.md.
 
-/// Write a model into `folder`, which is made. `towers.json` is written last, so that a folder that has one is
-/// whole. Errors: kNoSpace, kIo, kDenied.
+/// Write a model into `folder`, which is made. `towers.json` is written last, so that a folder that has one
+/// is whole. Errors: kNoSpace, kIo, kDenied.
 Status save_towers(Env& env, const Path& folder, const TwoTowerModel& model);
 
 /// Read what save_towers, or an export from elsewhere, has written. Errors, with the file and what it should

@@ -22,7 +22,7 @@ using testing::HasSubstr;
 const Path kFolder = "/data/towers";
 
 const PlantedFeatures& planted_features() {
-  static const PlantedFeatures features = plant_features(80, 40, 4, 8, 5);
+  static const PlantedFeatures features = plant_features(80, 40, 4, 8, true, 5);
   return features;
 }
 
@@ -122,7 +122,8 @@ TEST_F(TowerFiles, SayWhichFileIsMissingOrNotWhatWasWritten) {
   const auto flipped = load_towers(env_, kFolder);
   ASSERT_FALSE(flipped);
   EXPECT_EQ(flipped.error().code, Code::kCorrupt);
-  EXPECT_THAT(flipped.error().text(), AllOf(HasSubstr("users-weights-0.npy"), HasSubstr("write the towers again")));
+  EXPECT_THAT(flipped.error().text(),
+              AllOf(HasSubstr("users-weights-0.npy"), HasSubstr("write the towers again")));
   ASSERT_TRUE(env_.remove(kFolder / "users-weights-0.npy"));
   const auto missing = load_towers(env_, kFolder);
   ASSERT_FALSE(missing);
@@ -136,7 +137,8 @@ TEST_F(TowerFiles, AreReadWithoutHashes) {
 }
 
 TEST_F(TowerFiles, RefuseJsonThatDoesNotFit) {
-  EXPECT_THAT(refusal_of([](auto& json) { json["format"] = "x"; }), HasSubstr("\"format\": \"millrace-towers\""));
+  EXPECT_THAT(refusal_of([](auto& json) { json["format"] = "x"; }),
+              HasSubstr("\"format\": \"millrace-towers\""));
   EXPECT_THAT(refusal_of([](auto& json) { json["version"] = 2; }), HasSubstr("reads version 1"));
   EXPECT_THAT(refusal_of([](auto& json) { json.erase("items"); }), HasSubstr("towers.json: items: it needs"));
   EXPECT_THAT(refusal_of([](auto& json) { json["users"]["layers"] = nlohmann::json::array(); }),
@@ -163,10 +165,9 @@ TEST_F(TowerFiles, RefuseShapesThatDoNotFitTogether) {
               AllOf(HasSubstr("users.layers[0]"), HasSubstr("inputs come from the columns")));
   EXPECT_THAT(refusal_of([](auto& json) { json["users"]["layers"].erase(1); }),
               AllOf(HasSubstr("users.layers[1]"), HasSubstr("12 inputs come before it")));
-  EXPECT_THAT(refusal_of([](auto& json) {
-                json["users"]["layers"][0]["bias"] = json["users"]["layers"][1]["bias"];
-              }),
-              HasSubstr("'bias' has 9 numbers for 12 rows"));
+  EXPECT_THAT(
+      refusal_of([](auto& json) { json["users"]["layers"][0]["bias"] = json["users"]["layers"][1]["bias"]; }),
+      HasSubstr("'bias' has 9 numbers for 12 rows"));
   EXPECT_THAT(refusal_of([](auto& json) { json["users"]["layers"].erase(2); }),
               HasSubstr("vectors of users have 9 numbers, those of items 6"));
   EXPECT_THAT(refusal_of([](auto& json) {
@@ -184,9 +185,11 @@ TEST_F(TowerFiles, RefuseNpyFilesOfAnotherKind) {
     return bytes.replace(at, what.size(), instead);
   };
   ASSERT_EQ(refusal_of_bytes(file, whole), "");
-  EXPECT_THAT(refusal_of_bytes(file, with("<f4", "<f8")), AllOf(HasSubstr(file), HasSubstr(".astype('<f4')")));
+  EXPECT_THAT(refusal_of_bytes(file, with("<f4", "<f8")),
+              AllOf(HasSubstr(file), HasSubstr(".astype('<f4')")));
   EXPECT_THAT(refusal_of_bytes(file, with("False", "True ")), HasSubstr("ascontiguousarray"));
-  EXPECT_THAT(refusal_of_bytes(file, with("(12,)", "(13,)")), HasSubstr("it has 48 bytes of numbers, its shape says 52"));
+  EXPECT_THAT(refusal_of_bytes(file, with("(12,)", "(13,)")),
+              HasSubstr("it has 48 bytes of numbers, its shape says 52"));
   EXPECT_THAT(refusal_of_bytes(file, with("(12,)", "()   ")), HasSubstr("its shape is none"));
   EXPECT_THAT(refusal_of_bytes(file, with("(12,)", "(-2,)")), HasSubstr("its shape is none"));
   EXPECT_THAT(refusal_of_bytes(file, "hello"), HasSubstr("it is no .npy file"));
@@ -255,7 +258,8 @@ np.save("FOLDER/items.npy", np.array(items, dtype="<f4"))
 
 std::vector<float> floats_of(const Path& npy) {
   const std::string bytes = read_file(Env::system(), npy).value();
-  const std::size_t header = 10 + static_cast<unsigned char>(bytes[8]) + 256 * static_cast<unsigned char>(bytes[9]);
+  const std::size_t header =
+      10 + static_cast<unsigned char>(bytes[8]) + 256 * static_cast<unsigned char>(bytes[9]);
   std::vector<float> values((bytes.size() - header) / sizeof(float));
   std::memcpy(values.data(), bytes.data() + header, bytes.size() - header);
   return values;
@@ -265,7 +269,8 @@ TEST_F(TowerExport, GivesTheVectorsThatNumpyGives) {
   std::string folder = (std::filesystem::temp_directory_path() / "millrace-towers-XXXXXX").string();
   ASSERT_NE(::mkdtemp(folder.data()), nullptr);
   std::string script = recipe() + std::string(kExportTest);
-  for (std::size_t at = 0; (at = script.find("FOLDER", at)) != std::string::npos;) script.replace(at, 6, folder);
+  for (std::size_t at = 0; (at = script.find("FOLDER", at)) != std::string::npos;)
+    script.replace(at, 6, folder);
   ASSERT_TRUE(write_file_atomically(Env::system(), Path(folder) / "export.py", script));
   if (!python(Path(folder) / "export.py")) GTEST_SKIP() << "this machine has no NumPy (python3-numpy)";
 
@@ -282,8 +287,10 @@ TEST_F(TowerExport, GivesTheVectorsThatNumpyGives) {
                   {.name = "name", .kind = ColumnKind::kText, .texts = {"Ford T-Modell Größe 1", ""}}}};
   const auto user_vectors = model->users.embed(users).value().vectors;
   const auto item_vectors = model->items.embed(items).value().vectors;
-  EXPECT_THAT(user_vectors.values, testing::Pointwise(testing::FloatNear(1e-4), floats_of(folder + "/users.npy")));
-  EXPECT_THAT(item_vectors.values, testing::Pointwise(testing::FloatNear(1e-4), floats_of(folder + "/items.npy")));
+  EXPECT_THAT(user_vectors.values,
+              testing::Pointwise(testing::FloatNear(1e-4), floats_of(folder + "/users.npy")));
+  EXPECT_THAT(item_vectors.values,
+              testing::Pointwise(testing::FloatNear(1e-4), floats_of(folder + "/items.npy")));
   EXPECT_EQ(model->ratings, (RatingScale{.mean = 3, .deviation = 1.5, .bias = 0.25, .min = 1, .max = 5}));
   std::filesystem::remove_all(folder);
 }

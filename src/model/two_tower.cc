@@ -17,6 +17,8 @@
 namespace millrace {
 namespace {
 
+constexpr double kRateLeft = 0.05;  ///< share of the learning rate after the last epoch
+
 /// One tower in training.
 class TrainedSide {
  public:
@@ -34,9 +36,9 @@ class TrainedSide {
 
   void forward() { vectors = &pass_.forward(rows_, which); }
 
-  void learn(Matrix& by_vectors) {
+  void learn(Matrix& by_vectors, double share) {
     pass_.backward(by_vectors, gradient_);
-    adam_.step(gradient_, tower);
+    adam_.step(gradient_, share, tower);
   }
 
   /// Give vectors of fields that no example has the mean of those that some have.
@@ -90,6 +92,7 @@ class TwoTowerTraining {
         order_(data.trained),
         random_(settings.seed) {
     std::iota(order_.begin(), order_.end(), 0U);
+    steps_max_ = static_cast<std::uint64_t>(settings.epochs) * batches_of(data.trained);
     held_out_.resize(data.size() - data.trained);
     std::iota(held_out_.begin(), held_out_.end(), static_cast<std::uint32_t>(data.trained));
   }
@@ -118,9 +121,13 @@ class TwoTowerTraining {
   }
 
  private:
+  std::size_t batches_of(std::size_t examples) const {
+    return (examples + settings_.batch - 1) / settings_.batch;
+  }
+
   /// Go over examples batch by batch, of nearly the same size; return the mean loss.
   double pass_over(std::span<const std::uint32_t> examples, bool learn) {
-    const std::size_t batches = (examples.size() + settings_.batch - 1) / settings_.batch;
+    const std::size_t batches = batches_of(examples.size());
     double loss = 0, weight = 0;
     for (std::size_t b = 0; b < batches && !control_.stopped(); ++b) {
       const std::size_t begin = b * examples.size() / batches, end = (b + 1) * examples.size() / batches;
@@ -160,10 +167,13 @@ class TwoTowerTraining {
             ? rating_loss(*users_.vectors, *items_.vectors, targets_, weights_, bias_, gradient, &by_bias)
             : choices_.of(*users_.vectors, *items_.vectors, items_.which, targets_, weights_, gradient);
     if (!learn || !std::isfinite(loss)) return loss;
-    on_both_sides([&](TrainedSide& side) { side.learn(&side == &users_ ? gradient_.users : gradient_.items); });
+    const double share = 1 - (1 - kRateLeft) * static_cast<double>(steps_) / static_cast<double>(steps_max_);
+    on_both_sides(
+        [&](TrainedSide& side) { side.learn(&side == &users_ ? gradient_.users : gradient_.items, share); });
     if (data_.ratings)
-      TowerAdam::move({.learning_rate = settings_.learning_rate}, bias_steps_++, {&by_bias, 1}, bias_memory_,
+      TowerAdam::move({.learning_rate = settings_.learning_rate}, steps_, share, {&by_bias, 1}, bias_memory_,
                       {&bias_, 1});
+    ++steps_;
     return loss;
   }
 
@@ -183,8 +193,9 @@ class TwoTowerTraining {
   TrainedSide items_;
   PairGradient gradient_;
   ChoiceLoss choices_;
-  float bias_ = 0;  ///< of ratings
-  std::uint64_t bias_steps_ = 0;
+  float bias_ = 0;               ///< of ratings
+  std::uint64_t steps_ = 0;      ///< batches learnt from
+  std::uint64_t steps_max_ = 0;  ///< if no epoch is spared
   AdamMemory bias_memory_{1};
   std::vector<float> weights_;  ///< of the batch
   std::vector<float> targets_;  ///< of the batch: ratings, or the logarithms of items' shares

@@ -34,14 +34,16 @@ struct TwoTowerSettings {
   EncoderSettings encoder;
   std::size_t batch = 256;
   int epochs = 20;
-  double learning_rate = 0.001;
-  double weight_decay = 0.01;  ///< apart from the gradient, times the learning rate
-  double temperature = 1;      ///< choices: what dot products are divided by
+  double learning_rate = 0.002;  ///< of the first step; falls evenly to a twentieth after the last epoch
+  /// Share that a step takes away of what it learns about, times the learning rate. A few thousand examples
+  /// want 3 to 20.
+  double weight_decay = 0.1;
+  double temperature = 1;  ///< choices: what dot products are divided by
   /// Ratings beyond these are refused, and none beyond is foreseen; not set: those of the training.
   std::optional<double> rating_min;
   std::optional<double> rating_max;
-  /// So much of the examples, from their end, is not trained on but tells when to stop: after `patience` epochs
-  /// in which the loss there got no better. The weights that did best there are kept. 0: all epochs.
+  /// So much of the examples, from their end, is not trained on but tells when to stop: after `patience`
+  /// epochs in which the loss there got no better. The weights that did best there are kept. 0: all epochs.
   double held_out = 0.1;
   int patience = 3;
   std::uint64_t seed = 1;
@@ -58,8 +60,8 @@ struct TwoTowerSide {
   FeatureEncoder encoder;
   Tower tower;
 
-  /// Return the vectors of all rows, seen in training or not; the same whatever `threads` is. Errors: kInvalid
-  /// for a table without one of the columns trained with.
+  /// Return the vectors of all rows, seen in training or not; the same whatever `threads` is. Errors:
+  /// kInvalid for a table without one of the columns trained with.
   Result<Embeddings> embed(const FeatureTable& table, int threads = 1) const;
 };
 

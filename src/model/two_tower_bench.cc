@@ -1,9 +1,11 @@
 // How many examples a second the two-tower trainer learns from, on one core. A tower of "160" has ten
-// categories of 16 dimensions, → 128 → 32; one of "16" has one category, → 128 → 32. What is timed is whole epochs
-// (gathering, both towers forward and back, the loss, Adam for layers and vectors met), not the preparation
-// before them. Also the arithmetic it amounts to, and what kernels().gemm alone reaches on the same products. The
-// products counted are those of the layers (forward, by weights, by inputs) and for choices those of scores.
-// With --tiny a few examples. Prints one JSON object a line.
+// categories of 16 dimensions, → 128 → 32; one of "16" has one category, → 128 → 32. What is timed is whole
+// epochs (gathering, both towers forward and back, the loss, Adam for layers and vectors met), not the
+// preparation before them. Also the arithmetic it amounts to, and what kernels().gemm alone reaches on the
+// same products. The products counted are those of the layers (forward, by weights, by inputs) and for
+// choices those of scores. With --tiny a few examples. Prints one JSON object a line.
+#include "model/two_tower.h"
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -18,7 +20,6 @@
 
 #include "base/env.h"
 #include "linalg/kernels.h"
-#include "model/two_tower.h"
 
 namespace millrace {
 namespace {
@@ -39,7 +40,8 @@ FeatureTable random_table(std::size_t categories, const BenchSize& size, std::mt
     FeatureColumn& column = table.columns.emplace_back();
     column.name = fmt::format("category_{}", c);
     column.kind = ColumnKind::kCategory;
-    for (std::uint32_t i = 0; i < size.rows; ++i) column.texts.push_back(std::to_string(random() % size.values));
+    for (std::uint32_t i = 0; i < size.rows; ++i)
+      column.texts.push_back(std::to_string(random() % size.values));
   }
   return table;
 }
@@ -106,16 +108,16 @@ double examples_per_second(const BenchCase& one, const BenchSize& size) {
                         .item = static_cast<std::uint32_t>(random() % size.rows),
                         .label = static_cast<float>(random() % 5)});
   DurationUs last = 0, best = std::numeric_limits<DurationUs>::max();
-  const TwoTowerSettings settings{.goal = one.goal,
-                                  .shape = {.hidden = {kHidden},
-                                            .dimensions = kOutputs,
-                                            .category_dimensions = kCategory},
-                                  .batch = one.batch,
-                                  .epochs = size.epochs + 1,
-                                  .held_out = 0};
+  const TwoTowerSettings settings{
+      .goal = one.goal,
+      .shape = {.hidden = {kHidden}, .dimensions = kOutputs, .category_dimensions = kCategory},
+      .batch = one.batch,
+      .epochs = size.epochs + 1,
+      .held_out = 0};
   const auto model = train_two_tower(users, items, examples, settings, {.on_step = [&](const TrainingStep&) {
                                        const DurationUs now = env.steady_now();
-                                       if (last != 0) best = std::min(best, std::max<DurationUs>(now - last, 1));
+                                       if (last != 0)
+                                         best = std::min(best, std::max<DurationUs>(now - last, 1));
                                        last = now;
                                        return true;
                                      }});
@@ -128,11 +130,12 @@ double examples_per_second(const BenchCase& one, const BenchSize& size) {
 
 int run(bool tiny) {
   const BenchSize size = tiny ? BenchSize{200, 50, 1'000, 1} : BenchSize{};
-  const BenchCase cases[] = {{"choices, towers 160 and 16, batch 256", TwoTowerGoal::kChoices, 10, 1, 256},
-                             {"choices, towers 160 and 160, batch 256", TwoTowerGoal::kChoices, 10, 10, 256},
-                             {"ratings, towers 160 and 16, batch 256", TwoTowerGoal::kRatings, 10, 1, 256},
-                             {"ratings, towers 160 and 160, batch 256", TwoTowerGoal::kRatings, 10, 10, 256},
-                             {"choices, towers 160 and 160, batch 1024", TwoTowerGoal::kChoices, 10, 10, 1024}};
+  const BenchCase cases[] = {
+      {"choices, towers 160 and 16, batch 256", TwoTowerGoal::kChoices, 10, 1, 256},
+      {"choices, towers 160 and 160, batch 256", TwoTowerGoal::kChoices, 10, 10, 256},
+      {"ratings, towers 160 and 16, batch 256", TwoTowerGoal::kRatings, 10, 1, 256},
+      {"ratings, towers 160 and 160, batch 256", TwoTowerGoal::kRatings, 10, 10, 256},
+      {"choices, towers 160 and 160, batch 1024", TwoTowerGoal::kChoices, 10, 10, 1024}};
   for (const BenchCase& one : cases) {
     const double rate = examples_per_second(one, size);
     const double alone = gemm_alone(one, tiny ? 1 : 200);

@@ -48,9 +48,10 @@ Status check_rating(const TwoTowerExample& example, std::size_t i, const TwoTowe
     return example_refused(i, "it has no rating; leave it out, or train for choices");
   if (!std::isfinite(example.label)) return example_refused(i, "its rating is infinite");
   if ((s.rating_min && example.label < *s.rating_min) || (s.rating_max && example.label > *s.rating_max))
-    return example_refused(i, fmt::format("its rating {} is not within rating_min {} and rating_max {}",
-                                          example.label, s.rating_min ? fmt::to_string(*s.rating_min) : "(none)",
-                                          s.rating_max ? fmt::to_string(*s.rating_max) : "(none)"));
+    return example_refused(
+        i, fmt::format("its rating {} is not within rating_min {} and rating_max {}", example.label,
+                       s.rating_min ? fmt::to_string(*s.rating_min) : "(none)",
+                       s.rating_max ? fmt::to_string(*s.rating_max) : "(none)"));
   return {};
 }
 
@@ -60,8 +61,9 @@ Status check_examples(const FeatureTable& users, const FeatureTable& items,
   for (std::size_t i = 0; i < examples.size(); ++i) {
     const TwoTowerExample& example = examples[i];
     if (example.user >= users.rows() || example.item >= items.rows())
-      return example_refused(i, fmt::format("it is of user {} and item {}, but there are {} users and {} items",
-                                            example.user, example.item, users.rows(), items.rows()));
+      return example_refused(
+          i, fmt::format("it is of user {} and item {}, but there are {} users and {} items", example.user,
+                         example.item, users.rows(), items.rows()));
     if (!(example.weight >= 0) || !std::isfinite(example.weight))
       return example_refused(i, fmt::format("its weight {} is negative or not finite", example.weight));
     if (s.goal == TwoTowerGoal::kRatings) MILLRACE_TRY(check_rating(example, i, s));
@@ -141,8 +143,7 @@ Result<TwoTowerData> prepare_two_tower(const FeatureTable& users, const FeatureT
   for (const TwoTowerExample& example : examples) {
     data.user_of.push_back(example.user);
     data.item_of.push_back(example.item);
-    data.weights.push_back(
-        static_cast<float>(example.weight * static_cast<double>(data.trained) / weight));
+    data.weights.push_back(static_cast<float>(example.weight * static_cast<double>(data.trained) / weight));
   }
   const auto trained_items = std::span(data.item_of).first(data.trained);
   if (settings.goal == TwoTowerGoal::kRatings)

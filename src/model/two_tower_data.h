@@ -10,8 +10,8 @@
 
 namespace millrace {
 
-/// Examples as the two towers are trained on them: checked, split, standardised, encoded. Vectors have a place
-/// for each example; the first `trained` are trained on, the others are held out.
+/// Examples as the two towers are trained on them: checked, split, standardised, encoded. Vectors have a
+/// place for each example; the first `trained` are trained on, the others are held out.
 struct TwoTowerData {
   std::size_t trained = 0;
   std::vector<std::uint32_t> user_of;

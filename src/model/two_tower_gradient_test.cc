@@ -16,10 +16,11 @@ constexpr double kStep = 1e-4;
 
 FeatureTable seen_users() {
   const double missing = std::numeric_limits<double>::quiet_NaN();
-  return {.ids = {"a", "b", "c", "d"},
-          .columns = {{.name = "limit", .numbers = {1, 2.5, missing, -4}},
-                      {.name = "city", .kind = ColumnKind::kCategory, .texts = {"x", "y", "x", ""}},
-                      {.name = "about", .kind = ColumnKind::kText, .texts = {"red", "red tree", "", "reed"}}}};
+  return {
+      .ids = {"a", "b", "c", "d"},
+      .columns = {{.name = "limit", .numbers = {1, 2.5, missing, -4}},
+                  {.name = "city", .kind = ColumnKind::kCategory, .texts = {"x", "y", "x", ""}},
+                  {.name = "about", .kind = ColumnKind::kText, .texts = {"red", "red tree", "", "reed"}}}};
 }
 
 FeatureTable seen_items() {
@@ -125,9 +126,8 @@ class TwoTowerGradient : public testing::TestWithParam<GradientCase> {
     const Matrix& v = item_pass.forward(item_rows_, which_items_);
     PairGradient gradient(rows_max, 4);
     ChoiceLoss choices(rows_max, kTemperature);
-    const double loss = GetParam().ratings
-                            ? rating_loss(u, v, targets_, weights_, bias_, &gradient, &by_bias)
-                            : choices.of(u, v, which_items_, targets_, weights_, &gradient);
+    const double loss = GetParam().ratings ? rating_loss(u, v, targets_, weights_, bias_, &gradient, &by_bias)
+                                           : choices.of(u, v, which_items_, targets_, weights_, &gradient);
     // A gradient is written, not added to: what was in it before must not matter.
     for (TowerLayer& layer : by_users.layers) layer.bias.assign(layer.bias.size(), 99);
     for (int twice = 0; twice < 2; ++twice) {
@@ -196,17 +196,18 @@ TEST_P(TwoTowerGradient, IsThatOfTheLoss) {
   if (GetParam().ratings) expect_gradient({&bias_, 1}, {&by_bias, 1}, "bias");
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Every, TwoTowerGradient,
-    testing::Values(GradientCase{.ratings = true, .hidden = {6}}, GradientCase{.ratings = false, .hidden = {6}},
-                    GradientCase{.ratings = true, .normalized = true, .hidden = {7, 5}},
-                    GradientCase{.ratings = false, .normalized = true, .hidden = {7, 5}},
-                    GradientCase{.ratings = false, .hidden = {}}),
-    [](const auto& tested) {
-      const GradientCase& one = tested.param;
-      return std::string(one.ratings ? "Ratings" : "Choices") + (one.normalized ? "Normalized" : "") +
-             std::to_string(one.hidden.size()) + "Hidden";
-    });
+INSTANTIATE_TEST_SUITE_P(Every, TwoTowerGradient,
+                         testing::Values(GradientCase{.ratings = true, .hidden = {6}},
+                                         GradientCase{.ratings = false, .hidden = {6}},
+                                         GradientCase{.ratings = true, .normalized = true, .hidden = {7, 5}},
+                                         GradientCase{.ratings = false, .normalized = true, .hidden = {7, 5}},
+                                         GradientCase{.ratings = false, .hidden = {}}),
+                         [](const auto& tested) {
+                           const GradientCase& one = tested.param;
+                           return std::string(one.ratings ? "Ratings" : "Choices") +
+                                  (one.normalized ? "Normalized" : "") + std::to_string(one.hidden.size()) +
+                                  "Hidden";
+                         });
 
 }  // namespace
 }  // namespace millrace

@@ -37,8 +37,8 @@ void ChoiceLoss::mask_same_items(std::span<const std::uint32_t> item_of) {
   std::iota(by_item_.begin(), by_item_.end(), 0U);
   std::ranges::sort(by_item_, {}, [&](std::uint32_t row) { return item_of[row]; });
   for (auto begin = by_item_.begin(); begin != by_item_.end();) {
-    const auto end =
-        std::find_if(begin, by_item_.end(), [&](std::uint32_t row) { return item_of[row] != item_of[*begin]; });
+    const auto end = std::find_if(begin, by_item_.end(),
+                                  [&](std::uint32_t row) { return item_of[row] != item_of[*begin]; });
     for (auto i = begin; i != end; ++i)
       for (auto j = begin; j != end; ++j)
         if (i != j) scores_.data()[*i * item_of.size() + *j] = kLeftOut;

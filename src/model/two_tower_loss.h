@@ -32,13 +32,14 @@ class ChoiceLoss {
   ChoiceLoss(std::size_t rows_max, double temperature)
       : scores_(rows_max, rows_max), temperature_(static_cast<float>(temperature)) {}
 
-  /// Return Σ weight · -ln(e^own / (e^own + Σ_others e^(score - ln expected))) / count, where own and score are
-  /// user·item / temperature. item_of[i] says which item that of example i is, log_shares[i] the logarithm of its
-  /// share of all examples, so how often it is expected among the count - 1 others. Taking that off makes the
-  /// sum an estimate without bias of that over all items (importance sampling; Bengio, Senécal, 2008), and
-  /// scores tell how likely an item is, popularity included. The own item is there for certain, so nothing is
-  /// taken off it (Yi and others, Sampling-Bias-Corrected Neural Modeling, 2019, do, which favours frequent
-  /// items). Where another row is of the same item, it is left out. `gradient`, unless null, gets the changes.
+  /// Return Σ weight · -ln(e^own / (e^own + Σ_others e^(score - ln expected))) / count, where own and score
+  /// are user·item / temperature. item_of[i] says which item that of example i is, log_shares[i] the
+  /// logarithm of its share of all examples, so how often it is expected among the count - 1 others. Taking
+  /// that off makes the sum an estimate without bias of that over all items (importance sampling; Bengio,
+  /// Senécal, 2008), and scores tell how likely an item is, popularity included. The own item is there for
+  /// certain, so nothing is taken off it (Yi and others, Sampling-Bias-Corrected Neural Modeling, 2019, do,
+  /// which favours frequent items). Where another row is of the same item, it is left out. `gradient`, unless
+  /// null, gets the changes.
   double of(const Matrix& users, const Matrix& items, std::span<const std::uint32_t> item_of,
             std::span<const float> log_shares, std::span<const float> weights, PairGradient* gradient);
 
