@@ -104,7 +104,7 @@ class TwoTowerTraining {
       double loss = pass_over(order_, true);
       users_.settle_unseen();
       items_.settle_unseen();
-      if (!held_out_.empty()) loss = pass_over(held_out_, false);
+      if (std::isfinite(loss) && !held_out_.empty()) loss = pass_over(held_out_, false);
       if (control_.stopped()) return fail(Code::kCancelled, "two_tower: the training was stopped");
       if (!std::isfinite(loss))
         return fail(Code::kInvalid,
