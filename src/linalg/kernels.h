@@ -10,6 +10,18 @@ namespace millrace {
 /// How an operand of `gemm` is read.
 enum class Op : std::uint8_t { kAsIs, kTransposed };
 
+/// One step of Adam (Kingma, Ba, 2015), with weight decay apart from the gradient (Loshchilov, Hutter, 2019):
+/// mean = mean_keep · mean + (1 - mean_keep) · g, square = square_keep · square + (1 - square_keep) · g²,
+/// x -= rate · mean / (√(square_scale · square) + epsilon) + decay · x.
+struct AdamStep {
+  float mean_keep = 0.9F;
+  float square_keep = 0.999F;
+  float rate = 0;          ///< with the correction of the mean: learning rate / (1 - mean_keep^t)
+  float square_scale = 1;  ///< the correction of the square: 1 / (1 - square_keep^t)
+  float epsilon = 1e-8F;
+  float decay = 0;
+};
+
 /// The few dense operations that training and search spend their time in, compiled for one kind of processor.
 /// All matrices are row-major floats; a leading dimension (`lda`, …) is the number of floats from one row to
 /// the next. Sums are made in an order that depends on the kind of processor and on nothing else, so results
@@ -49,6 +61,19 @@ struct Kernels {
   /// Solve L·Lᵀ·X = B, for the factor L that `cholesky` left in A; B is given and X returned column by
   /// column: b[j · n …] is column j, for `count` columns.
   void (*cholesky_columns)(const float* a, std::size_t n, float* b, std::size_t count);
+
+  /// x[i] = e^x[i] / Σ e^x; return ln Σ e^x of what x was. Needs n > 0 and a greatest that is finite. What is
+  /// 60 or more below it, as -∞, becomes 1e-26 of it.
+  float (*softmax)(float* x, std::size_t n);
+
+  /// x[i] = max(0, x[i]).
+  void (*rectify)(float* x, std::size_t n);
+
+  /// x[i] = 0 wherever value[i] is not above 0.
+  void (*pass_where_positive)(const float* value, float* x, std::size_t n);
+
+  /// Take one step with the gradient g; all are n long.
+  void (*adam)(const AdamStep& step, const float* g, float* mean, float* square, float* x, std::size_t n);
 };
 
 /// Return those for the best kind of processor that this machine is and this build has. Threads: any.

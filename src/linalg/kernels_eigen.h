@@ -12,6 +12,7 @@
 
 #include <Eigen/Cholesky>
 #include <Eigen/Core>
+#include <cmath>
 #include <cstddef>
 
 #include "linalg/kernels.h"
@@ -104,6 +105,41 @@ bool cholesky_solve(float* a, std::size_t n, float* b) {
   return true;
 }
 
+using Array = Eigen::Array<float, Eigen::Dynamic, 1>;
+
+float softmax(float* data, std::size_t n) {
+  Eigen::Map<Array> x(data, static_cast<Index>(n));
+  const float most = x.maxCoeff();
+  // Nothing smaller, or it would end among the numbers that are slow to count with.
+  x = (x - most).max(-60.F).exp();
+  const float sum = x.sum();
+  x *= 1 / sum;
+  return most + std::log(sum);
+}
+
+// Plain loops: the compiler makes vectors of them, where Eigen would begin and end short rows number by
+// number.
+
+void rectify(float* x, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) x[i] = x[i] > 0 ? x[i] : 0;
+}
+
+void pass_where_positive(const float* __restrict value, float* __restrict x, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) x[i] = value[i] > 0 ? x[i] : 0;
+}
+
+void adam(const AdamStep& step, const float* __restrict g, float* __restrict mean, float* __restrict square,
+          float* __restrict x, std::size_t n) {
+  const AdamStep s = step;
+  for (std::size_t i = 0; i < n; ++i) {
+    const float m = s.mean_keep * mean[i] + (1 - s.mean_keep) * g[i];
+    const float v = s.square_keep * square[i] + (1 - s.square_keep) * g[i] * g[i];
+    mean[i] = m;
+    square[i] = v;
+    x[i] -= s.rate * m / (std::sqrt(s.square_scale * v) + s.epsilon) + s.decay * x[i];
+  }
+}
+
 }  // namespace
 
 extern const Kernels kKernels;
@@ -116,7 +152,11 @@ const Kernels kKernels = {.name = MILLRACE_CPU_NAME,
                           .add_gram = add_gram,
                           .cholesky_solve = cholesky_solve,
                           .cholesky = cholesky,
-                          .cholesky_columns = cholesky_columns};
+                          .cholesky_columns = cholesky_columns,
+                          .softmax = softmax,
+                          .rectify = rectify,
+                          .pass_where_positive = pass_where_positive,
+                          .adam = adam};
 
 }  // namespace MILLRACE_CPU
 }  // namespace millrace

@@ -144,6 +144,63 @@ TEST_P(KernelsTest, CholeskyRefusesWhatIsNotPositiveDefinite) {
   EXPECT_FALSE(use_.cholesky_solve(a, 2, b));
 }
 
+TEST_P(KernelsTest, SoftmaxSumsUpToOneAndTellsTheLogarithmOfTheSum) {
+  for (const std::size_t n : kSizes) {
+    Matrix x = random(1, n);
+    for (float& value : x.values) value = 90 * value + 50;  // e^140 is beyond a float
+    const Matrix before = x;
+    double sum = 0;
+    for (const float value : before.values) sum += std::exp(static_cast<double>(value));
+    EXPECT_NEAR(use_.softmax(x.data(), n), std::log(sum), 1e-4);
+    for (std::size_t i = 0; i < n; ++i)
+      EXPECT_NEAR(x.values[i], std::exp(static_cast<double>(before.values[i])) / sum, 1e-5);
+  }
+  float masked[] = {-INFINITY, 1, -INFINITY, 1};
+  EXPECT_NEAR(use_.softmax(masked, 4), 1 + std::log(2), 1e-5);
+  EXPECT_LT(masked[0], 1e-25);
+  EXPECT_NEAR(masked[1], 0.5, 1e-6);
+}
+
+TEST_P(KernelsTest, RectifiesAndPassesWhatWasPositive) {
+  for (const std::size_t n : kSizes) {
+    const Matrix before = random(1, n), other = random(1, n);
+    Matrix x = before, y = other;
+    use_.rectify(x.data(), n);
+    use_.pass_where_positive(before.data(), y.data(), n);
+    for (std::size_t i = 0; i < n; ++i) {
+      EXPECT_EQ(x.values[i], std::max(before.values[i], 0.F));
+      EXPECT_EQ(y.values[i], before.values[i] > 0 ? other.values[i] : 0.F);
+    }
+  }
+  const float zero = 0;
+  float x = 1;
+  use_.pass_where_positive(&zero, &x, 1);
+  EXPECT_EQ(x, 0);
+}
+
+TEST_P(KernelsTest, AdamTakesTheStepItIsDefinedBy) {
+  const AdamStep step{.mean_keep = 0.8F,
+                      .square_keep = 0.9F,
+                      .rate = 0.3F,
+                      .square_scale = 2,
+                      .epsilon = 0.1F,
+                      .decay = 0.05F};
+  for (const std::size_t n : kSizes) {
+    const Matrix g = random(1, n), mean_before = random(1, n), x_before = random(1, n);
+    Matrix mean = mean_before, square = random(1, n), x = x_before;
+    for (float& value : square.values) value *= value;
+    const Matrix square_before = square;
+    use_.adam(step, g.data(), mean.data(), square.data(), x.data(), n);
+    for (std::size_t i = 0; i < n; ++i) {
+      const double m = 0.8 * mean_before.values[i] + 0.2 * g.values[i];
+      const double v = 0.9 * square_before.values[i] + 0.1 * g.values[i] * g.values[i];
+      EXPECT_NEAR(mean.values[i], m, 1e-6);
+      EXPECT_NEAR(square.values[i], v, 1e-6);
+      EXPECT_NEAR(x.values[i], x_before.values[i] * 0.95 - 0.3 * m / (std::sqrt(2 * v) + 0.1), 1e-5);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Every, KernelsTest, testing::ValuesIn(all_kernels().begin(), all_kernels().end()),
                          [](const auto& tested) {
                            std::string name(tested.param->name);

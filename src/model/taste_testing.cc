@@ -22,8 +22,9 @@ PlantedTastes plant_tastes(std::size_t users, std::size_t items, std::size_t dim
   std::vector<float> popularity(items);
   for (float& value : popularity) value = 0.5F * normal(random);
 
-  PlantedTastes planted{
-      .train = {}, .test = std::vector<std::vector<std::uint32_t>>(users), .chances = Matrix(users, items)};
+  PlantedTastes planted;
+  planted.test.resize(users);
+  planted.chances = Matrix(users, items);
   std::vector<SparseEntry> cells;
   std::uniform_real_distribution<float> uniform(1e-9F, 1);
   for (std::uint32_t u = 0; u < users; ++u) {
@@ -45,6 +46,9 @@ PlantedTastes plant_tastes(std::size_t users, std::size_t items, std::size_t dim
     std::ranges::sort(planted.test[u]);
   }
   planted.train = SparseMatrix(users, items, cells);
+  planted.tastes = tastes;
+  planted.kinds = kinds;
+  planted.popularity = popularity;
   return planted;
 }
 

@@ -13,6 +13,9 @@ struct PlantedTastes {
   SparseMatrix train;                            ///< users × items, ones
   std::vector<std::vector<std::uint32_t>> test;  ///< of each user: items met and not in `train`, ascending
   Matrix chances;  ///< users × items: how likely each meeting is, relative to one another
+  Matrix tastes;   ///< users × dimensions: the hidden vectors
+  Matrix kinds;    ///< items × dimensions
+  std::vector<float> popularity;  ///< of items: chance = e^(5 · taste·kind + popularity)
 };
 
 /// Make `users` people who each meet about `meetings` of `items` items, drawn without repetition by how well
