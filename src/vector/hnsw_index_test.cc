@@ -15,7 +15,6 @@ INSTANTIATE_TEST_SUITE_P(Hnsw, VectorIndexConformance, both_similarities([](cons
                            return HnswIndex::make(shape, {}).value();
                          }));
 
-#ifndef __SANITIZE_THREAD__  // hnswlib draws levels and looks at links without a lock, which it can stand
 TEST(HnswIndex, BuiltByTwoThreadsItHoldsTheSame) {
   const VectorShape shape{8, Similarity::kCosine};
   const VectorRows rows = clustered_rows(3'000, 8);
@@ -28,7 +27,6 @@ TEST(HnswIndex, BuiltByTwoThreadsItHoldsTheSame) {
   }
   EXPECT_GT(*measure_recall(*index, rows, clustered_rows(50, 8, 3).values, {}, 10), 0.9);
 }
-#endif
 
 TEST(HnswIndex, TheSameRowsMakeTheSameGraph) {
   FaultEnv env;
