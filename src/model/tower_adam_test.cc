@@ -38,9 +38,9 @@ TEST(TowerAdam, AVectorMetLateTakesFirstStepsToo) {
   Tower tower = ones();
   TowerAdam adam(tower, {.learning_rate = 0.1});
   TowerGradient gradient(tower);
-  gradient.fields[0].clear();
-  for (int i = 0; i < 50; ++i) adam.step(gradient, 1, tower);
   const float change[] = {0.3F, 0.3F};
+  gradient.fields[0].add(0, 1, change);
+  for (int i = 0; i < 50; ++i) adam.step(gradient, 1, tower);
   gradient.fields[0].add(2, 1, change);
   adam.step(gradient, 1, tower);
   EXPECT_NEAR(tower.embeddings[0].row(2)[0], 0.9, 1e-5);

@@ -80,6 +80,9 @@ TwoTowerSettings rating_settings() {
 }
 
 TEST(TwoTower, FindsPlantedTastesAlsoOfPeopleAndItemsNeverSeen) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "takes three minutes under the sanitizer; the smaller tests go the same ways";
+#endif
   const PlantedFeatures features = plant_features(2'500, 300, 4, 40, false, 8);
   const TwoTowerModel model = train(features, {.epochs = 10, .weight_decay = 0.5}, {.threads = 2});
   const Matrix scores = planted_scores(model, features);
@@ -234,6 +237,7 @@ TEST(TwoTower, LearnsNothingFromWhatIsHeldOut) {
   const TwoTowerModel before = train(features, settings);
   for (std::size_t i = trained; i < features.examples.size(); ++i)
     features.examples[i] = {.user = 119, .item = 59};
+  for (std::size_t u = 108; u < 120; ++u) features.users.columns[0].numbers[u] = 1e6;  // nobody trained on
   const TwoTowerModel after = train(features, settings);
   EXPECT_EQ(before.users.tower, after.users.tower);
   EXPECT_EQ(before.items.tower, after.items.tower);
