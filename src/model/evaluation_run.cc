@@ -23,14 +23,12 @@ std::string line_of(std::string_view name, const Evaluation& evaluation) {
     return part.people == 0 ? std::string("-") : fmt::format("{:.4f}", of(part, metric).mean);
   };
   return fmt::format(
-      "{:<34} {:.4f} ({:.4f}–{:.4f})  {:>7} {:>7} {:>7} {:>7} {:>7}  {:>7} {:>7} {:>7}  {:>6.1f}% {:>6.2f} "
-      "{:>6.1f}%\n",
-      name, ndcg.mean, ndcg.low, ndcg.high, mean(evaluation.all, Metric::kRecall),
-      mean(evaluation.all, Metric::kPrecision), mean(evaluation.all, Metric::kHitRate),
-      mean(evaluation.all, Metric::kMrr), mean(evaluation.all, Metric::kMap),
-      mean(evaluation.warm, Metric::kNdcg), mean(evaluation.cold, Metric::kNdcg),
-      mean(evaluation.new_items, Metric::kNdcg), 100 * evaluation.coverage, evaluation.novelty,
-      100 * evaluation.popularity_bias);
+      "{:<28} {:.4f} ({:.4f}–{:.4f}) {:>6} {:>6} {:>6} {:>6}  {:>6} {:>6} {:>6}  {:>5.1f}% {:>5.1f}%\n", name,
+      ndcg.mean, ndcg.low, ndcg.high, mean(evaluation.all, Metric::kRecall),
+      mean(evaluation.all, Metric::kHitRate), mean(evaluation.all, Metric::kMrr),
+      mean(evaluation.all, Metric::kMap), mean(evaluation.warm, Metric::kNdcg),
+      mean(evaluation.cold, Metric::kNdcg), mean(evaluation.new_items, Metric::kNdcg),
+      100 * evaluation.coverage, 100 * evaluation.popularity_bias);
 }
 
 std::string verdict(const JudgedRanking& model, const JudgedRanking& baseline) {
@@ -123,19 +121,19 @@ std::string to_text(const EvaluationReport& report) {
       with_thousands(report.items), with_thousands(all.people),
       with_thousands(report.models.front().alone.cold.people), report.options.n,
       report.options.repeats ? ", what people met before included" : " of things they had not met");
-  text += fmt::format("{:<34} {:<24} {:>7} {:>7} {:>7} {:>7} {:>7}  {:>7} {:>7} {:>7}  {:>7} {:>6} {:>7}\n",
-                      "", "NDCG (95 %)", "recall", "precis.", "hit", "MRR", "MAP", "warm", "cold", "new",
-                      "cover", "novel", "top 10%");
+  text += fmt::format("{:<28} {:<22} {:>6} {:>6} {:>6} {:>6}  {:>6} {:>6} {:>6}  {:>6} {:>6}\n", "",
+                      "NDCG (95 %)", "recall", "hit", "MRR", "MAP", "warm", "cold", "new", "cover", "top");
   for (const JudgedRanking& model : report.models) {
     text += line_of(model.name, model.alone);
     if (model.with_fallback.each != model.alone.each)
       text += line_of(model.with_fallback.model, model.with_fallback);
   }
   text +=
-      "\nwarm, cold: NDCG of people with and without a history; new: of what nobody had met in training.\n"
-      "cover: share of the catalogue shown to anyone; novel: bits of surprise; top 10%: share of the lists "
-      "that is of the "
-      "most popular tenth.\n\n";
+      "\nwarm, cold: NDCG of people with and without a history; new: of what nobody had met in training; "
+      "cover:\n"
+      "share of the catalogue shown to anyone; top: share of the lists that is of the most popular tenth. "
+      "--json\n"
+      "has more.\n\n";
   for (std::size_t m = 2; m < report.models.size(); ++m) text += verdict(report.models[m], report.models[1]);
   return text;
 }

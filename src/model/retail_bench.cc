@@ -5,10 +5,14 @@
 // allowed; the whole with its fallback against popularity, by segments of at least 500 people. With --tiny a
 // tenth of the customers. Prints one JSON object a line.
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <fmt/format.h>
@@ -65,6 +69,74 @@ const std::vector<Named>& models() {
   return all;
 }
 
+double warm_ndcg(const Evaluation& evaluation) {
+  return evaluation.warm.metrics[static_cast<std::size_t>(Metric::kNdcg)].mean;
+}
+
+void print_ratio(std::string_view what, double value, std::string_view yardstick, double of, double wanted) {
+  fmt::print(
+      R"({{"name":"retail, {}","value":{:.4f},"unit":"NDCG@10","yardstick":"{}","yardstick_value":{:.4f},)"
+      R"("ratio":{:.2f},"target":{},"pass":{}}})"
+      "\n",
+      what, value, yardstick, of, value / of, wanted, value >= wanted * of);
+}
+
+/// The people of a part of the cases.
+template <class Belongs>
+EvaluationData part_of(const EvaluationData& data, Belongs belongs) {
+  EvaluationData part = data;
+  std::erase_if(part.cases, [&](const EvaluationCase& one) { return !belongs(one.history.size()); });
+  return part;
+}
+
+/// The whole, a model with its fallback, against the fallback alone, in each segment of at least 500 people.
+void print_segments(const RankingModel& model, const RankingModel& popularity, const EvaluationData& data,
+                    const EvaluationOptions& options) {
+  const auto whole = with_fallback(model, popularity);
+  const std::tuple<const char*, std::size_t, std::size_t> segments[] = {{"everyone", 0, SIZE_MAX},
+                                                                        {"without a history", 0, 0},
+                                                                        {"1 to 30 lines", 1, 30},
+                                                                        {"31 to 100 lines", 31, 100},
+                                                                        {"more lines", 101, SIZE_MAX}};
+  for (const auto& [name, from, to] : segments) {
+    const auto belongs = [&](std::size_t lines) { return lines >= from && lines <= to; };
+    const EvaluationData part = part_of(data, belongs);
+    const Evaluation of_whole = evaluate("whole", *whole, part, options);
+    if (of_whole.all.people < 500) continue;
+    const auto ndcg = [](const Evaluation& evaluation) {
+      return evaluation.all.metrics[static_cast<std::size_t>(Metric::kNdcg)].mean;
+    };
+    print_ratio(fmt::format("the whole with its fallback, {} ({} people)", name, of_whole.all.people),
+                ndcg(of_whole), "popularity, 14 days",
+                ndcg(evaluate("popularity", popularity, part, options)), 1);
+  }
+}
+
+void judge_all(const EvaluationData& data, bool repeats) {
+  const EvaluationOptions options{.repeats = repeats, .threads = default_threads()};
+  std::vector<std::unique_ptr<RankingModel>> trained;
+  std::vector<double> reached;
+  for (const Named& one : models()) {
+    trained.push_back(must(
+        train_ranking(data.train, data.users, data.items, one.settings, {.threads = default_threads()})));
+    const Evaluation evaluation = evaluate(one.name, *trained.back(), data, options);
+    const Estimate warm = evaluation.warm.metrics[static_cast<std::size_t>(Metric::kNdcg)];
+    reached.push_back(warm_ndcg(evaluation));
+    fmt::print(
+        R"({{"name":"retail{}, {}","value":{:.4f},"unit":"NDCG@10","low":{:.4f},"high":{:.4f},"people":{},"coverage":{:.3f}}})"
+        "\n",
+        repeats ? " with repeats" : "", one.name, warm.mean, warm.low, warm.high, evaluation.warm.people,
+        evaluation.coverage);
+    std::fflush(stdout);
+  }
+  const auto best = static_cast<std::size_t>(std::ranges::max_element(reached) - reached.begin());
+  const std::string what =
+      fmt::format("best single model{} ({})", repeats ? " with repeats" : "", models()[best].name);
+  print_ratio(what, reached[best], "all-time popularity", reached[0], 2.5);
+  print_ratio(what, reached[best], "popularity, 14 days", reached[1], 1.05);
+  print_segments(*trained[best], *trained[1], data, options);
+}
+
 int run(bool tiny) {
   const Path file = shared_data("retail/online_retail.csv.gz");
   if (file.empty()) {
@@ -73,28 +145,7 @@ int run(bool tiny) {
   }
   const FeedbackSet all = read_purchases(file, tiny ? 10 : 1);
   const EvaluationData data = split_by_time(all, must(parse_time("2011-11-09")));
-  for (const bool repeats : {false, true}) {
-    const EvaluationOptions options{.repeats = repeats, .threads = default_threads()};
-    double popular = 0, faded = 0, best = 0;
-    for (const Named& one : models()) {
-      const auto model = must(
-          train_ranking(data.train, data.users, data.items, one.settings, {.threads = default_threads()}));
-      const Evaluation reached = evaluate(one.name, *model, data, options);
-      const Estimate warm = reached.warm.metrics[static_cast<std::size_t>(Metric::kNdcg)];
-      if (popular == 0)
-        popular = warm.mean;
-      else if (faded == 0)
-        faded = warm.mean;
-      best = std::max(best, warm.mean);
-      fmt::print(
-          R"({{"name":"retail{}, {}","value":{:.4f},"unit":"NDCG@10","low":{:.4f},"high":{:.4f},"people":{},"coverage":{:.3f}}})"
-          "\n",
-          repeats ? " with repeats" : "", one.name, warm.mean, warm.low, warm.high, reached.warm.people,
-          reached.coverage);
-      std::fflush(stdout);
-    }
-    fmt::print(stderr, "best / popular {:.2f}, best / faded {:.2f}\n", best / popular, best / faded);
-  }
+  for (const bool repeats : {false, true}) judge_all(data, repeats);
   return 0;
 }
 

@@ -1,9 +1,6 @@
 #include "model/tower_files.h"
 
-#include <bit>
-#include <charconv>
 #include <cmath>
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -11,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
+#include "base/npy.h"
 
 namespace millrace {
 namespace {
@@ -26,80 +24,19 @@ std::unexpected<Error> towers_invalid(const std::string& where, std::string mess
   return fail(Code::kInvalid, std::move(message), where);
 }
 
-// ── .npy ────────────────────────────────────────────────────────────────────────────────────────────────
-
-constexpr std::string_view kNpyMagic = "\x93NUMPY";
-
-std::string tower_npy(std::span<const float> values, std::string_view shape) {
-  static_assert(std::endian::native == std::endian::little);
-  std::string header = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", shape);
-  const std::size_t before = kNpyMagic.size() + 4;
-  header.resize((before + header.size() + 1 + 63) / 64 * 64 - before - 1, ' ');
-  header += '\n';
-  std::string bytes(kNpyMagic);
-  bytes += {'\x01', '\x00', static_cast<char>(header.size() & 0xFFU), static_cast<char>(header.size() >> 8U)};
-  bytes += header;
-  bytes.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
-  return bytes;
-}
-
+/// An array of one or two dimensions, out of its file.
 struct TowerArray {
   std::vector<std::size_t> shape;
   std::vector<float> values;
 };
 
-/// Return what stands behind a key of the header, or nothing.
-std::string_view npy_value(std::string_view header, std::string_view key) {
-  const auto at = header.find(fmt::format("'{}':", key));
-  if (at == std::string_view::npos) return {};
-  header.remove_prefix(at + key.size() + 3);
-  header.remove_prefix(std::min(header.find_first_not_of(' '), header.size()));
-  return header;
-}
-
-/// Read "(3, 4)" or "(3,)".
-Result<std::vector<std::size_t>> npy_shape(std::string_view text, const std::string& where) {
-  std::vector<std::size_t> shape;
-  const std::size_t end = text.find(')');
-  if (text.starts_with('(') && end != std::string_view::npos) {
-    const char* at = text.data() + 1;
-    while (at < text.data() + end) {
-      std::size_t size = 0;
-      const auto read = std::from_chars(at, text.data() + end, size);
-      if (read.ec != std::errc{} || size > (1ULL << 32U)) break;
-      shape.push_back(size);
-      at = read.ptr;
-      while (at < text.data() + end && (*at == ',' || *at == ' ')) ++at;
-    }
-    if (at == text.data() + end && shape.size() <= 2 && !shape.empty()) return shape;
-  }
-  return towers_invalid(where, "its shape is none of a list or a matrix");
-}
-
 Result<TowerArray> read_tower_npy(std::string_view bytes, const std::string& where) {
-  const bool wide = bytes.size() > 6 && bytes[6] >= 2;
-  const std::size_t before = kNpyMagic.size() + (wide ? 6 : 4);
-  if (!bytes.starts_with(kNpyMagic) || bytes.size() < before)
-    return towers_invalid(where, "it is no .npy file");
-  std::uint32_t length = 0;
-  std::memcpy(&length, bytes.data() + 8, wide ? 4 : 2);
-  if (bytes.size() - before < length) return towers_invalid(where, "it ends within its header");
-  const std::string_view header = bytes.substr(before, length);
-  if (!npy_value(header, "descr").starts_with("'<f4'"))
+  MILLRACE_ASSIGN(const NpyView view, parse_npy(std::as_bytes(std::span(bytes)), where));
+  if (view.type != NpyType::kFloat32)
     return towers_invalid(where, "its numbers are no '<f4' (float32): write it with .astype('<f4')");
-  if (!npy_value(header, "fortran_order").starts_with("False"))
-    return towers_invalid(where, "it is column by column: write it with numpy.ascontiguousarray(…)");
-  TowerArray array;
-  MILLRACE_ASSIGN(array.shape, npy_shape(npy_value(header, "shape"), where));
-  std::size_t count = 1;
-  for (const std::size_t size : array.shape) count *= size;
-  const std::string_view data = bytes.substr(before + length);
-  if (data.size() != count * sizeof(float))
-    return towers_invalid(where, fmt::format("it has {} bytes of numbers, its shape says {}", data.size(),
-                                             count * sizeof(float)));
-  array.values.resize(count);
-  if (count > 0) std::memcpy(array.values.data(), data.data(), data.size());
-  for (std::size_t i = 0; i < count; ++i)
+  TowerArray array{.shape = {view.rows}, .values = {view.floats().begin(), view.floats().end()}};
+  if (view.dimensions == 2) array.shape.push_back(view.columns);
+  for (std::size_t i = 0; i < array.values.size(); ++i)
     if (!std::isfinite(array.values[i]))
       return towers_invalid(where, fmt::format("its number {} is {}", i, array.values[i]));
   return array;
@@ -126,8 +63,8 @@ class TowerWriter {
       const TowerLayer& layer = side.tower.layers[l];
       TowerJson& json = layers.emplace_back();
       MILLRACE_ASSIGN(json["weights"], matrix(fmt::format("{}-weights-{}.npy", name, l), layer.weights));
-      MILLRACE_ASSIGN(json["bias"], array(fmt::format("{}-bias-{}.npy", name, l), layer.bias,
-                                          fmt::format("{},", layer.bias.size())));
+      MILLRACE_ASSIGN(json["bias"],
+                      array(fmt::format("{}-bias-{}.npy", name, l), layer.bias, layer.bias.size(), 0));
     }
     return TowerJson{{"columns", std::move(columns)},
                      {"layers", std::move(layers)},
@@ -136,11 +73,14 @@ class TowerWriter {
 
  private:
   Result<TowerJson> matrix(const std::string& file, const Matrix& values) {
-    return array(file, values.values, fmt::format("{}, {}", values.rows, values.columns));
+    return array(file, values.values, values.rows, values.columns);
   }
 
-  Result<TowerJson> array(const std::string& file, std::span<const float> values, std::string_view shape) {
-    const std::string bytes = tower_npy(values, shape);
+  /// `columns` 0: of one dimension.
+  Result<TowerJson> array(const std::string& file, std::span<const float> values, std::size_t rows,
+                          std::size_t columns) {
+    std::string bytes = npy_header(NpyType::kFloat32, rows, columns);
+    bytes.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
     MILLRACE_TRY(write_file_atomically(env_, folder_ / file, bytes));
     return TowerJson{{"file", file}, {"xxh3_128", to_hex(hash128(bytes))}};
   }

@@ -185,16 +185,14 @@ TEST_F(TowerFiles, RefuseNpyFilesOfAnotherKind) {
     return bytes.replace(at, what.size(), instead);
   };
   ASSERT_EQ(refusal_of_bytes(file, whole), "");
-  EXPECT_THAT(refusal_of_bytes(file, with("<f4", "<f8")),
-              AllOf(HasSubstr(file), HasSubstr(".astype('<f4')")));
+  EXPECT_THAT(refusal_of_bytes(file, with("<f4", "<f8")), AllOf(HasSubstr(file), HasSubstr("astype('<f4')")));
   EXPECT_THAT(refusal_of_bytes(file, with("False", "True ")), HasSubstr("ascontiguousarray"));
-  EXPECT_THAT(refusal_of_bytes(file, with("(12,)", "(13,)")),
-              HasSubstr("it has 48 bytes of numbers, its shape says 52"));
-  EXPECT_THAT(refusal_of_bytes(file, with("(12,)", "()   ")), HasSubstr("its shape is none"));
-  EXPECT_THAT(refusal_of_bytes(file, with("(12,)", "(-2,)")), HasSubstr("its shape is none"));
-  EXPECT_THAT(refusal_of_bytes(file, "hello"), HasSubstr("it is no .npy file"));
-  EXPECT_THAT(refusal_of_bytes(file, whole.substr(0, 20)), HasSubstr("ends within its header"));
-  EXPECT_THAT(refusal_of_bytes(file, whole.substr(0, whole.size() - 1)), HasSubstr("it has 47 bytes"));
+  EXPECT_THAT(refusal_of_bytes(file, with("(12,)", "(13,)")), HasSubstr("cut short"));
+  EXPECT_THAT(refusal_of_bytes(file, with("(12,)", "()   ")), HasSubstr("0 dimensions"));
+  EXPECT_THAT(refusal_of_bytes(file, with("(12,)", "(-2,)")), HasSubstr("its shape is (-2,)"));
+  EXPECT_THAT(refusal_of_bytes(file, "hello"), HasSubstr("no sound .npy file"));
+  EXPECT_THAT(refusal_of_bytes(file, whole.substr(0, 20)), HasSubstr("cut short"));
+  EXPECT_THAT(refusal_of_bytes(file, whole.substr(0, whole.size() - 1)), HasSubstr("cut short"));
   std::string with_nan = whole;
   with_nan.replace(with_nan.size() - 4, 4, std::string("\x00\x00\xC0\x7F", 4));
   EXPECT_THAT(refusal_of_bytes(file, with_nan), HasSubstr("its number 11 is nan"));
