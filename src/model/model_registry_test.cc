@@ -58,7 +58,8 @@ class ModelRegistryTest : public testing::Test {
 
   std::vector<std::string> deployed() const {
     std::vector<std::string> all;
-    for (const ModelVersion& one : registry_->list().value())
+    const auto versions = registry_->list().value();
+    for (const ModelVersion& one : versions)
       if (one.deployed) all.push_back(one.name + "@" + one.version);
     return all;
   }
