@@ -180,7 +180,9 @@ Status ModelRegistry::remove(const std::string& name, const std::string& version
     return fail(Code::kInvalid,
                 fmt::format("{}@{} is deployed: deploy another version first", name, version));
   // Without its manifest it is none any more, whatever happens to the rest.
-  MILLRACE_TRY(env_.remove(dir_ / name / version / "model.json"));
+  // One that is gone already is what an end in the midst of this left.
+  const Path manifest = dir_ / name / version / "model.json";
+  if (env_.exists(manifest)) MILLRACE_TRY(env_.remove(manifest));
   MILLRACE_ASSIGN(const auto files, env_.list_dir(dir_ / name / version));
   for (const std::string& file : files) MILLRACE_TRY(env_.remove(dir_ / name / version / file));
   return env_.remove(dir_ / name / version);

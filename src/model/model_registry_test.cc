@@ -140,6 +140,18 @@ TEST_F(ModelRegistryTest, VersionsAreListedNewestFirstAndRemoved) {
   EXPECT_EQ(registry_->next_version("m").value().first, "12") << "a number is not given twice";
 }
 
+TEST_F(ModelRegistryTest, ARemovalThatWasCutOffIsEndedByAnother) {
+  ASSERT_TRUE(write());
+  env_.die_after(1);
+  EXPECT_FALSE(registry_->remove("m", "1"));
+  env_.restart_process();
+  open();
+  ASSERT_EQ(registry_->list("m").value().size(), 1u);
+  EXPECT_FALSE(registry_->deploy("m", "1", "t")) << "it has no manifest any more";
+  ASSERT_TRUE(registry_->remove("m", "1"));
+  EXPECT_TRUE(registry_->list("m").value().empty());
+}
+
 TEST_F(ModelRegistryTest, SaysWhatDoesNotExist) {
   EXPECT_THAT(registry_->deploy("m", "1", "t").error().text(), HasSubstr("m has no version 1"));
   EXPECT_THAT(registry_->deploy("m", "../x", "t").error().text(), HasSubstr("has no version"));
