@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/logging.h"
 #include "base/parallel.h"
 #include "base/text.h"
 #include "linalg/kernels.h"
@@ -183,9 +184,13 @@ Result<BatchRun> BatchRecommendations::publish(duck::Connection& connection, Bat
       {run.set, run.run, run.made, run.model, static_cast<std::int64_t>(run.n), run.users, run.rows,
        run.path}));
   MILLRACE_TRY(transaction.commit());
-  if (run.run > 1)
-    MILLRACE_TRY(tools_.lake.remove(
-        fmt::format("recommendations/batch/{}/run={}/part-00000.parquet", run.set, run.run - 1)));
+  if (run.run == 1) return run;
+  // The run is true already: a file of the one before that stays is no reason to call it failed.
+  const auto gone = tools_.lake.remove(
+      fmt::format("recommendations/batch/{}/run={}/part-00000.parquet", run.set, run.run - 1));
+  if (!gone)
+    log_warning("batch", "could not remove the file of the run before",
+                {field("set", run.set), field("error", gone.error().text())});
   return run;
 }
 
