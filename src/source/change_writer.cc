@@ -73,7 +73,7 @@ Status ChangeWriter::hand_over() {
   const auto has_room = [&] { return error_ || !waiting_ || waiting_->bytes < kWaitingBytesMax; };
   if (!changed_.wait(lock, stop_, has_room)) return stopped();
   if (error_) return fail(*error_);
-  if (!waiting_) waiting_.emplace();
+  if (!waiting_) waiting_ = Batch();
   for (Piece& piece : transaction_) put(std::move(piece));
   transaction_.clear();
   transaction_bytes_ = 0;
@@ -108,7 +108,7 @@ void ChangeWriter::put(Piece piece) {
 Status ChangeWriter::alter(const Table& table, const std::string& schema) {
   const std::lock_guard lock(mutex_);
   if (error_) return fail(*error_);
-  if (!waiting_) waiting_.emplace();
+  if (!waiting_) waiting_ = Batch();
   waiting_->pieces.push_back({.table = &table, .kind = RowRecordKind::kAlter, .payload = schema});
   waiting_->open.erase(&table);
   waiting_->position = position_;
