@@ -4,9 +4,11 @@
 #include <charconv>
 #include <cstdlib>
 #include <set>
+#include <sstream>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include "base/text.h"
@@ -60,6 +62,28 @@ using internal::YamlState;
 
 constexpr std::uint64_t kIncludedBytesMax = 1 << 20;
 constexpr std::uint64_t kDocumentBytesMax = 16 << 20;
+
+/// Notes where documents begin.
+class Documents : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    begun.push_back(mark.pos);
+    line = mark.line;
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  }
+  void OnMapEnd() override {}
+
+  std::vector<int> begun;  ///< positions in the text
+  int line = 0;            ///< of the last
+};
 
 int line_of(const YAML::Node& yaml) {
   return yaml.Mark().line + 1;
@@ -341,9 +365,16 @@ Result<YamlDocument> YamlDocument::parse(std::string_view text, const Path& name
   state->references = references;
   state->env = &env;
   try {
-    const auto documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) return fail(Code::kInvalid, "holds more than one YAML document", name.string());
-    if (documents.size() == 1) state->top = documents.front();
+    // Not YAML::LoadAll, which never ends where the text goes on with what begins no document, such as ",".
+    Documents documents;
+    std::istringstream in{std::string(text)};
+    for (YAML::Parser parser(in); documents.begun.size() < 2 && parser.HandleNextDocument(documents);) {
+    }
+    if (documents.begun.size() > 1 && documents.begun[0] == documents.begun[1])
+      return fail(Code::kInvalid, "cannot be read from here on", state->where(documents.line + 1));
+    if (documents.begun.size() > 1)
+      return fail(Code::kInvalid, "holds more than one YAML document", name.string());
+    if (documents.begun.size() == 1) state->top = YAML::Load(std::string(text));
   } catch (const YAML::Exception& problem) {
     return fail(Code::kInvalid, problem.msg, state->where(problem.mark.line + 1));
   }

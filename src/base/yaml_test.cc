@@ -132,6 +132,7 @@ TEST(Yaml, PointsAtTheLineThatIsNoYaml) {
   EXPECT_THAT(refusal("listen: a\ncolours: [unclosed\n"), HasSubstr("millrace.yaml:"));
   EXPECT_THAT(refusal("- a\n- b\n"), HasSubstr("expected a map, found a list"));
   EXPECT_THAT(refusal("a: 1\n---\nb: 2\n"), HasSubstr("more than one"));
+  EXPECT_THAT(refusal(","), HasSubstr("cannot be read from here on")) << "ends at all";
 }
 
 TEST(Yaml, TakesValuesFromTheEnvironmentAndFiles) {
