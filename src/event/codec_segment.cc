@@ -340,7 +340,9 @@ std::optional<TimeUs> mended_time(const Message& message, const Envelope& envelo
   if (!said || !sent || message.received_at) return said;
   const DurationUs behind = envelope.received_time - *sent;
   if (behind <= kBehindMax && behind >= -kAheadMax) return said;
-  return envelope.received_time - (*sent - *original);
+  const TimeUs mended = envelope.received_time - (*sent - *original);
+  // A clock that is off by thousands of years mends nothing.
+  return mended < kTimeMin || mended > kTimeMax ? said : std::optional(mended);
 }
 
 }  // namespace

@@ -136,6 +136,8 @@ TEST(Segment, ClocksThatAreOffAreMended) {
       {"no sent time", R"("timestamp":"2024-07-01T09:00:00Z",)", 3 * kHourUs},
       {"an hour behind", R"("timestamp":"2024-07-01T10:58:00Z","sentAt":"2024-07-01T11:00:00Z",)",
        2 * kMinuteUs},
+      {"thousands of years ahead", R"("timestamp":"2024-07-01T11:50:00Z","sentAt":"8712-07-01T11:00:00Z",)",
+       10 * kMinuteUs},
       {"in 2100", R"("originalTimestamp":"2100-01-01T00:00:00Z","sentAt":"2100-01-01T00:00:03Z",)",
        3 * kSecondUs},
       {"milliseconds", R"("timestamp":1719831600000,)", kHourUs},
