@@ -213,10 +213,12 @@ Status Platform::open_stores() {
   training_sets_ =
       std::make_unique<TrainingSetBuilder>(*warehouse_, *lake_, config_.data / "lake" / ".tmp" / "training");
   MILLRACE_ASSIGN(models_, ModelRegistry::open(env_, config_.data / "models"));
+  const TrainingSetFiles sets{config_.data / "lake",
+                              [this](const std::string& name) { return training_set_manifest_of(name); }};
   batch_ = std::make_unique<BatchRecommendations>(BatchRecommendations::Tools{
-      *warehouse_, *lake_, *models_, config_.data / "lake" / ".tmp" / "batch", default_threads()});
-  trainer_ =
-      std::make_unique<ModelTrainer>(ModelTrainer::Tools{env_, *warehouse_, *models_, default_threads()});
+      *warehouse_, *lake_, *models_, config_.data / "lake" / ".tmp" / "batch", default_threads(), sets});
+  trainer_ = std::make_unique<ModelTrainer>(
+      ModelTrainer::Tools{env_, *warehouse_, *models_, default_threads(), sets});
   make_sql_transforms();
   MILLRACE_ASSIGN(notices_, SourceNotices::open({*log_, env_, *contracts_}));
   contracts_->gate().set_on_fault([this](const SourceFault& fault) { notices_->report(fault); });
@@ -232,6 +234,22 @@ Status Platform::open_stores() {
   answers_ = std::make_unique<RecommendationLog>(
       *log_, RecommendationLogOptions{.queue_max = config_.answers_queue_max});
   return {};
+}
+
+Result<std::vector<TrainingSet>> Platform::training_set_files() const {
+  if (!config_.training_sets) return std::vector<TrainingSet>{};
+  return load_training_sets(env_, *config_.training_sets, config_.features);
+}
+
+Result<std::string> Platform::training_set_manifest_of(const std::string& name) const {
+  MILLRACE_ASSIGN(const auto sets, training_set_files());
+  const auto found = std::ranges::find(sets, name, &TrainingSet::name);
+  if (found == sets.end())
+    return fail(Code::kNotFound, fmt::format("the project has no training_sets/{}.yaml", name));
+  auto manifest = training_set_manifest(*lake_, *found);
+  if (!manifest && manifest.error().code == Code::kNotFound)
+    return fail(Code::kNotFound, fmt::format("{0} was not made yet: millrace training-set make {0}", name));
+  return manifest;
 }
 
 BodyLimits Platform::collect_limits() const {

@@ -119,6 +119,8 @@ class Platform {
   void keep_logs();
   Status open_lake();
   BodyLimits collect_limits() const;
+  Result<std::vector<TrainingSet>> training_set_files() const;
+  Result<std::string> training_set_manifest_of(const std::string& name) const;
   void make_sql_transforms();
   void start_jobs();
   Status start_transforms();

@@ -71,13 +71,10 @@ Status Platform::open_server(Listen listen) {
   add_subscription_routes(*router_, *subscriptions_);
   add_ingest_routes(*router_, *ingest_, *ingest_workers_);
   add_quarantine_routes(*router_, *quarantine_, env_, *workers_);
-  const auto training_sets = [this]() -> Result<std::vector<TrainingSet>> {
-    if (!config_.training_sets) return std::vector<TrainingSet>{};
-    return load_training_sets(env_, *config_.training_sets, config_.features);
-  };
-  add_training_set_routes(*router_,
-                          {*training_sets_, *lake_, *warehouse_, config_.data / "lake", training_sets},
-                          *ingest_workers_, *workers_);
+  add_training_set_routes(
+      *router_,
+      {*training_sets_, *lake_, *warehouse_, config_.data / "lake", [this] { return training_set_files(); }},
+      *ingest_workers_, *workers_);
   const auto models = [this]() -> Result<std::vector<ModelSpec>> {
     if (!config_.models) return std::vector<ModelSpec>{};
     return load_models(env_, *config_.models);

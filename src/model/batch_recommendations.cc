@@ -40,6 +40,8 @@ class Lists {
       row.item = *items[row.item];
       histories_[row.user].push_back(row);
     }
+    for (std::uint32_t user = 0; user < histories_.size(); ++user)
+      numbers_.push_back(model.users.find(feedback.users.id(user)));
     lists_.resize(histories_.size());
   }
 
@@ -47,11 +49,15 @@ class Lists {
   void make(std::size_t begin, std::size_t end) {
     const std::size_t items = model_.items.size();
     Matrix scores(end - begin, items);
+    std::vector<bool> silent(end - begin);
     const auto vectors = model_.ranking->item_vectors();
     if (vectors) {
       Matrix users(end - begin, vectors->columns);
-      for (std::size_t user = begin; user < end; ++user)
-        std::ranges::copy(model_.ranking->user_vector(person(user)), users.row(user - begin).begin());
+      for (std::size_t user = begin; user < end; ++user) {
+        const std::vector<float> vector = model_.ranking->user_vector(person(user));
+        silent[user - begin] = vector.empty();
+        std::ranges::copy(vector, users.row(user - begin).begin());
+      }
       kernels().gemm(Op::kAsIs, Op::kTransposed, end - begin, items, vectors->columns, 1, users.data(),
                      vectors->columns, vectors->data(), vectors->columns, 0, scores.data(), items);
     } else {
@@ -61,7 +67,7 @@ class Lists {
     for (std::size_t user = begin; user < end; ++user) {
       const auto row = scores.row(user - begin);
       const HistoryRow met(person(user), items);
-      if (met.columns.empty() && vectors) continue;  // a vector of zeros says nothing
+      if (silent[user - begin]) continue;  // nothing is known of them
       for (const std::uint32_t item : best_items(row, n_, met.columns))
         lists_[user].push_back({item, row[item]});
     }
@@ -71,12 +77,15 @@ class Lists {
   const std::vector<Scored>& of(std::size_t user) const { return lists_[user]; }
 
  private:
-  Person person(std::size_t user) const { return {.history = histories_[user], .now = now_}; }
+  Person person(std::size_t user) const {
+    return {.history = histories_[user], .now = now_, .user = numbers_[user]};
+  }
 
   const ServedModel& model_;
   const std::size_t n_;
   TimeUs now_ = std::numeric_limits<TimeUs>::min();
   std::vector<std::vector<Feedback>> histories_;
+  std::vector<std::optional<std::uint32_t>> numbers_;  ///< that the model has for them
   std::vector<std::vector<Scored>> lists_;
 };
 
@@ -127,7 +136,8 @@ Result<BatchRun> BatchRecommendations::run(const ModelSpec& spec, const std::str
   if (!model)
     return fail(Code::kNotFound, fmt::format("no version of {0} is deployed: millrace train {0}", spec.name));
   on_step("reading");
-  MILLRACE_ASSIGN(const TrainingFeedback feedback, read_training_feedback(tools_.warehouse, spec));
+  MILLRACE_ASSIGN(const TrainingFeedback feedback,
+                  read_training_feedback(tools_.warehouse, spec, tools_.sets));
   Lists lists(*model, feedback.set, n);
   std::mutex step_mutex;
   std::size_t done = 0;

@@ -48,6 +48,7 @@ class BatchRecommendations {
     ModelRegistry& registry;
     Path staging;  ///< a directory in the lake's, of its own
     int threads = 1;
+    TrainingSetFiles sets = {};
   };
 
   explicit BatchRecommendations(Tools tools) : tools_(std::move(tools)) {}

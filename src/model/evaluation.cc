@@ -60,7 +60,7 @@ std::vector<std::vector<std::uint32_t>> lists_of(const RankingModel& model, cons
     std::vector<float> scores(data.items);
     for (std::size_t c = begin; c < end; ++c) {
       const EvaluationCase& one = data.cases[c];
-      model.score({.history = one.history, .now = one.now}, scores);
+      model.score({.history = one.history, .now = one.now, .user = one.user}, scores);
       lists[c] = best_items(scores, options.n,
                             options.repeats ? std::vector<std::uint32_t>() : items_of(one.history));
     }

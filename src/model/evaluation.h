@@ -31,6 +31,9 @@ struct EvaluationData {
   std::size_t users = 0;
   std::size_t items = 0;
   std::string protocol;  ///< in words, with the time or the share of the split
+
+  const RankingFeatures* features = nullptr;  ///< of the set that was split; null where none are known
+  std::vector<Feedback> asked;                ///< the rows held out, where they have labels
 };
 
 /// Split by time: everything before `at` trains, and everyone who did something from then on is asked once,

@@ -78,21 +78,27 @@ Result<EvaluationReport> run_evaluation(const EvaluationData& data, std::span<co
     };
     say("training");
     const TimeUs begun = Env::system().steady_now();
-    auto trained = train_ranking(data.train, data.users, data.items, all[m].settings, control);
-    if (!trained) return fail(std::move(trained).error().with_context(all[m].name));
+    std::unique_ptr<RankingModel> trained;
+    if (all[m].ready == nullptr) {
+      auto made = train_ranking(data.train, data.users, data.items, all[m].settings, control, data.features);
+      if (!made) return fail(std::move(made).error().with_context(all[m].name));
+      trained = *std::move(made);
+    }
+    const RankingModel& model = trained ? *trained : *all[m].ready;
     JudgedRanking& judged = report.models.emplace_back();
     judged.name = all[m].name;
     judged.training_s = static_cast<double>(Env::system().steady_now() - begun) / kSecondUs;
     say("judging");
-    judged.alone = evaluate(judged.name, **trained, data, options);
+    judged.alone = evaluate(judged.name, model, data, options);
     judged.with_fallback = judged.alone;
     if (m > fallback_at) {
       judged.with_fallback =
-          evaluate(judged.name + " + fallback", *with_fallback(**trained, *fallback), data, options);
+          evaluate(judged.name + " + fallback", *with_fallback(model, *fallback), data, options);
       judged.gain =
           difference(judged.with_fallback, report.models[fallback_at].alone, Metric::kNdcg, options);
     }
-    if (m == fallback_at) fallback = *std::move(trained);
+    if (model.foresees_ratings() && !data.asked.empty()) judged.ratings = judge_ratings(model, data, options);
+    if (m == fallback_at) fallback = std::move(trained);
     if (control.stopped()) return fail(Code::kCancelled, "the evaluation was stopped");
   }
   return report;
@@ -100,13 +106,15 @@ Result<EvaluationReport> run_evaluation(const EvaluationData& data, std::span<co
 
 Json to_json(const EvaluationReport& report) {
   Json models = Json::array();
-  for (const JudgedRanking& model : report.models)
+  for (const JudgedRanking& model : report.models) {
     models.push_back({{"name", model.name},
                       {"training_s", model.training_s},
                       {"alone", to_json(model.alone)},
                       {"with_fallback", to_json(model.with_fallback)},
                       {"ndcg_gain_over_baseline",
                        {{"mean", model.gain.mean}, {"low", model.gain.low}, {"high", model.gain.high}}}});
+    if (model.ratings) models.back()["ratings"] = to_json(*model.ratings);
+  }
   return {{"protocol", report.protocol},     {"n", report.options.n}, {"repeats", report.options.repeats},
           {"train_rows", report.train_rows}, {"users", report.users}, {"items", report.items},
           {"models", std::move(models)}};
@@ -134,7 +142,11 @@ std::string to_text(const EvaluationReport& report) {
       "share of the catalogue shown to anyone; top: share of the lists that is of the most popular tenth. "
       "--json\n"
       "has more.\n\n";
-  for (std::size_t m = 2; m < report.models.size(); ++m) text += verdict(report.models[m], report.models[1]);
+  for (std::size_t m = 2; m < report.models.size(); ++m) {
+    const JudgedRanking& model = report.models[m];
+    if (model.ratings) text += fmt::format("{}: {}.\n", model.name, to_text(*model.ratings));
+    text += verdict(model, report.models[1]);
+  }
   return text;
 }
 

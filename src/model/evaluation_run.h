@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "base/result.h"
 #include "model/evaluation.h"
 #include "model/ranking_model.h"
+#include "model/rating_evaluation.h"
 
 namespace millrace {
 
@@ -18,6 +20,7 @@ namespace millrace {
 struct NamedRanking {
   std::string name;
   RankingSettings settings;
+  const RankingModel* ready = nullptr;  ///< judged as it is, in the place of one that is trained
 };
 
 /// How one model did, alone and as a whole: with the baseline for whom and for what it has nothing to say.
@@ -26,7 +29,8 @@ struct JudgedRanking {
   double training_s = 0;
   Evaluation alone;
   Evaluation with_fallback;
-  Estimate gain;  ///< NDCG of the whole less that of the baseline, person by person
+  Estimate gain;                         ///< NDCG of the whole less that of the baseline, person by person
+  std::optional<RatingQuality> ratings;  ///< of a model that foresees them
 };
 
 struct EvaluationReport {

@@ -36,6 +36,7 @@ struct Feedback {
   std::uint32_t user = 0;
   std::uint32_t item = 0;
   float weight = 1;
+  std::uint32_t row = 0;  ///< which of the rows it was read as, from 0, where features are known of each
   TimeUs time = 0;
 
   friend bool operator==(const Feedback&, const Feedback&) = default;

@@ -37,15 +37,15 @@ TEST(ReadFeedback, TakesEveryUsualSeparator) {
     ASSERT_EQ(all.users.size(), 2u) << text;
     EXPECT_EQ(all.users.id(0), "u1");
     EXPECT_EQ(all.items.size(), 1u);
-    EXPECT_THAT(all.rows, ElementsAre(Feedback{1, 0, 2, 1'600'000'000 * kSecondUs},
-                                      Feedback{0, 0, 4, 1'700'000'000 * kSecondUs}));
+    EXPECT_THAT(all.rows, ElementsAre(Feedback{1, 0, 2, 0, 1'600'000'000 * kSecondUs},
+                                      Feedback{0, 0, 4, 0, 1'700'000'000 * kSecondUs}));
   }
 }
 
 TEST(ReadFeedback, WithoutTimesInTheOrderOfTheLines) {
   EXPECT_THAT(read("b x\na y\nb y\n").rows,
-              ElementsAre(Feedback{0, 0, 1, 1}, Feedback{1, 1, 1, 2}, Feedback{0, 1, 1, 3}));
-  EXPECT_THAT(read("user item\nb x\n").rows, ElementsAre(Feedback{0, 0, 1, 2})) << "a line of names";
+              ElementsAre(Feedback{0, 0, 1, 0, 1}, Feedback{1, 1, 1, 0, 2}, Feedback{0, 1, 1, 0, 3}));
+  EXPECT_THAT(read("user item\nb x\n").rows, ElementsAre(Feedback{0, 0, 1, 0, 2})) << "a line of names";
 }
 
 TEST(ReadFeedback, RecognisesMillisecondsAndMicroseconds) {
@@ -55,14 +55,14 @@ TEST(ReadFeedback, RecognisesMillisecondsAndMicroseconds) {
 
 TEST(ReadFeedback, TakesWhatWasLiked) {
   EXPECT_THAT(read("a x 5 3\na y 3 2\nb x 4 1\n", {.liked_from = 4, .name = "f"}).rows,
-              ElementsAre(Feedback{1, 0, 1, kSecondUs}, Feedback{0, 0, 1, 3 * kSecondUs}));
+              ElementsAre(Feedback{1, 0, 1, 0, kSecondUs}, Feedback{0, 0, 1, 0, 3 * kSecondUs}));
 }
 
 TEST(ReadFeedback, AddsAnotherFileWithTheSameNumbers) {
   FeedbackSet all = read("a x 1 5\n");
   ASSERT_TRUE(read_feedback("b x 1 3\na y 1 4\n", {.name = "g"}, all));
-  EXPECT_THAT(all.rows, ElementsAre(Feedback{1, 0, 1, 3 * kSecondUs}, Feedback{0, 1, 1, 4 * kSecondUs},
-                                    Feedback{0, 0, 1, 5 * kSecondUs}));
+  EXPECT_THAT(all.rows, ElementsAre(Feedback{1, 0, 1, 0, 3 * kSecondUs}, Feedback{0, 1, 1, 0, 4 * kSecondUs},
+                                    Feedback{0, 0, 1, 0, 5 * kSecondUs}));
 }
 
 TEST(ReadFeedback, PointsAtTheLineThatIsWrong) {

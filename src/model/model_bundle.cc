@@ -65,6 +65,10 @@ Status BundleWriter::add_file(const std::string& name, std::span<const std::stri
   return {};
 }
 
+Status BundleWriter::add_bytes(const std::string& file, std::string_view bytes) {
+  return add_file(file, std::span(&bytes, 1));
+}
+
 template <class Value>
 Status BundleWriter::add_values(std::string_view name, NpyType type, std::span<const Value> values,
                                 std::size_t rows, std::size_t columns) {
@@ -166,6 +170,11 @@ Result<const FileBytes*> BundleReader::file(const std::string& name) const {
   const auto found = files_->find(name);
   if (found == files_->end()) return unfit(name, "is not in the bundle");
   return found->second.get();
+}
+
+Result<std::string_view> BundleReader::bytes(const std::string& name) const {
+  MILLRACE_ASSIGN(const FileBytes* bytes, file(name));
+  return bytes->text();
 }
 
 Result<NpyView> BundleReader::array(std::string_view name, NpyType type) const {

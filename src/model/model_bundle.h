@@ -38,6 +38,7 @@ class BundleWriter {
   /// Add ids as NAME.jsonl: one JSON text a line, in the order of their numbers.
   Status add(std::string_view name, const IdMap& ids);
   Status add_json(std::string_view name, const nlohmann::json& json);  ///< as NAME.json
+  Status add_bytes(const std::string& file, std::string_view bytes);   ///< as they are
 
   /// Write `manifest`, with the size and hash of every file under "files", and make the version true.
   Status finish(nlohmann::json manifest);
@@ -76,6 +77,10 @@ class BundleReader {
   Result<SparseMatrix> sparse(std::string_view name, std::size_t columns) const;
   Result<IdMap> ids(std::string_view name) const;
   Result<nlohmann::json> json(std::string_view name) const;
+
+  bool has(std::string_view file) const { return files_->contains(file); }
+  /// Return a file as it is. Errors: kCorrupt for none of that name.
+  Result<std::string_view> bytes(const std::string& file) const;
 
   /// Return what must be held as long as a view of an array is used.
   std::shared_ptr<const void> files() const { return files_; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -42,7 +43,8 @@ Result<std::shared_ptr<const ServedModel>> ServedModel::load(Env& env, const Pat
   MILLRACE_ASSIGN(model->settings, ranking_settings_of(model->manifest.value("settings", Json::object())));
   MILLRACE_ASSIGN(model->items, bundle.ids("items"));
   MILLRACE_ASSIGN(model->users, bundle.ids("users"));
-  MILLRACE_ASSIGN(model->ranking, load_ranking(bundle, model->settings, model->items.size()));
+  MILLRACE_ASSIGN(model->ranking,
+                  load_ranking(bundle, model->settings, model->users.size(), model->items.size()));
   return model;
 }
 
@@ -56,6 +58,43 @@ std::vector<ServedModel::Scored> ServedModel::recommend(const Person& person, st
        best_items(scores, n, repeats ? std::span<const std::uint32_t>() : met.columns))
     list.push_back({items.id(item), scores[item]});
   return list;
+}
+
+namespace {
+
+class RenumberedRanking : public RankingModel {
+ public:
+  RenumberedRanking(const ServedModel& model, const FeedbackSet& set) : model_(model) {
+    for (std::uint32_t i = 0; i < set.items.size(); ++i) items_.push_back(model.items.find(set.items.id(i)));
+    for (std::uint32_t i = 0; i < set.users.size(); ++i) users_.push_back(model.users.find(set.users.id(i)));
+  }
+
+  void score(const Person& person, std::span<float> scores) const override {
+    std::vector<Feedback> history;
+    for (Feedback row : person.history)
+      if (row.item < items_.size() && items_[row.item]) {
+        row.item = *items_[row.item];
+        history.push_back(row);
+      }
+    Person known{.history = history, .now = person.now, .user = {}, .features = person.features};
+    if (person.user && *person.user < users_.size()) known.user = users_[*person.user];
+    std::vector<float> own(model_.items.size());
+    model_.ranking->score(known, own);
+    for (std::size_t i = 0; i < scores.size(); ++i)
+      scores[i] = items_[i] ? own[*items_[i]] : -std::numeric_limits<float>::infinity();
+  }
+  Status save(BundleWriter&) const override { return fail(Code::kInternal, "it is saved as what it was"); }
+  bool foresees_ratings() const override { return model_.ranking->foresees_ratings(); }
+
+ private:
+  const ServedModel& model_;
+  std::vector<std::optional<std::uint32_t>> items_, users_;  ///< the model's numbers
+};
+
+}  // namespace
+
+std::unique_ptr<RankingModel> renumbered(const ServedModel& model, const FeedbackSet& set) {
+  return std::make_unique<RenumberedRanking>(model, set);
 }
 
 Result<std::unique_ptr<ModelRegistry>> ModelRegistry::open(Env& env, const Path& dir) {

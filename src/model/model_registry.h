@@ -39,6 +39,10 @@ struct ServedModel {
   std::vector<Scored> recommend(const Person& person, std::size_t n, bool repeats) const;
 };
 
+/// Return a model that ranks the users and items of `set` as `model` does, which numbers them its own way; of
+/// those that it does not know it says nothing. Both must outlive it.
+std::unique_ptr<RankingModel> renumbered(const ServedModel& model, const FeedbackSet& set);
+
 /// What a version is, without loading it.
 struct ModelVersion {
   std::string name;

@@ -27,8 +27,39 @@ FeedbackSet six_people() {
                                                                                    {"e", "y"},
                                                                                    {"e", "z"},
                                                                                    {"f", "w"}})
-    set.rows.push_back({set.users.add(user), set.items.add(item), 1, static_cast<TimeUs>(set.rows.size())});
+    set.rows.push_back({.user = set.users.add(user),
+                        .item = set.items.add(item),
+                        .row = static_cast<std::uint32_t>(set.rows.size()),
+                        .time = static_cast<TimeUs>(set.rows.size())});
   return set;
+}
+
+/// What is known of them: who and which they are.
+RankingFeatures ids_of(const FeedbackSet& set) {
+  RankingFeatures known;
+  known.users.columns = {{.name = "id", .kind = ColumnKind::kCategory, .numbers = {}, .texts = {}}};
+  known.items = known.users;
+  const auto fill = [](const IdMap& ids, FeatureTable& table, std::vector<std::uint32_t>& first) {
+    for (std::uint32_t i = 0; i < ids.size(); ++i) {
+      table.ids.push_back(ids.id(i));
+      table.columns.front().texts.push_back(ids.id(i));
+      first.push_back(i);
+    }
+  };
+  fill(set.users, known.users, known.first_user_row);
+  fill(set.items, known.items, known.first_item_row);
+  for (const Feedback& row : set.rows) {
+    known.user_rows.push_back(row.user);
+    known.item_rows.push_back(row.item);
+  }
+  return known;
+}
+
+/// Train one; vectors that were made elsewhere are those of two towers.
+std::unique_ptr<RankingModel> trained(const FeedbackSet& set, RankingSettings settings) {
+  if (settings.kind == RankingKind::kImported) settings.kind = RankingKind::kTwoTower;
+  const RankingFeatures known = ids_of(set);
+  return train_ranking(set.rows, set.users.size(), set.items.size(), settings, {}, &known).value();
 }
 
 class ModelRegistryTest : public testing::Test {
@@ -45,8 +76,7 @@ class ModelRegistryTest : public testing::Test {
   Result<std::string> write(RankingKind kind = RankingKind::kItemKnn, const std::string& name = "m") {
     const FeedbackSet set = six_people();
     const RankingSettings settings{.kind = kind, .als = {.factors = 3}};
-    MILLRACE_ASSIGN(const auto model,
-                    train_ranking(set.rows, set.users.size(), set.items.size(), settings, {}));
+    const auto model = trained(set, settings);
     MILLRACE_ASSIGN(const auto place, registry_->next_version(name));
     MILLRACE_ASSIGN(BundleWriter writer, BundleWriter::begin(env_, place.second));
     MILLRACE_TRY(writer.add("items", set.items));
@@ -86,8 +116,8 @@ TEST_F(ModelRegistryTest, EveryKindSaysTheSameOnceWrittenAndLoaded) {
     EXPECT_EQ((*loaded)->settings.kind, kind);
     EXPECT_EQ((*loaded)->items.id(0), "w");
     EXPECT_EQ((*loaded)->users.size(), 6u);
-    const auto trained = train_ranking(set.rows, 6, 4, {.kind = kind, .als = {.factors = 3}}, {}).value();
-    EXPECT_EQ(scores_of(*(*loaded)->ranking), scores_of(*trained)) << ranking_kind_name(kind);
+    const auto model = trained(set, {.kind = kind, .als = {.factors = 3}});
+    EXPECT_EQ(scores_of(*(*loaded)->ranking), scores_of(*model)) << ranking_kind_name(kind);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -13,6 +14,7 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kModelNameMax = 64;
+constexpr std::size_t kLayerMax = 8'192;  ///< outputs of a hidden layer
 
 /// What people did to items, each by how much it says: as the live recommender weighs it
 /// (src/recommend/settings.h).
@@ -23,58 +25,6 @@ constexpr std::string_view kAllFeedback =
     "WHERE type IN ('purchase', 'add_to_cart', 'read', 'item_view', 'activity') OR (type = 'rating' AND "
     "value >= 4)";
 
-/// A setting that is a number, by its name in the file.
-struct NumberSetting {
-  std::string_view name;
-  double min;
-  double max;
-  void (*set)(RankingSettings&, double);
-};
-
-template <class Number>
-Number whole(double value) {
-  return static_cast<Number>(std::llround(value));
-}
-
-const std::vector<NumberSetting>& number_settings(RankingKind kind) {
-  using S = RankingSettings;
-  static const std::vector<NumberSetting> none;
-  static const std::vector<NumberSetting> item_knn = {
-      {"neighbours", 1, 10'000, [](S& s, double v) { s.item_knn.neighbours = whole<std::size_t>(v); }},
-      {"damping", 0, 1e6, [](S& s, double v) { s.item_knn.damping = v; }}};
-  static const std::vector<NumberSetting> ease = {
-      {"regularization", 1e-3, 1e9, [](S& s, double v) { s.ease.regularization = v; }}};
-  static const std::vector<NumberSetting> als = {
-      {"factors", 1, 1'024, [](S& s, double v) { s.als.factors = whole<std::size_t>(v); }},
-      {"iterations", 1, 1'000, [](S& s, double v) { s.als.iterations = whole<int>(v); }},
-      {"unobserved_weight", 0, 1e3, [](S& s, double v) { s.als.unobserved_weight = v; }},
-      {"regularization", 1e-9, 1e6, [](S& s, double v) { s.als.regularization = v; }},
-      {"frequency_exponent", 0, 2, [](S& s, double v) { s.als.frequency_exponent = v; }},
-      {"tolerance", 0, 1, [](S& s, double v) { s.als.tolerance = v; }},
-      {"seed", 0, 1e15, [](S& s, double v) { s.als.seed = whole<std::uint64_t>(v); }}};
-  static const std::vector<NumberSetting> session_knn = {
-      {"sessions_per_item", 1, 100'000,
-       [](S& s, double v) { s.session_knn.sessions_per_item = whole<std::size_t>(v); }},
-      {"neighbours", 1, 100'000, [](S& s, double v) { s.session_knn.neighbours = whole<std::size_t>(v); }},
-      {"context_items", 1, 1'000,
-       [](S& s, double v) { s.session_knn.context_items = whole<std::size_t>(v); }},
-      {"idf", 0, 10, [](S& s, double v) { s.session_knn.idf = v; }}};
-  switch (kind) {
-    case RankingKind::kItemKnn:
-      return item_knn;
-    case RankingKind::kEase:
-      return ease;
-    case RankingKind::kAls:
-      return als;
-    case RankingKind::kSessionKnn:
-      return session_knn;
-    case RankingKind::kPopularity:
-    case RankingKind::kCount:
-      break;
-  }
-  return none;
-}
-
 class SpecReader {
  public:
   SpecReader(const YamlMap& root, ModelSpec& spec) : root_(root), spec_(spec) {}
@@ -83,6 +33,10 @@ class SpecReader {
     root_.optional("description", spec_.description);
     read_kind();
     read_feedback_source();
+    if (spec_.reads_features()) {
+      read_features("users", spec_.users);
+      read_features("items", spec_.items);
+    }
     read_settings();
     read_search();
     read_evaluation();
@@ -113,11 +67,43 @@ class SpecReader {
       return;
     }
     const YamlMap map = source->map();
-    map.required("from", spec_.from);
+    if (map.optional("training_set", spec_.training_set)) {
+      if (map.find("from")) map.error("give from or training_set, not both");
+    } else {
+      map.required("from", spec_.from);
+    }
     map.optional("user", spec_.user);
     map.optional("item", spec_.item);
     map.optional("time", spec_.time);
     map.optional("weight", spec_.weight);
+    if (spec_.settings.kind == RankingKind::kTwoTower && map.optional("label", spec_.label))
+      spec_.settings.two_tower.goal = TwoTowerGoal::kRatings;
+  }
+
+  /// {from: items, id: item_id, features: [category, price, {name: title, kind: text}]}
+  void read_features(std::string_view whose, FeatureSource& into) {
+    const auto source = root_.find(whose);
+    if (!source) return;
+    const YamlMap map = source->map();
+    map.optional("from", into.from);
+    map.optional("id", into.id);
+    if (into.from.empty() && !into.id.empty())
+      map.error("id is a column of from; without from, features are columns of the interactions");
+    for (const YamlValue& one : map.list("features")) {
+      FeatureSourceColumn& column = into.columns.emplace_back();
+      if (one.is_text()) {
+        one.read(column.name);
+        continue;
+      }
+      const YamlMap named = one.map();
+      named.required("name", column.name);
+      ColumnKind kind{};
+      if (named.optional_choice("kind", kind,
+                                {{"number", ColumnKind::kNumber},
+                                 {"category", ColumnKind::kCategory},
+                                 {"text", ColumnKind::kText}}))
+        column.kind = kind;
+    }
   }
 
   void read_settings() {
@@ -130,7 +116,8 @@ class SpecReader {
       map.optional_choice(
           "solver", spec_.settings.als.solver,
           {{"conjugate_gradient", AlsSolver::kConjugateGradient}, {"cholesky", AlsSolver::kCholesky}});
-    for (const NumberSetting& setting : number_settings(spec_.settings.kind))
+    if (spec_.settings.kind == RankingKind::kTwoTower) read_two_tower(map, spec_.settings.two_tower);
+    for (const RankingNumber& setting : ranking_numbers(spec_.settings.kind))
       if (const auto value = map.find(setting.name)) {
         double number = std::nan("");
         value->read(number, setting.min, setting.max);
@@ -138,14 +125,30 @@ class SpecReader {
       }
   }
 
+  static void read_two_tower(const YamlMap& map, TwoTowerSettings& into) {
+    if (const auto hidden = map.find("hidden")) {
+      std::vector<std::size_t> layers;
+      if (hidden->is_list())
+        for (const YamlValue& one : hidden->list())
+          one.read(layers.emplace_back(1), std::size_t{1}, kLayerMax);
+      else
+        hidden->read(layers.emplace_back(1), std::size_t{1}, kLayerMax);
+      into.shape.hidden = std::move(layers);
+    }
+    map.optional("normalized", into.shape.normalized);
+    double limit = 0;
+    if (map.optional("rating_min", limit)) into.rating_min = limit;
+    if (map.optional("rating_max", limit)) into.rating_max = limit;
+  }
+
   /// {factors: [32, 64], regularization: {from: 0.001, to: 0.1}}
   void read_search() {
-    const auto& known = number_settings(spec_.settings.kind);
+    const auto known = ranking_numbers(spec_.settings.kind);
     for (const auto& [name, value] : root_.map("search").entries()) {
-      const auto setting = std::ranges::find(known, name, &NumberSetting::name);
+      const auto setting = std::ranges::find(known, name, &RankingNumber::name);
       if (setting == known.end()) {
         RankingSettings none = spec_.settings;
-        value.error(set_ranking_setting(none, name, 0).error().message);
+        value.error(set_ranking_number(none, name, 0).error().message);
         continue;
       }
       SearchSpec search{.setting = name, .choices = {}};
@@ -189,21 +192,6 @@ class SpecReader {
 };
 
 }  // namespace
-
-Status set_ranking_setting(RankingSettings& settings, std::string_view name, double value) {
-  const auto& known = number_settings(settings.kind);
-  const auto found = std::ranges::find(known, name, &NumberSetting::name);
-  if (found != known.end()) {
-    found->set(settings, std::clamp(value, found->min, found->max));
-    return {};
-  }
-  std::vector<std::string> names;
-  for (const NumberSetting& setting : known) names.emplace_back(setting.name);
-  return fail(Code::kInvalid,
-              names.empty() ? fmt::format("{} has no settings to search", ranking_kind_name(settings.kind))
-                            : fmt::format("{} has no setting {} that is a number: it has {}",
-                                          ranking_kind_name(settings.kind), name, fmt::join(names, ", ")));
-}
 
 Result<ModelSpec> parse_model_spec(std::string_view text, const Path& path) {
   MILLRACE_ASSIGN(const auto yaml, YamlDocument::parse(text, path));

@@ -7,8 +7,9 @@
 
 #include "base/env.h"
 #include "base/result.h"
-#include "model/evaluation.h"
-#include "model/ranking_model.h"
+#include "model/feature_source.h"
+#include "model/ranking_metrics.h"
+#include "model/ranking_settings.h"
 
 namespace millrace {
 
@@ -29,16 +30,28 @@ struct SearchSpec {
   double to = 0;
 };
 
+/// What a file says in the place of the column of times where there is none.
+inline constexpr std::string_view kNoTime = "none";
+
 /// A file `models/NAME.yaml` of a project: docs/how-to/models.md.
 struct ModelSpec {
   std::string name;
   std::string description;
-  std::string from;  ///< a SELECT, or a table: who met what
+  std::string from;          ///< a SELECT, or a table: who met what
+  std::string training_set;  ///< a training set in its place; else empty
   std::string user = "visitor";
   std::string item = "item_id";
   std::string time = "event_time";
-  std::string weight;  ///< a column; empty: each row counts 1
+  std::string weight;   ///< a column; empty: each row counts 1
+  std::string label;    ///< a column of ratings, for models that foresee them; empty: none
+  FeatureSource users;  ///< of models that read features
+  FeatureSource items;
   RankingSettings settings;
+
+  /// Whether the model reads features.
+  bool reads_features() const {
+    return settings.kind == RankingKind::kTwoTower || settings.kind == RankingKind::kImported;
+  }
   std::vector<SearchSpec> search;
   EvaluationSpec evaluation;
   Metric gate_metric = Metric::kNdcg;  ///< what must not get worse …
@@ -48,9 +61,5 @@ struct ModelSpec {
 
 /// Read a file. Errors: kInvalid, all mistakes at once, each with file and line.
 Result<ModelSpec> parse_model_spec(std::string_view text, const Path& path);
-
-/// Set a setting of the model's kind by its name in the file. Errors: kInvalid when the kind has none of that
-/// name, with those it has.
-Status set_ranking_setting(RankingSettings& settings, std::string_view name, double value);
 
 }  // namespace millrace

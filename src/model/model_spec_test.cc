@@ -69,7 +69,7 @@ TEST(ModelSpec, SettingsSurviveTheirJson) {
   for (std::size_t k = 0; k < static_cast<std::size_t>(RankingKind::kCount); ++k) {
     RankingSettings settings{.kind = static_cast<RankingKind>(k), .half_life = 5, .once = true};
     settings.als.solver = AlsSolver::kCholesky;
-    settings.als.seed = 1ULL << 60U;
+    settings.als.seed = 999'999'999'999'999;
     settings.session_knn.idf = 0.5;
     const auto read = ranking_settings_of(to_json(settings));
     ASSERT_TRUE(read) << read.error().text();

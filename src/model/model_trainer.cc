@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 
 #include <fmt/format.h>
@@ -15,7 +16,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::uint64_t kSplitSeed = 1;
-constexpr std::string_view kDeployedName = "deployed";
 
 EvaluationOptions options_of(const EvaluationSpec& spec, int threads) {
   return {.n = spec.n, .repeats = spec.repeats, .seed = kSplitSeed, .threads = threads};
@@ -23,6 +23,10 @@ EvaluationOptions options_of(const EvaluationSpec& spec, int threads) {
 
 const Estimate& reached(const Evaluation& evaluation, Metric metric) {
   return evaluation.all.metrics[static_cast<std::size_t>(metric)];
+}
+
+Estimate negative(const Estimate& estimate) {
+  return {-estimate.mean, -estimate.high, -estimate.low};
 }
 
 std::string shown(const Estimate& estimate) {
@@ -39,18 +43,10 @@ double draw(const SearchSpec& search, std::mt19937_64& random) {
 /// Everything of `data` is training of the search; its last part is what is asked.
 EvaluationData validation_of(const EvaluationSpec& spec, const EvaluationData& data, const FeedbackSet& all) {
   FeedbackSet train{.users = all.users, .items = all.items, .rows = data.train};
-  return split_as(spec, train, kSplitSeed + 1);
+  return split_as(spec, train, data.features, kSplitSeed + 1);
 }
 
-std::string yaml_of(const ModelSpec& spec, const std::vector<std::pair<std::string, double>>& values) {
-  std::string yaml = fmt::format("# models/{}.yaml\nsettings:\n", spec.name);
-  for (const auto& [name, value] : values) yaml += fmt::format("  {}: {:.6g}\n", name, value);
-  return yaml;
-}
-
-}  // namespace
-
-EvaluationData split_as(const EvaluationSpec& spec, const FeedbackSet& all, std::uint64_t seed) {
+EvaluationData split(const EvaluationSpec& spec, const FeedbackSet& all, std::uint64_t seed) {
   switch (spec.split) {
     case EvaluationSpec::Split::kLast:
       return split_leave_last_out(all);
@@ -62,12 +58,72 @@ EvaluationData split_as(const EvaluationSpec& spec, const FeedbackSet& all, std:
   return split_by_time(all, time_at_share(all.rows, 1 - spec.test_share));
 }
 
-Result<EvaluationReport> ModelTrainer::judge(const ModelSpec& spec, const FeedbackSet& set,
+/// Whether a model of these settings can be trained on what was read.
+bool trainable(const RankingSettings& settings, const TrainingFeedback& feedback) {
+  return settings.kind != RankingKind::kImported &&
+         (settings.kind != RankingKind::kTwoTower ||
+          (feedback.features != nullptr &&
+           (settings.two_tower.goal != TwoTowerGoal::kRatings || !feedback.features->labels.empty())));
+}
+
+/// The gate of a model that foresees ratings: by the squared error.
+std::string rating_gate(const RatingQuality& model, const std::optional<RatingQuality>& deployed,
+                        double margin, const EvaluationOptions& options, bool* passed) {
+  if (model.gain.high < 0) return fmt::format("not deployed: {}", to_text(model));
+  if (deployed) {
+    const Estimate change = difference(model, *deployed, options);
+    if (change.low < -margin)
+      return fmt::format(
+          "not deployed: may be worse than what is deployed by more than the margin of {}: squared "
+          "error less by {}; {}",
+          margin, shown(change), to_text(model));
+  }
+  *passed = true;
+  return fmt::format("deployed{}: {}", deployed ? "" : ", as the first", to_text(model));
+}
+
+std::string yaml_of(const ModelSpec& spec, const std::vector<std::pair<std::string, double>>& values) {
+  std::string yaml = fmt::format("# models/{}.yaml\nsettings:\n", spec.name);
+  for (const auto& [name, value] : values) yaml += fmt::format("  {}: {:.6g}\n", name, value);
+  return yaml;
+}
+
+}  // namespace
+
+EvaluationData split_as(const EvaluationSpec& spec, const FeedbackSet& all, const RankingFeatures* features,
+                        std::uint64_t seed) {
+  EvaluationData data = split(spec, all, seed);
+  data.features = features;
+  if (features != nullptr && !features->labels.empty()) {
+    std::vector<bool> trained(features->labels.size());
+    for (const Feedback& row : data.train) trained[row.row] = true;
+    for (const Feedback& row : all.rows)
+      if (!trained[row.row]) data.asked.push_back(row);
+  }
+  return data;
+}
+
+Result<EvaluationReport> ModelTrainer::judge(const ModelSpec& spec, const TrainingFeedback& feedback,
                                              const std::atomic<bool>* stop, const OnStep& on_step) {
   std::vector<NamedRanking> models = {{spec.name, spec.settings}};
-  if (const auto current = tools_.registry.current(spec.name))
+  const auto current = tools_.registry.current(spec.name);
+  std::unique_ptr<RankingModel> imported;
+  if (spec.settings.kind == RankingKind::kImported) {
+    if (!current)
+      return fail(Code::kNotFound,
+                  fmt::format("no version of {0} is deployed: millrace model import {0}", spec.name));
+    imported = renumbered(*current, feedback.set);
+    models.front().ready = imported.get();
+  } else if (current && trainable(current->settings, feedback)) {
     models.push_back({std::string(kDeployedName), current->settings});
-  return run_evaluation(split_as(spec.evaluation, set, kSplitSeed), models,
+  }
+  return judge_as_asked(spec, feedback, models, stop, on_step);
+}
+
+Result<EvaluationReport> ModelTrainer::judge_as_asked(const ModelSpec& spec, const TrainingFeedback& feedback,
+                                                      std::span<const NamedRanking> models,
+                                                      const std::atomic<bool>* stop, const OnStep& on_step) {
+  return run_evaluation(split_as(spec.evaluation, feedback.set, feedback.features.get(), kSplitSeed), models,
                         options_of(spec.evaluation, tools_.threads),
                         {.threads = tools_.threads, .stop = stop}, on_step);
 }
@@ -75,8 +131,9 @@ Result<EvaluationReport> ModelTrainer::judge(const ModelSpec& spec, const Feedba
 Result<EvaluationReport> ModelTrainer::evaluate(const ModelSpec& spec, const std::atomic<bool>* stop,
                                                 const OnStep& on_step) {
   on_step("reading");
-  MILLRACE_ASSIGN(const TrainingFeedback feedback, read_training_feedback(tools_.warehouse, spec));
-  return judge(spec, feedback.set, stop, on_step);
+  MILLRACE_ASSIGN(const TrainingFeedback feedback,
+                  read_training_feedback(tools_.warehouse, spec, tools_.sets));
+  return judge(spec, feedback, stop, on_step);
 }
 
 std::string ModelTrainer::gate(const ModelSpec& spec, const EvaluationReport& report, bool* passed) const {
@@ -84,6 +141,9 @@ std::string ModelTrainer::gate(const ModelSpec& spec, const EvaluationReport& re
   const JudgedRanking& baseline = report.models[1];
   const JudgedRanking& model = report.models[2];
   *passed = false;
+  if (model.ratings)
+    return rating_gate(*model.ratings, report.models.size() > 3 ? report.models[3].ratings : std::nullopt,
+                       spec.gate_margin, options, passed);
   const Estimate gain = difference(model.with_fallback, baseline.alone, spec.gate_metric, options);
   const std::string metric(metric_name(spec.gate_metric));
   if (gain.high < 0) return fmt::format("not deployed: worse than popularity, {} {}", metric, shown(gain));
@@ -103,7 +163,7 @@ std::string ModelTrainer::gate(const ModelSpec& spec, const EvaluationReport& re
 }
 
 Result<Json> ModelTrainer::write(const ModelSpec& spec, const TrainingFeedback& feedback,
-                                 const RankingModel& model, const EvaluationReport& report,
+                                 const RankingModel& model, const EvaluationReport& report, const Json& curve,
                                  std::string_view version, const Path& dir) {
   MILLRACE_ASSIGN(BundleWriter writer, BundleWriter::begin(tools_.env, dir));
   MILLRACE_TRY(writer.add("items", feedback.set.items));
@@ -127,38 +187,54 @@ Result<Json> ModelTrainer::write(const ModelSpec& spec, const TrainingFeedback& 
                   {"hash", feedback.hash},
                   {"offsets", feedback.offsets}}},
                 {"metrics", to_json(report.models[2].with_fallback)}};
+  if (!feedback.training_set.empty()) manifest["training"]["training_set"] = feedback.training_set;
+  if (!curve.empty()) manifest["curve"] = curve;
+  if (report.models[2].ratings) manifest["ratings"] = to_json(*report.models[2].ratings);
   MILLRACE_TRY(writer.finish(manifest));
   return manifest;
 }
 
 Result<TrainedModel> ModelTrainer::train(const ModelSpec& spec, Deploy deploy, std::string_view by,
                                          const std::atomic<bool>* stop, const OnStep& on_step) {
+  if (spec.settings.kind == RankingKind::kImported)
+    return fail(
+        Code::kInvalid,
+        fmt::format("models/{0}.yaml: its vectors are made elsewhere: millrace model import {0}", spec.name));
   on_step("reading");
-  MILLRACE_ASSIGN(const TrainingFeedback feedback, read_training_feedback(tools_.warehouse, spec));
-  MILLRACE_ASSIGN(const EvaluationReport report, judge(spec, feedback.set, stop, on_step));
+  MILLRACE_ASSIGN(const TrainingFeedback feedback,
+                  read_training_feedback(tools_.warehouse, spec, tools_.sets));
+  MILLRACE_ASSIGN(const EvaluationReport report, judge(spec, feedback, stop, on_step));
   on_step(fmt::format("{}: training on everything", spec.name));
+  Json curve = Json::array();
   const TrainingControl control{
       .threads = tools_.threads, .stop = stop, .on_step = [&](const TrainingStep& step) {
         on_step(fmt::format("{}: round {} of {}", spec.name, step.step, step.steps));
+        curve.push_back({{"step", step.step}, {"loss", step.loss}});
         return true;
       }};
-  MILLRACE_ASSIGN(const auto model, train_ranking(feedback.set.rows, feedback.set.users.size(),
-                                                  feedback.set.items.size(), spec.settings, control));
+  MILLRACE_ASSIGN(const auto model,
+                  train_ranking(feedback.set.rows, feedback.set.users.size(), feedback.set.items.size(),
+                                spec.settings, control, feedback.features.get()));
   on_step("writing");
   MILLRACE_ASSIGN(const auto place, tools_.registry.next_version(spec.name));
   TrainedModel trained{.version = place.first, .manifest = {}};
-  MILLRACE_ASSIGN(trained.manifest, write(spec, feedback, *model, report, place.first, place.second));
+  MILLRACE_ASSIGN(trained.manifest, write(spec, feedback, *model, report, curve, place.first, place.second));
   trained.manifest["evaluation"] = to_json(report);
   bool passed = false;
   trained.gate = gate(spec, report, &passed);
-  if (deploy == Deploy::kNever) trained.gate = "not deployed, as asked";
-  if (deploy == Deploy::kAlways)
-    trained.gate = passed ? trained.gate : "deployed, as asked, though the gate says: " + trained.gate;
-  if (deploy == Deploy::kAlways || (deploy == Deploy::kIfGood && passed)) {
-    MILLRACE_TRY(tools_.registry.deploy(spec.name, trained.version, by));
-    trained.deployed = true;
-  }
+  MILLRACE_TRY(deploy_by_gate(spec.name, deploy, passed, by, trained));
   return trained;
+}
+
+Status ModelTrainer::deploy_by_gate(const std::string& name, Deploy deploy, bool passed, std::string_view by,
+                                    TrainedModel& trained) {
+  if (deploy == Deploy::kNever) trained.gate = "not deployed, as asked";
+  if (deploy == Deploy::kAlways && !passed)
+    trained.gate = "deployed, as asked, though the gate says: " + trained.gate;
+  if (deploy == Deploy::kNever || (deploy == Deploy::kIfGood && !passed)) return {};
+  MILLRACE_TRY(tools_.registry.deploy(name, trained.version, by));
+  trained.deployed = true;
+  return {};
 }
 
 Result<Tuning> ModelTrainer::tune(const ModelSpec& spec, std::size_t trials, DurationUs limit,
@@ -169,16 +245,18 @@ Result<Tuning> ModelTrainer::tune(const ModelSpec& spec, std::size_t trials, Dur
         fmt::format("models/{}.yaml: give search: what to try, such as search: {{factors: [32, 64, 128]}}",
                     spec.name));
   on_step("reading");
-  MILLRACE_ASSIGN(const TrainingFeedback feedback, read_training_feedback(tools_.warehouse, spec));
-  const EvaluationData data =
-      validation_of(spec.evaluation, split_as(spec.evaluation, feedback.set, kSplitSeed), feedback.set);
+  MILLRACE_ASSIGN(const TrainingFeedback feedback,
+                  read_training_feedback(tools_.warehouse, spec, tools_.sets));
+  const EvaluationData data = validation_of(
+      spec.evaluation, split_as(spec.evaluation, feedback.set, feedback.features.get(), kSplitSeed),
+      feedback.set);
   if (data.train.empty() || data.cases.empty())
     return fail(Code::kInvalid, "too few interactions to hold some out for a search");
   const EvaluationOptions options = options_of(spec.evaluation, tools_.threads);
   const DurationUs begun = tools_.env.steady_now();
   std::mt19937_64 random(seed);
-  Tuning tuning;
-  double best = -1;
+  Tuning tuning{.metric = std::string(metric_name(spec.gate_metric)), .trials = {}};
+  double best = -std::numeric_limits<double>::infinity();
   for (std::size_t trial = 0; trial < trials; ++trial) {
     if (limit > 0 && trial > 0 && tools_.env.steady_now() - begun > limit) break;
     RankingSettings settings = spec.settings;
@@ -186,19 +264,25 @@ Result<Tuning> ModelTrainer::tune(const ModelSpec& spec, std::size_t trials, Dur
     if (trial > 0)
       for (const SearchSpec& search : spec.search) {
         values.emplace_back(search.setting, draw(search, random));
-        MILLRACE_TRY(set_ranking_setting(settings, search.setting, values.back().second));
+        MILLRACE_TRY(set_ranking_number(settings, search.setting, values.back().second));
       }
-    MILLRACE_ASSIGN(const auto model, train_ranking(data.train, data.users, data.items, settings,
-                                                    {.threads = tools_.threads, .stop = stop}));
-    const Estimate metric = reached(millrace::evaluate(spec.name, *model, data, options), spec.gate_metric);
+    MILLRACE_ASSIGN(const auto model,
+                    train_ranking(data.train, data.users, data.items, settings,
+                                  {.threads = tools_.threads, .stop = stop}, data.features));
+    // Of ratings the error below 0, so that more is better.
+    const bool ratings = model->foresees_ratings() && !data.asked.empty();
+    if (ratings) tuning.metric = "-RMSE";
+    const Estimate metric =
+        ratings ? negative(judge_ratings(*model, data, options).rmse)
+                : reached(millrace::evaluate(spec.name, *model, data, options), spec.gate_metric);
     if (stop != nullptr && *stop) return fail(Code::kCancelled, "the search was stopped");
     tuning.trials.push_back({to_json(settings), metric});
     if (metric.mean > best) {
       best = metric.mean;
       tuning.yaml = trial == 0 ? std::string() : yaml_of(spec, values);
     }
-    on_step(fmt::format("trial {} of {}: {} {:.4f}, best {:.4f}", trial + 1, trials,
-                        metric_name(spec.gate_metric), metric.mean, best));
+    on_step(fmt::format("trial {} of {}: {} {:.4f}, best {:.4f}", trial + 1, trials, tuning.metric,
+                        metric.mean, best));
   }
   tuning.best_of = tuning.trials.size();
   std::ranges::stable_sort(tuning.trials, std::greater(),

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "base/env.h"
 #include "base/result.h"
 #include "model/evaluation_run.h"
+#include "model/model_import.h"
 #include "model/model_registry.h"
 #include "model/model_spec.h"
 #include "model/training_feedback.h"
@@ -32,6 +35,7 @@ struct TuningTrial {
 };
 
 struct Tuning {
+  std::string metric;               ///< by which trials are compared; more is better
   std::vector<TuningTrial> trials;  ///< the best first
   std::size_t best_of = 0;          ///< trials that were made
   std::string yaml;                 ///< the best settings as lines for the model's file
@@ -45,6 +49,7 @@ class ModelTrainer {
     Warehouse& warehouse;
     ModelRegistry& registry;
     int threads = 1;
+    TrainingSetFiles sets = {};
   };
   /// Hears what is being done, in words.
   using OnStep = std::function<void(std::string_view)>;
@@ -60,6 +65,14 @@ class ModelTrainer {
   Result<TrainedModel> train(const ModelSpec& spec, Deploy deploy, std::string_view by,
                              const std::atomic<bool>* stop, const OnStep& on_step);
 
+  /// Write a model that was made elsewhere as a version of `name`. `spec` is the project's file of that name;
+  /// null for none. With it, the model is judged as it is on what the file asks for, and the gate decides;
+  /// and what its towers know of, but has no vectors yet, gets some. Without, nothing can be judged: it is
+  /// deployed unless told otherwise. Errors: those of check_imported, embed_the_rest and of `train`.
+  Result<TrainedModel> import(const std::string& name, const ModelSpec* spec, ImportedModel model,
+                              Deploy deploy, std::string_view by, const std::atomic<bool>* stop,
+                              const OnStep& on_step);
+
   /// Judge without keeping anything.
   Result<EvaluationReport> evaluate(const ModelSpec& spec, const std::atomic<bool>* stop,
                                     const OnStep& on_step);
@@ -72,17 +85,30 @@ class ModelTrainer {
                       const std::atomic<bool>* stop, const OnStep& on_step);
 
  private:
-  Result<EvaluationReport> judge(const ModelSpec& spec, const FeedbackSet& set, const std::atomic<bool>* stop,
-                                 const OnStep& on_step);
+  /// What the deployed version is called in a report beside the one that is judged.
+  static constexpr std::string_view kDeployedName = "deployed";
+
+  Result<EvaluationReport> judge(const ModelSpec& spec, const TrainingFeedback& feedback,
+                                 const std::atomic<bool>* stop, const OnStep& on_step);
+  Status deploy_by_gate(const std::string& name, Deploy deploy, bool passed, std::string_view by,
+                        TrainedModel& trained);
+  Result<std::optional<EvaluationReport>> judge_imported(const ServedModel& model, const ModelSpec& spec,
+                                                         const TrainingFeedback& feedback,
+                                                         const std::atomic<bool>* stop,
+                                                         const OnStep& on_step);
+  Result<EvaluationReport> judge_as_asked(const ModelSpec& spec, const TrainingFeedback& feedback,
+                                          std::span<const NamedRanking> models, const std::atomic<bool>* stop,
+                                          const OnStep& on_step);
   std::string gate(const ModelSpec& spec, const EvaluationReport& report, bool* passed) const;
   Result<nlohmann::json> write(const ModelSpec& spec, const TrainingFeedback& feedback,
                                const RankingModel& model, const EvaluationReport& report,
-                               std::string_view version, const Path& dir);
+                               const nlohmann::json& curve, std::string_view version, const Path& dir);
 
   const Tools tools_;
 };
 
-/// Split as a model's file asks.
-EvaluationData split_as(const EvaluationSpec& spec, const FeedbackSet& all, std::uint64_t seed);
+/// Split as a model's file asks. `features`, which may be null, are of the set, and must outlive the result.
+EvaluationData split_as(const EvaluationSpec& spec, const FeedbackSet& all, const RankingFeatures* features,
+                        std::uint64_t seed);
 
 }  // namespace millrace

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "linalg/kernels.h"
+#include "model/embedding_ranking.h"
 
 namespace millrace {
 namespace {
@@ -78,6 +79,10 @@ class AlsRanking : public RankingModel {
 
   void score(const Person& person, std::span<float> scores) const override {
     const auto factors = user_vector(person);
+    if (factors.empty()) {
+      std::ranges::fill(scores, kNothing);
+      return;
+    }
     kernels().dots(fold_in_.items().data(), scores.size(), factors.size(), factors.data(), scores.data());
     silence_zeros(scores);
   }
@@ -87,7 +92,9 @@ class AlsRanking : public RankingModel {
   }
   std::optional<MatrixView> item_vectors() const override { return fold_in_.items(); }
   std::vector<float> user_vector(const Person& person) const override {
-    return fold_in_.factors(HistoryRow(person, fold_in_.items().rows, half_life_).row());
+    const HistoryRow met(person, fold_in_.items().rows, half_life_);
+    if (met.columns.empty()) return {};
+    return fold_in_.factors(met.row());
   }
 
  private:
@@ -186,24 +193,19 @@ HistoryRow::HistoryRow(const Person& person, std::size_t items, DurationUs half_
     }
 }
 
-namespace {
-constexpr std::array<std::string_view, static_cast<std::size_t>(RankingKind::kCount)> kKindNames = {
-    "popularity", "item_knn", "ease", "als", "session_knn"};
-}
-
-std::string_view ranking_kind_name(RankingKind kind) {
-  return kKindNames[static_cast<std::size_t>(kind)];
-}
-
-std::optional<RankingKind> ranking_kind(std::string_view name) {
-  const auto found = std::ranges::find(kKindNames, name);
-  if (found == kKindNames.end()) return std::nullopt;
-  return static_cast<RankingKind>(found - kKindNames.begin());
-}
-
 Result<std::unique_ptr<RankingModel>> train_ranking(std::span<const Feedback> rows, std::size_t users,
                                                     std::size_t items, const RankingSettings& settings,
-                                                    const TrainingControl& control) {
+                                                    const TrainingControl& control,
+                                                    const RankingFeatures* features) {
+  if (settings.kind == RankingKind::kImported)
+    return fail(Code::kInvalid, "its vectors were made elsewhere: bring them by millrace model import");
+  if (settings.kind == RankingKind::kTwoTower) {
+    if (features == nullptr)
+      return fail(Code::kInvalid,
+                  "two towers need to know something of users and items; files of interactions "
+                  "have no features: declare users and items in models/NAME.yaml");
+    return train_two_tower_ranking(prepared(rows, settings), *features, settings.two_tower, control);
+  }
   if (settings.kind == RankingKind::kPopularity) {
     std::vector<float> weights(items);
     for (const Feedback& row : prepared(rows, settings)) weights[row.item] += row.weight;
@@ -255,7 +257,8 @@ Result<std::unique_ptr<RankingModel>> load_sessions(const BundleReader& bundle,
 }  // namespace
 
 Result<std::unique_ptr<RankingModel>> load_ranking(const BundleReader& bundle,
-                                                   const RankingSettings& settings, std::size_t items) {
+                                                   const RankingSettings& settings, std::size_t users,
+                                                   std::size_t items) {
   switch (settings.kind) {
     case RankingKind::kPopularity: {
       MILLRACE_ASSIGN(const auto weights, bundle.floats("weights"));
@@ -274,15 +277,18 @@ Result<std::unique_ptr<RankingModel>> load_ranking(const BundleReader& bundle,
       return std::make_unique<EaseRanking>(weights, bundle.files(), settings.half_life);
     }
     case RankingKind::kAls: {
-      MILLRACE_ASSIGN(const MatrixView users, bundle.matrix("user_factors"));
+      MILLRACE_ASSIGN(const MatrixView of_users, bundle.matrix("user_factors"));
       MILLRACE_ASSIGN(const MatrixView factors, bundle.matrix("item_factors"));
       if (factors.rows != items || factors.columns != settings.als.factors ||
-          users.columns != factors.columns)
+          of_users.columns != factors.columns)
         return unfit_array(bundle, "it has not the factors of each item");
-      return std::make_unique<AlsRanking>(users, factors, bundle.files(), settings, 1);
+      return std::make_unique<AlsRanking>(of_users, factors, bundle.files(), settings, 1);
     }
     case RankingKind::kSessionKnn:
       return load_sessions(bundle, settings, items);
+    case RankingKind::kTwoTower:
+    case RankingKind::kImported:
+      return load_embedding_ranking(bundle, users, items);
     case RankingKind::kCount:
       break;
   }

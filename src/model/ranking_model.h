@@ -7,14 +7,11 @@
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "base/result.h"
-#include "model/als.h"
 #include "model/feedback.h"
-#include "model/item_similarity.h"
 #include "model/model_bundle.h"
-#include "model/session_knn.h"
+#include "model/ranking_features.h"
+#include "model/ranking_settings.h"
 #include "model/training.h"
 
 namespace millrace {
@@ -23,6 +20,9 @@ namespace millrace {
 struct Person {
   std::span<const Feedback> history;  ///< what they did before, oldest first; may be empty
   TimeUs now = 0;
+  std::optional<std::uint32_t> user;  ///< their number in the training, for models that know people by it
+  const FeatureTable* features =
+      nullptr;  ///< one row of what is known of them, for models that read features
 };
 
 /// A trained model that ranks a whole catalogue for anyone with a history. Threads: any, at once.
@@ -40,7 +40,14 @@ class RankingModel {
   /// Return vectors of the items whose dot product with `user_vector` is the score; nothing for a model
   /// without. They stay as long as the model.
   virtual std::optional<MatrixView> item_vectors() const { return std::nullopt; }
+  /// Return someone's vector; empty when nothing is known of them.
   virtual std::vector<float> user_vector(const Person&) const { return {}; }
+
+  /// Whether scores are ratings, as people would give them.
+  virtual bool foresees_ratings() const { return false; }
+
+  /// Return the towers of a model that has some, else null.
+  virtual const TwoTowerModel* towers() const { return nullptr; }
 };
 
 /// Return what someone did as a row of the matrix that models train on: each item once, weights added up.
@@ -52,37 +59,18 @@ struct HistoryRow {
   std::vector<float> values;
 };
 
-/// The kinds of models that learn from interactions alone.
-enum class RankingKind : std::uint8_t { kPopularity, kItemKnn, kEase, kAls, kSessionKnn, kCount };
-
-std::string_view ranking_kind_name(RankingKind kind);
-std::optional<RankingKind> ranking_kind(std::string_view name);
-
-/// How to train one.
-struct RankingSettings {
-  RankingKind kind = RankingKind::kPopularity;
-  DurationUs half_life =
-      0;              ///< of an interaction's weight before the newest, in training and in a history; 0: none
-  bool once = false;  ///< meeting an item again adds nothing
-  ItemKnnSettings item_knn;
-  EaseSettings ease;
-  AlsSettings als;
-  SessionKnnSettings session_knn;
-};
-
-/// Train on `rows`, which are in order of time. Errors: those of the trainer.
+/// Train on `rows`, which are in order of time. `features` are of the set that the rows are from; null where
+/// none are known. Errors: those of the trainer; kInvalid for a kind that needs features and has none.
 Result<std::unique_ptr<RankingModel>> train_ranking(std::span<const Feedback> rows, std::size_t users,
                                                     std::size_t items, const RankingSettings& settings,
-                                                    const TrainingControl& control);
-
-nlohmann::json to_json(const RankingSettings& settings);
-/// Errors: kCorrupt for what to_json did not write.
-Result<RankingSettings> ranking_settings_of(const nlohmann::json& json);
+                                                    const TrainingControl& control,
+                                                    const RankingFeatures* features = nullptr);
 
 /// Load what `save` wrote. Large arrays stay in the bundle's files, which the model keeps open. Errors:
-/// kCorrupt for arrays that do not fit each other or `items`.
+/// kCorrupt for arrays that do not fit each other, `users` or `items`.
 Result<std::unique_ptr<RankingModel>> load_ranking(const BundleReader& bundle,
-                                                   const RankingSettings& settings, std::size_t items);
+                                                   const RankingSettings& settings, std::size_t users,
+                                                   std::size_t items);
 
 /// Return a model that ranks what `model` has something to say of, as it says, and after it the rest as
 /// `fallback` says. Both must outlive it.

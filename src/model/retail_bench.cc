@@ -44,8 +44,9 @@ FeedbackSet read_purchases(const Path& file, int part_of) {
   FeedbackSet all;
   while (must(rows.next_chunk()))
     for (std::size_t row = 0; row < rows.size(); ++row)
-      all.rows.push_back(
-          {all.users.add(rows.text(0, row)), all.items.add(rows.text(1, row)), 1, rows.int64(2, row)});
+      all.rows.push_back({.user = all.users.add(rows.text(0, row)),
+                          .item = all.items.add(rows.text(1, row)),
+                          .time = rows.int64(2, row)});
   return all;
 }
 

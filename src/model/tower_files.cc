@@ -15,7 +15,6 @@ namespace {
 
 using TowerJson = nlohmann::ordered_json;
 
-constexpr std::string_view kTowersFile = "towers.json";
 constexpr std::string_view kTowersFormat = "millrace-towers";
 constexpr int kTowersVersion = 1;
 constexpr std::size_t kLayersMax = 64;
@@ -47,7 +46,9 @@ Result<TowerArray> read_tower_npy(std::string_view bytes, const std::string& whe
 /// Writes the matrices of a model, and of each says the name and the hash.
 class TowerWriter {
  public:
-  TowerWriter(Env& env, const Path& folder) : env_(env), folder_(folder) {}
+  using Put = std::function<Status(const std::string& file, std::string_view bytes)>;
+
+  explicit TowerWriter(const Put& put) : put_(put) {}
 
   Result<TowerJson> side(const std::string& name, const TwoTowerSide& side) {
     TowerJson columns = TowerJson::array(), layers = TowerJson::array();
@@ -81,12 +82,11 @@ class TowerWriter {
                           std::size_t columns) {
     std::string bytes = npy_header(NpyType::kFloat32, rows, columns);
     bytes.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
-    MILLRACE_TRY(write_file_atomically(env_, folder_ / file, bytes));
+    MILLRACE_TRY(put_(file, bytes));
     return TowerJson{{"file", file}, {"xxh3_128", to_hex(hash128(bytes))}};
   }
 
-  Env& env_;
-  const Path& folder_;
+  const Put& put_;
 };
 
 TowerJson rating_scale_json(const RatingScale& scale) {
@@ -102,7 +102,9 @@ TowerJson rating_scale_json(const RatingScale& scale) {
 /// Reads a folder; each error says where in `towers.json` or in which file.
 class TowerReader {
  public:
-  TowerReader(Env& env, const Path& folder) : env_(env), folder_(folder) {}
+  using Get = std::function<Result<std::string>(const std::string& file)>;
+
+  TowerReader(const Get& get, const Path& folder) : get_(get), folder_(folder) {}
 
   Result<TwoTowerSide> side(const nlohmann::json& json, const std::string& name) {
     const std::string where = place(name);
@@ -195,7 +197,7 @@ class TowerReader {
     if (file.empty() || file.find('/') != std::string::npos || file.starts_with('.'))
       return towers_invalid(where, fmt::format("'{}' is no name of a file in this folder", file));
     const Path path = folder_ / file;
-    auto bytes = read_file(env_, path);
+    auto bytes = get_(file);
     if (!bytes) return fail(std::move(bytes).error().with_context(fmt::format("{}, '{}'", where, member)));
     if (const auto hash = found->find("xxh3_128"); hash != found->end() && *hash != to_hex(hash128(*bytes)))
       return fail(Code::kCorrupt,
@@ -208,7 +210,7 @@ class TowerReader {
     return array;
   }
 
-  Env& env_;
+  const Get& get_;
   const Path& folder_;
 };
 
@@ -241,7 +243,13 @@ Status check_towers_header(const nlohmann::json& json, const std::string& where)
 
 Status save_towers(Env& env, const Path& folder, const TwoTowerModel& model) {
   MILLRACE_TRY(env.make_dirs(folder));
-  TowerWriter writer(env, folder);
+  return write_towers(model, [&](const std::string& file, std::string_view bytes) {
+    return write_file_atomically(env, folder / file, bytes);
+  });
+}
+
+Status write_towers(const TwoTowerModel& model, const TowerWriter::Put& put) {
+  TowerWriter writer(put);
   MILLRACE_ASSIGN(TowerJson users, writer.side("users", model.users));
   MILLRACE_ASSIGN(TowerJson items, writer.side("items", model.items));
   TowerJson json = {{"format", kTowersFormat}, {"version", kTowersVersion}};
@@ -249,13 +257,17 @@ Status save_towers(Env& env, const Path& folder, const TwoTowerModel& model) {
   json["users"] = std::move(users);
   json["items"] = std::move(items);
   json["training"] = {{"epochs", model.epochs}, {"loss", model.loss}};
-  return write_file_atomically(env, folder / kTowersFile, json.dump(1) + "\n");
+  return put(std::string(kTowersFile), json.dump(1) + "\n");
 }
 
 Result<TwoTowerModel> load_towers(Env& env, const Path& folder) {
-  MILLRACE_ASSIGN(const std::string text, read_file(env, folder / kTowersFile));
+  return read_towers([&](const std::string& file) { return read_file(env, folder / file); }, folder);
+}
+
+Result<TwoTowerModel> read_towers(const TowerReader::Get& get, const Path& folder) {
+  MILLRACE_ASSIGN(const std::string text, get(std::string(kTowersFile)));
   const auto json = nlohmann::json::parse(text, nullptr, false);
-  TowerReader reader(env, folder);
+  TowerReader reader(get, folder);
   MILLRACE_TRY(check_towers_header(json, (folder / kTowersFile).string()));
   TwoTowerModel model;
   MILLRACE_ASSIGN(model.users, reader.side(json.value("users", nlohmann::json()), "users"));

@@ -231,8 +231,7 @@ class ModelRoutes {
                         {"mean", trial.metric.mean},
                         {"low", trial.metric.low},
                         {"high", trial.metric.high}});
-      return Json{
-          {"metric", metric_name(spec.gate_metric)}, {"trials", std::move(list)}, {"yaml", tuning.yaml}};
+      return Json{{"metric", tuning.metric}, {"trials", std::move(list)}, {"yaml", tuning.yaml}};
     });
   }
 
