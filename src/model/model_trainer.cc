@@ -42,6 +42,15 @@ EvaluationData validation_of(const EvaluationSpec& spec, const EvaluationData& d
   return split_as(spec, train, kSplitSeed + 1);
 }
 
+/// Say what became of a version, and what the gate found.
+std::string outcome_of(const GateVerdict& verdict, ModelTrainer::Deploy deploy) {
+  using enum ModelTrainer::Deploy;
+  if (deploy == kNever) return "not deployed, as asked";
+  if (verdict.passed) return "deployed, " + verdict.words;
+  return (deploy == kAlways ? "deployed, as asked, though the gate says: " : "not deployed: ") +
+         verdict.words;
+}
+
 std::string yaml_of(const ModelSpec& spec, const std::vector<std::pair<std::string, double>>& values) {
   std::string yaml = fmt::format("# models/{}.yaml\nsettings:\n", spec.name);
   for (const auto& [name, value] : values) yaml += fmt::format("  {}: {:.6g}\n", name, value);
@@ -79,32 +88,32 @@ Result<EvaluationReport> ModelTrainer::evaluate(const ModelSpec& spec, const std
   return judge(spec, feedback.set, stop, on_step);
 }
 
-std::string ModelTrainer::gate(const ModelSpec& spec, const EvaluationReport& report, bool* passed) const {
+GateVerdict ModelTrainer::gate(const ModelSpec& spec, const EvaluationReport& report) const {
   const EvaluationOptions options = options_of(spec.evaluation, tools_.threads);
   const JudgedRanking& baseline = report.models[1];
   const JudgedRanking& model = report.models[2];
-  *passed = false;
   const Estimate gain = difference(model.with_fallback, baseline.alone, spec.gate_metric, options);
   const std::string metric(metric_name(spec.gate_metric));
-  if (gain.high < 0) return fmt::format("not deployed: worse than popularity, {} {}", metric, shown(gain));
-  if (report.models.size() > 3) {
-    const Estimate change =
-        difference(model.with_fallback, report.models[3].with_fallback, spec.gate_metric, options);
-    if (change.low < -spec.gate_margin)
-      return fmt::format(
-          "not deployed: may be worse than what is deployed by more than the margin of {}: {} {}",
-          spec.gate_margin, metric, shown(change));
-    *passed = true;
-    return fmt::format("deployed: not worse than what was, {} {}; than popularity {}", metric, shown(change),
-                       shown(gain));
-  }
-  *passed = true;
-  return fmt::format("deployed, as the first: {} against popularity {}", metric, shown(gain));
+  if (gain.high < 0)
+    return {.passed = false, .words = fmt::format("worse than popularity: {} {}", metric, shown(gain))};
+  if (report.models.size() <= 3)
+    return {.passed = true,
+            .words = fmt::format("as the first: {} against popularity {}", metric, shown(gain))};
+  const Estimate change =
+      difference(model.with_fallback, report.models[3].with_fallback, spec.gate_metric, options);
+  if (change.low < -spec.gate_margin)
+    return {.passed = false,
+            .words = fmt::format(
+                "may be worse than what is deployed by more than the margin of {}: {} {}; than popularity {}",
+                spec.gate_margin, metric, shown(change), shown(gain))};
+  return {.passed = true,
+          .words = fmt::format("not worse than what was: {} {}; than popularity {}", metric, shown(change),
+                               shown(gain))};
 }
 
 Result<Json> ModelTrainer::write(const ModelSpec& spec, const TrainingFeedback& feedback,
                                  const RankingModel& model, const EvaluationReport& report,
-                                 std::string_view version, const Path& dir) {
+                                 const GateVerdict& verdict, std::string_view version, const Path& dir) {
   MILLRACE_ASSIGN(BundleWriter writer, BundleWriter::begin(tools_.env, dir));
   MILLRACE_TRY(writer.add("items", feedback.set.items));
   MILLRACE_TRY(writer.add("users", feedback.set.users));
@@ -126,7 +135,9 @@ Result<Json> ModelTrainer::write(const ModelSpec& spec, const TrainingFeedback& 
                   {"to", format_time(feedback.set.rows.back().time)},
                   {"hash", feedback.hash},
                   {"offsets", feedback.offsets}}},
-                {"metrics", to_json(report.models[2].with_fallback)}};
+                {"metrics", to_json(report.models[2].with_fallback)},
+                {"gate", verdict.words},
+                {"passed", verdict.passed}};
   MILLRACE_TRY(writer.finish(manifest));
   return manifest;
 }
@@ -147,14 +158,12 @@ Result<TrainedModel> ModelTrainer::train(const ModelSpec& spec, Deploy deploy, s
   on_step("writing");
   MILLRACE_ASSIGN(const auto place, tools_.registry.next_version(spec.name));
   TrainedModel trained{.version = place.first, .manifest = {}};
-  MILLRACE_ASSIGN(trained.manifest, write(spec, feedback, *model, report, place.first, place.second));
+  const GateVerdict verdict = gate(spec, report);
+  MILLRACE_ASSIGN(trained.manifest,
+                  write(spec, feedback, *model, report, verdict, place.first, place.second));
   trained.manifest["evaluation"] = to_json(report);
-  bool passed = false;
-  trained.gate = gate(spec, report, &passed);
-  if (deploy == Deploy::kNever) trained.gate = "not deployed, as asked";
-  if (deploy == Deploy::kAlways)
-    trained.gate = passed ? trained.gate : "deployed, as asked, though the gate says: " + trained.gate;
-  if (deploy == Deploy::kAlways || (deploy == Deploy::kIfGood && passed)) {
+  trained.gate = outcome_of(verdict, deploy);
+  if (deploy == Deploy::kAlways || (deploy == Deploy::kIfGood && verdict.passed)) {
     MILLRACE_TRY(tools_.registry.deploy(spec.name, trained.version, by));
     trained.deployed = true;
   }

@@ -17,6 +17,12 @@
 
 namespace millrace {
 
+/// What the gate found. It is kept with the version, whatever became of it.
+struct GateVerdict {
+  bool passed = false;
+  std::string words;  ///< why, to be read after "deployed, " or "not deployed: "
+};
+
 /// What a training made.
 struct TrainedModel {
   std::string version;
@@ -74,10 +80,10 @@ class ModelTrainer {
  private:
   Result<EvaluationReport> judge(const ModelSpec& spec, const FeedbackSet& set, const std::atomic<bool>* stop,
                                  const OnStep& on_step);
-  std::string gate(const ModelSpec& spec, const EvaluationReport& report, bool* passed) const;
+  GateVerdict gate(const ModelSpec& spec, const EvaluationReport& report) const;
   Result<nlohmann::json> write(const ModelSpec& spec, const TrainingFeedback& feedback,
                                const RankingModel& model, const EvaluationReport& report,
-                               std::string_view version, const Path& dir);
+                               const GateVerdict& verdict, std::string_view version, const Path& dir);
 
   const Tools tools_;
 };
