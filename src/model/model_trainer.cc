@@ -98,7 +98,7 @@ GateVerdict ModelTrainer::gate(const ModelSpec& spec, const EvaluationReport& re
     return {.passed = false, .words = fmt::format("worse than popularity: {} {}", metric, shown(gain))};
   if (report.models.size() <= 3)
     return {.passed = true,
-            .words = fmt::format("as the first: {} against popularity {}", metric, shown(gain))};
+            .words = fmt::format("as the first: {} {} against popularity", metric, shown(gain))};
   const Estimate change =
       difference(model.with_fallback, report.models[3].with_fallback, spec.gate_metric, options);
   if (change.low < -spec.gate_margin)

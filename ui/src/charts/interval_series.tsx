@@ -24,7 +24,7 @@ interface IntervalSeriesProps {
 
 const room: Room = { left: 52, right: 14, top: 12, bottom: 30 };
 const nameWidth = 34;
-const stepMax = 120;
+const stepMax = 160;
 
 /** Means with their intervals, in order, the older at the left; a dashed line joins what each is held against. */
 export function IntervalSeries({ points, height }: IntervalSeriesProps) {

@@ -2,8 +2,8 @@ import { useState } from 'react';
 import { Intervals, type IntervalRow } from '../charts/intervals.tsx';
 import { Card } from '../components/card.tsx';
 import { DataTable } from '../components/data_table.tsx';
-import { count, counted, measure, percent } from '../lib/format.ts';
-import { type Contender, contendersOf, interval, metrics } from './judge.ts';
+import { counted, measure, percent } from '../lib/format.ts';
+import { type Contender, contendersOf, interval, metrics, sentenceOf } from './judge.ts';
 import { MetricChoice } from './metric_choice.tsx';
 import type { Evaluation, Estimate, Judged, Metric, Reached } from './types.ts';
 import styles from './models.module.css';
@@ -19,7 +19,7 @@ export function Evaluated({ evaluation, name }: { evaluation: Evaluation; name: 
     <>
       <Card
         title="How well it foresees"
-        note={`${sentence(evaluation.protocol)} ${counted(asked, 'person was', 'people were')} asked about, with lists of ${evaluation.n}${evaluation.repeats ? '' : ' things they had not met'}.`}
+        note={`${sentenceOf(evaluation.protocol)} ${counted(asked, 'person was', 'people were')} asked about, with lists of ${evaluation.n}${evaluation.repeats ? '' : ' things they had not met'}.`}
         table={<AllFigures contenders={contenders} />}
       >
         <MetricChoice value={metric} onChange={setMetric} />
@@ -40,9 +40,6 @@ export function Evaluated({ evaluation, name }: { evaluation: Evaluation; name: 
     </>
   );
 }
-
-const sentence = (text: string): string =>
-  `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}`;
 
 const metricLabel = (metric: Metric): string => metrics.find(({ name }) => name === metric)!.label;
 
@@ -99,7 +96,7 @@ function Group({ group: { key, label, none }, own, baseline, metric }: GroupProp
   return (
     <section className={styles.group} aria-label={label}>
       <h3>
-        {label} <small>{count(reached.people)}</small>
+        {label} <small>{counted(reached.people, 'person', 'people')}</small>
       </h3>
       {reached.people === 0 ? (
         <p className={styles.quiet}>{none}</p>

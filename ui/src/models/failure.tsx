@@ -7,9 +7,10 @@ export function Failure({ error, retry }: { error: CallError; retry?: () => void
   const remedy = remedyOf(error.status, error.message);
   return (
     <ErrorNote retry={retry} testId="failure">
-      {asSentence(error.message)} {remedy}
+      {endedOf(error.message)} {remedy}
     </ErrorNote>
   );
 }
 
-const asSentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
+/** As the server said it: it may begin with a path or a name. */
+const endedOf = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);

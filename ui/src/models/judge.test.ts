@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { contendersOf, doerOf, remedyOf, rollbackTarget, shownOf, verdictOf } from './judge.ts';
+import {
+  contendersOf,
+  doerOf,
+  remedyOf,
+  rollbackTarget,
+  sentenceOf,
+  settingWords,
+  shownOf,
+  verdictOf,
+} from './judge.ts';
 import type { Deployment, Evaluation, Judged, OneModel, Version } from './types.ts';
 
 const estimate = (mean: number) => ({ mean, low: mean - 0.01, high: mean + 0.01 });
@@ -97,9 +106,25 @@ it('says who deployed', () => {
   expect(doerOf({ version: '1', time: '', by: 'ada' })).toBe('by ada');
 });
 
+it('writes settings as people do', () => {
+  expect(settingWords('half_life_us', 5_184_000_000_000)).toEqual({ name: 'half_life', words: '60 days' });
+  expect(settingWords('session_half_life_us', 21_600_000_000).words).toBe('6 hours');
+  expect(settingWords('half_life_us', 0).words).toBe('none');
+  expect(settingWords('once', false)).toEqual({ name: 'once', words: 'false' });
+});
+
+it('makes sentences of what the server says', () => {
+  expect(sentenceOf('by time: trained before 2026-11-24T22:19:06.409448Z, asked then')).toMatch(
+    /^By time: trained before 2\d Nov(ember)? 2026|^By time: trained before Nov 2\d, 2026/,
+  );
+  expect(sentenceOf('as the first')).toBe('As the first.');
+  expect(sentenceOf('Done.')).toBe('Done.');
+});
+
 it('knows what to do about what fails often', () => {
   expect(remedyOf(0, '')).toContain('server runs');
   expect(remedyOf(500, 'weights_value.npy: is not what was written')).toContain('remove the version');
   expect(remedyOf(400, 'models/m.yaml: interactions: there are none to learn from')).toContain('look around');
+  expect(remedyOf(400, '/p/models/m.yaml:3: unknown key')).toContain('Mend the file');
   expect(remedyOf(404, 'm has no version 7')).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 /** What the figures of models mean, in words. */
-import { measure, signed } from '../lib/format.ts';
+import { counted, dateAndTime, measure, signed } from '../lib/format.ts';
 import type { Deployment, Estimate, Evaluation, Judged, Metric, Model, OneModel, Version } from './types.ts';
 
 export const metrics: { name: Metric; label: string; means: string }[] = [
@@ -90,6 +90,28 @@ const whatWas = (who: string): string => (who === 'deployed' ? 'What was served'
 
 const alike = (a: Judged, b: Judged): boolean => metrics.every(({ name }) => a.all[name].mean === b.all[name].mean);
 
+/** A text of the server as a sentence, with its times as people write them. */
+export function sentenceOf(text: string): string {
+  const timed = text.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, dateAndTime);
+  return `${timed.charAt(0).toUpperCase()}${timed.slice(1)}${/[.!?]$/.test(timed) ? '' : '.'}`;
+}
+
+const longest = [
+  { us: 86_400e6, one: 'day' },
+  { us: 3_600e6, one: 'hour' },
+  { us: 60e6, one: 'minute' },
+  { us: 1e6, one: 'second' },
+];
+
+/** A setting as people write it: half_life_us 5184000000000 → half_life, 60 days. */
+export function settingWords(key: string, value: unknown): { name: string; words: string } {
+  if (!key.endsWith('_us') || typeof value !== 'number') return { name: key, words: String(value) };
+  const name = key.slice(0, -3);
+  if (value === 0) return { name, words: 'none' };
+  const { us, one } = longest.find((unit) => value >= unit.us && value % unit.us === 0) ?? longest.at(-1)!;
+  return { name, words: counted(value / us, one) };
+}
+
 /** What to do about a call that failed, beyond what the server said. */
 export function remedyOf(status: number, message: string): string | undefined {
   if (status === 0) return 'Look whether the server runs, then try again.';
@@ -97,6 +119,7 @@ export function remedyOf(status: number, message: string): string | undefined {
   if (status === 429 || status === 503) return 'The server is busy: try again in a moment.';
   if (/not what was written|shorter|missing|cannot be read/.test(message))
     return 'The files of that version are damaged. What is served stays: remove the version and train again.';
+  if (/\.yaml:\d+/.test(message)) return 'Mend the file and save it; then try again.';
   if (/nothing to train on|none to learn from|nobody to ask/.test(message))
     return 'Let people look around first, or change what models/NAME.yaml learns from: interactions, evaluate.';
   return undefined;

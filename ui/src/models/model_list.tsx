@@ -59,27 +59,47 @@ interface RowsProps {
 function Rows({ models, mayChange, training }: RowsProps) {
   const shown = models.map((model) => shownOf(model));
   const scale = scaleOf([0, ...shown.flatMap((one) => (one?.metrics ? [one.metrics.all.ndcg.high] : []))]);
+  const anyJudged = shown.some((one) => one?.metrics);
   return (
-    <ul className={styles.models} data-testid="models">
-      {models.map((model, i) => (
-        <li key={model.name} className={styles.model}>
-          <div className={styles.name}>
-            <h2>
-              <Link href={pathOf(model.name)}>{model.name}</Link>
-            </h2>
-            {model.description && <p>{model.description}</p>}
-            <p className={styles.kind}>
-              {[kindName(model.kind ?? shown[i]?.kind), standing(model)].filter(Boolean).join(' · ')}
-            </p>
-          </div>
-          {shown[i]?.metrics ? (
-            <Quality version={shown[i]} scale={scale} />
-          ) : (
-            <NotTrained model={model} mayChange={mayChange} training={training} />
-          )}
-        </li>
-      ))}
-    </ul>
+    <>
+      <ul className={styles.models} data-testid="models">
+        {models.map((model, i) => (
+          <li key={model.name} className={styles.model}>
+            <div className={styles.name}>
+              <h2>
+                <Link href={pathOf(model.name)}>{model.name}</Link>
+              </h2>
+              {model.description && <p>{model.description}</p>}
+              <p className={styles.kind}>
+                {[kindName(model.kind ?? shown[i]?.kind), standing(model)].filter(Boolean).join(' · ')}
+              </p>
+            </div>
+            {shown[i]?.metrics ? (
+              <Quality version={shown[i]} scale={scale} />
+            ) : (
+              <NotTrained model={model} mayChange={mayChange} training={training} />
+            )}
+          </li>
+        ))}
+      </ul>
+      {anyJudged && <Legend />}
+    </>
+  );
+}
+
+function Legend() {
+  return (
+    <p className={styles.legend}>
+      <span>
+        <i className={styles.dot} aria-hidden="true" />
+        the model, with its 95 % interval
+      </span>
+      <span>
+        <i className={styles.dash} aria-hidden="true" />
+        recent popularity, asked the same
+      </span>
+      <span>All from 0 on one scale; each is judged on the interactions it learns from.</span>
+    </p>
   );
 }
 

@@ -1,5 +1,7 @@
+import type { ReactNode } from 'react';
 import { Card } from '../components/card.tsx';
 import { count, dateAndTime } from '../lib/format.ts';
+import { settingWords } from './judge.ts';
 import type { VersionDetail } from './types.ts';
 import styles from './models.module.css';
 
@@ -20,14 +22,16 @@ export function TrainedOn({ detail: { training, settings, definition, name } }: 
         </dl>
       )}
       {settings && (
-        <Part title="Settings">
+        <Part title="Settings" open>
           <dl className={styles.settings}>
-            {Object.entries(settings).map(([key, value]) => (
-              <div key={key}>
-                <dt>{key}</dt>
-                <dd>{String(value)}</dd>
-              </div>
-            ))}
+            {Object.entries(settings)
+              .map(([key, value]) => settingWords(key, value))
+              .map(({ name, words }) => (
+                <div key={name}>
+                  <dt>{name}</dt>
+                  <dd>{words}</dd>
+                </div>
+              ))}
           </dl>
         </Part>
       )}
@@ -59,7 +63,7 @@ export function TrainedOn({ detail: { training, settings, definition, name } }: 
   );
 }
 
-function Fact({ name, children }: { name: string; children: React.ReactNode }) {
+function Fact({ name, children }: { name: string; children: ReactNode }) {
   return (
     <div>
       <dt>{name}</dt>
@@ -68,9 +72,9 @@ function Fact({ name, children }: { name: string; children: React.ReactNode }) {
   );
 }
 
-function Part({ title, children }: { title: string; children: React.ReactNode }) {
+function Part({ title, open, children }: { title: string; open?: boolean; children: ReactNode }) {
   return (
-    <details className={styles.part}>
+    <details className={styles.part} open={open}>
       <summary>{title}</summary>
       {children}
     </details>

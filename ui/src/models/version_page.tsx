@@ -8,7 +8,7 @@ import { dateAndTime } from '../lib/format.ts';
 import { authorization, call } from '../lib/http.ts';
 import { navigate } from '../lib/router.tsx';
 import { Failure } from './failure.tsx';
-import { kindName } from './judge.ts';
+import { kindName, sentenceOf } from './judge.ts';
 import { Evaluated } from './evaluated.tsx';
 import { TrainedOn } from './trained_on.tsx';
 import { Trail } from './trail.tsx';
@@ -61,7 +61,7 @@ function Found({ detail }: { detail: VersionDetail }) {
       {detail.gate && (
         <p className={styles.gate} data-testid="gate">
           <strong>{detail.passed ? 'Passed the gate' : 'Did not pass the gate'}</strong>
-          <small>{detail.gate}</small>
+          <small>{sentenceOf(detail.gate)}</small>
         </p>
       )}
     </div>

@@ -9,11 +9,14 @@ import { interval, verdictOf } from './judge.ts';
 import { apiOf, type OneModel, pathOf, type Version } from './types.ts';
 import styles from './versions.module.css';
 
-export const heads = ['Version', 'Made', 'Interactions', 'NDCG', 'Against popularity', 'Gate'];
+const shownAtFirst = 10;
+const heads = ['Version', 'Made', 'Interactions', 'NDCG', 'Against popularity', 'Gate'];
 
 /** All versions, the newest first, each with what can be done with it. */
 export function Versions({ model, refresh }: { model: OneModel; refresh: () => void }) {
   const [asked, setAsked] = useState<{ verb: 'deploy' | 'remove'; version: string }>();
+  const [all, setAll] = useState(false);
+  const shown = model.versions.filter(({ deployed }, i) => all || i < shownAtFirst || deployed);
   return (
     <Card title="Versions" note="The newest first. A version never changes.">
       <div className={styles.scroll}>
@@ -33,7 +36,7 @@ export function Versions({ model, refresh }: { model: OneModel; refresh: () => v
             </tr>
           </thead>
           <tbody>
-            {model.versions.map((version) => (
+            {shown.map((version) => (
               <Fragment key={version.version}>
                 <Row
                   model={model}
@@ -53,6 +56,11 @@ export function Versions({ model, refresh }: { model: OneModel; refresh: () => v
           </tbody>
         </table>
       </div>
+      {shown.length < model.versions.length && (
+        <Button className={styles.more} variant="subtle" size="sm" onClick={() => setAll(true)}>
+          {model.versions.length - shown.length} earlier
+        </Button>
+      )}
     </Card>
   );
 }
