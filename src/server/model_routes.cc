@@ -60,16 +60,17 @@ class ModelRoutes {
                                              nearest.empty() ? "" : "; did you mean " + nearest + "?"));
   }
 
-  /// The project's models and those that only have versions; and whether who asks may train and deploy them.
+  /// All models; and whether who asks may train and deploy them.
   Result<Json> list_all(const Exchange& asked) const {
     MILLRACE_ASSIGN(Json all, list());
     all["may_change"] = may_change(asked);
     return all;
   }
 
-  Result<Json> list() const {
+  /// The project's models and those that only have versions; with the versions of `only` that one, if given.
+  Result<Json> list(std::string_view only = {}) const {
     MILLRACE_ASSIGN(const auto specs, sources_.load());
-    MILLRACE_ASSIGN(const auto versions, sources_.registry.list());
+    MILLRACE_ASSIGN(const auto versions, sources_.registry.list(only));
     std::map<std::string, Json> models;
     for (const ModelSpec& spec : specs)
       models[spec.name] = {{"name", spec.name},
@@ -90,7 +91,7 @@ class ModelRoutes {
 
   Result<Json> show(const Exchange& asked) const {
     const std::string& name = asked.path_values.front();
-    MILLRACE_ASSIGN(Json all, list());
+    MILLRACE_ASSIGN(Json all, list(name));
     for (Json& model : all["models"])
       if (model["name"] == name) {
         MILLRACE_ASSIGN(model["history"], sources_.registry.history(name));

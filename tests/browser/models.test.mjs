@@ -109,7 +109,7 @@ describe('models', options, () => {
     const page = await open('/models/near');
     await press(page, 'Train');
     await answer(page, 'Train now');
-    await page.getByTestId('trained').getByText('Version 1 is written: deployed, as the first').waitFor();
+    await page.getByTestId('trained').getByText('Version 1 is written. Deployed, as the first').waitFor();
     await page.getByTestId('served').getByText('v1', { exact: true }).waitFor();
     await page.getByTestId('served').getByText('Better than popularity').waitFor();
     await page.getByTestId('history').getByText('by a training').waitFor();
@@ -136,7 +136,7 @@ describe('models', options, () => {
     await press(page, 'Train');
     await page.getByLabel('Do not serve it yet').check();
     await answer(page, 'Train now');
-    await page.getByTestId('trained').getByText('not deployed, as asked').waitFor();
+    await page.getByTestId('trained').getByText('Not deployed, as asked').waitFor();
     await page.getByText('Nothing of this model is served.').waitFor();
     assert.equal((await model('slow')).versions.length, 1);
   });
@@ -149,6 +149,8 @@ describe('models', options, () => {
     await page.getByTestId('ask').getByText('in the place of version 1').waitFor();
     await answer(page, 'Leave it as it is');
     assert.equal((await model('near')).deployed, '1');
+    const focused = () => page.evaluate(() => document.activeElement.textContent);
+    assert.equal(await focused(), 'Deploy version 2', 'one is where one was');
     await row(2).getByRole('button', { name: 'Deploy' }).focus();
     await page.keyboard.press('Enter');
     await page.keyboard.press('Tab');
@@ -201,6 +203,25 @@ describe('models', options, () => {
     writeFileSync(manifest, JSON.stringify({ ...JSON.parse(before), curve }));
     await everywhere('/models/near/1', 'version', (one) => one.getByTestId('curve').waitFor());
     writeFileSync(manifest, before);
+  });
+
+  test('leads to the report of a version where the server writes reports', async () => {
+    const page = await open('/models/near/1');
+    await page.getByText('Passed the gate').waitFor();
+    const report = `${server.url}/v1/models/near/versions/1/report`;
+    const paths = { '/v1/models/{name}/versions/{version}/report': {} };
+    await page.route('**/openapi.json', (route) => route.fulfill({ json: { paths } }));
+    await page.route(report, (route) => route.fulfill({ contentType: 'text/html', body: '<p>A report' }));
+    await page.reload();
+    const link = page.getByRole('link', { name: 'Report' });
+    await link.waitFor();
+    assert.equal(await link.evaluate((a) => a.href), report);
+    await page.unroute(report);
+    await page.route(report, (route) => route.fulfill({ status: 404, json: { message: 'none' } }));
+    await page.reload();
+    await page.getByText('Passed the gate').waitFor();
+    await page.waitForLoadState('networkidle');
+    assert.equal(await link.count(), 0);
   });
 
   test('asks the served version', async () => {

@@ -1,5 +1,5 @@
 import { Button, Skeleton } from '@mantine/core';
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { Card } from '../components/card.tsx';
 import { Empty } from '../components/empty.tsx';
 import { PageHead } from '../components/page_head.tsx';
@@ -52,11 +52,12 @@ export function ModelPage({ name, training }: { name: string; training: Training
 
 /** Read anew whenever `state` changes. */
 function useNewsOf(state: unknown, refresh: () => void): void {
-  const [seen, setSeen] = useState(state);
-  if (seen !== state) {
-    setSeen(state);
-    queueMicrotask(refresh);
-  }
+  const seen = useRef(state);
+  useEffect(() => {
+    if (seen.current === state) return;
+    seen.current = state;
+    refresh();
+  }, [state, refresh]);
 }
 
 function Shown({ model, refresh }: { model: OneModel; refresh: () => void }) {

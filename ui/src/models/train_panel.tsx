@@ -5,6 +5,7 @@ import { counted } from '../lib/format.ts';
 import { Link } from '../lib/router.tsx';
 import { Ask } from './ask.tsx';
 import { Failure } from './failure.tsx';
+import { sentenceOf } from './judge.ts';
 import { phases } from './progress.ts';
 import { pathOf } from './types.ts';
 import type { Deploy, Run, TrainingDesk } from './use_training.ts';
@@ -72,8 +73,8 @@ export function TrainingCard({ run, desk }: { run: Run; desk: TrainingDesk }) {
         {running && <Running run={run} />}
         {run.result && (
           <p role="status" data-testid="trained">
-            <Link href={pathOf(run.name, run.result.version)}>Version {run.result.version}</Link> is written:{' '}
-            {run.result.gate}.
+            <Link href={pathOf(run.name, run.result.version)}>Version {run.result.version}</Link> is written.{' '}
+            {sentenceOf(run.result.gate)}
           </p>
         )}
         {run.state === 'stopped' && (

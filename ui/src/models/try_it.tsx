@@ -97,9 +97,14 @@ function Recommended({ answer: { items, unknown } }: { answer: Answer }) {
             note: name === id ? undefined : id,
             value: score,
           }))}
-          words={(score) => String(Number(score.toPrecision(4)))}
+          words={scoreWords}
         />
       )}
     </div>
   );
 }
+
+const fourFigures = new Intl.NumberFormat(undefined, { minimumSignificantDigits: 4, maximumSignificantDigits: 4 });
+
+/** Scores of one kind of model have a scale of their own: as many figures for all. */
+const scoreWords = (score: number): string => fourFigures.format(score);

@@ -56,6 +56,14 @@ export function useTraining(onEnd: () => void): TrainingDesk {
   }, []);
   const forget = useCallback(() => setRun(undefined), []);
   useEffect(() => () => abort.current?.abort(), []);
+  const running = run?.state === 'running';
+  useEffect(() => {
+    if (!running) return;
+    // Closing the window would end it: the browser asks.
+    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
+    addEventListener('beforeunload', ask);
+    return () => removeEventListener('beforeunload', ask);
+  }, [running]);
   return { run, start, stop, forget };
 }
 
