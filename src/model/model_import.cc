@@ -130,12 +130,13 @@ Result<TrainedModel> ModelTrainer::import(const std::string& name, const ModelSp
                    {"made", format_time(tools_.env.now())},
                    {"settings", to_json(made->settings)},
                    {"training", {{"users", made->users.size()}, {"items", made->items.size()}}}}};
-  bool passed = true;
-  trained.gate = "deployed without being judged: there are not the interactions to ask it for";
+  GateVerdict verdict{.passed = true,
+                      .words = "without being judged: there are not the interactions to ask it for"};
   if (report) {
     trained.manifest["metrics"] = to_json(report->models[2].with_fallback);
-    trained.gate = gate(*spec, *report, &passed);
+    verdict = gate(*spec, *report);
   }
+  trained.manifest.update({{"gate", verdict.words}, {"passed", verdict.passed}});
   MILLRACE_ASSIGN(BundleWriter writer, BundleWriter::begin(tools_.env, place.second));
   MILLRACE_TRY(writer.add("items", made->items));
   MILLRACE_TRY(writer.add("users", made->users));
@@ -143,7 +144,7 @@ Result<TrainedModel> ModelTrainer::import(const std::string& name, const ModelSp
   if (report) MILLRACE_TRY(writer.add_json("evaluation", to_json(*report)));
   MILLRACE_TRY(writer.finish(trained.manifest));
   if (report) trained.manifest["evaluation"] = to_json(*report);
-  MILLRACE_TRY(deploy_by_gate(name, deploy, passed, by, trained));
+  MILLRACE_TRY(deploy_by_gate(name, deploy, verdict, by, trained));
   return trained;
 }
 

@@ -46,6 +46,15 @@ EvaluationData validation_of(const EvaluationSpec& spec, const EvaluationData& d
   return split_as(spec, train, data.features, kSplitSeed + 1);
 }
 
+/// Say what became of a version, and what the gate found.
+std::string outcome_of(const GateVerdict& verdict, ModelTrainer::Deploy deploy) {
+  using enum ModelTrainer::Deploy;
+  if (deploy == kNever) return "not deployed, as asked";
+  if (verdict.passed) return "deployed, " + verdict.words;
+  return (deploy == kAlways ? "deployed, as asked, though the gate says: " : "not deployed: ") +
+         verdict.words;
+}
+
 EvaluationData split(const EvaluationSpec& spec, const FeedbackSet& all, std::uint64_t seed) {
   switch (spec.split) {
     case EvaluationSpec::Split::kLast:
@@ -67,19 +76,17 @@ bool trainable(const RankingSettings& settings, const TrainingFeedback& feedback
 }
 
 /// The gate of a model that foresees ratings: by the squared error.
-std::string rating_gate(const RatingQuality& model, const std::optional<RatingQuality>& deployed,
-                        double margin, const EvaluationOptions& options, bool* passed) {
-  if (model.gain.high < 0) return fmt::format("not deployed: {}", to_text(model));
-  if (deployed) {
-    const Estimate change = difference(model, *deployed, options);
-    if (change.low < -margin)
-      return fmt::format(
-          "not deployed: may be worse than what is deployed by more than the margin of {}: squared "
-          "error less by {}; {}",
-          margin, shown(change), to_text(model));
-  }
-  *passed = true;
-  return fmt::format("deployed{}: {}", deployed ? "" : ", as the first", to_text(model));
+GateVerdict rating_gate(const RatingQuality& model, const std::optional<RatingQuality>& deployed,
+                        double margin, const EvaluationOptions& options) {
+  if (model.gain.high < 0) return {.passed = false, .words = to_text(model)};
+  if (!deployed) return {.passed = true, .words = "as the first: " + to_text(model)};
+  const Estimate change = difference(model, *deployed, options);
+  const std::string words = fmt::format("squared error less by {}; {}", shown(change), to_text(model));
+  if (change.low < -margin)
+    return {.passed = false,
+            .words = fmt::format("may be worse than what is deployed by more than the margin of {}: {}",
+                                 margin, words)};
+  return {.passed = true, .words = "not worse than what was: " + words};
 }
 
 std::string yaml_of(const ModelSpec& spec, const std::vector<std::pair<std::string, double>>& values) {
@@ -136,34 +143,34 @@ Result<EvaluationReport> ModelTrainer::evaluate(const ModelSpec& spec, const std
   return judge(spec, feedback, stop, on_step);
 }
 
-std::string ModelTrainer::gate(const ModelSpec& spec, const EvaluationReport& report, bool* passed) const {
+GateVerdict ModelTrainer::gate(const ModelSpec& spec, const EvaluationReport& report) const {
   const EvaluationOptions options = options_of(spec.evaluation, tools_.threads);
   const JudgedRanking& baseline = report.models[1];
   const JudgedRanking& model = report.models[2];
-  *passed = false;
   if (model.ratings)
     return rating_gate(*model.ratings, report.models.size() > 3 ? report.models[3].ratings : std::nullopt,
-                       spec.gate_margin, options, passed);
+                       spec.gate_margin, options);
   const Estimate gain = difference(model.with_fallback, baseline.alone, spec.gate_metric, options);
   const std::string metric(metric_name(spec.gate_metric));
-  if (gain.high < 0) return fmt::format("not deployed: worse than popularity, {} {}", metric, shown(gain));
-  if (report.models.size() > 3) {
-    const Estimate change =
-        difference(model.with_fallback, report.models[3].with_fallback, spec.gate_metric, options);
-    if (change.low < -spec.gate_margin)
-      return fmt::format(
-          "not deployed: may be worse than what is deployed by more than the margin of {}: {} {}",
-          spec.gate_margin, metric, shown(change));
-    *passed = true;
-    return fmt::format("deployed: not worse than what was, {} {}; than popularity {}", metric, shown(change),
-                       shown(gain));
-  }
-  *passed = true;
-  return fmt::format("deployed, as the first: {} against popularity {}", metric, shown(gain));
+  if (gain.high < 0)
+    return {.passed = false, .words = fmt::format("worse than popularity: {} {}", metric, shown(gain))};
+  if (report.models.size() <= 3)
+    return {.passed = true,
+            .words = fmt::format("as the first: {} {} against popularity", metric, shown(gain))};
+  const Estimate change =
+      difference(model.with_fallback, report.models[3].with_fallback, spec.gate_metric, options);
+  if (change.low < -spec.gate_margin)
+    return {.passed = false,
+            .words = fmt::format(
+                "may be worse than what is deployed by more than the margin of {}: {} {}; than popularity {}",
+                spec.gate_margin, metric, shown(change), shown(gain))};
+  return {.passed = true,
+          .words = fmt::format("not worse than what was: {} {}; than popularity {}", metric, shown(change),
+                               shown(gain))};
 }
 
 Result<Json> ModelTrainer::write(const ModelSpec& spec, const TrainingFeedback& feedback,
-                                 const RankingModel& model, const EvaluationReport& report, const Json& curve,
+                                 const RankingModel& model, const EvaluationReport& report, const Json& more,
                                  std::string_view version, const Path& dir) {
   MILLRACE_ASSIGN(BundleWriter writer, BundleWriter::begin(tools_.env, dir));
   MILLRACE_TRY(writer.add("items", feedback.set.items));
@@ -187,8 +194,8 @@ Result<Json> ModelTrainer::write(const ModelSpec& spec, const TrainingFeedback& 
                   {"hash", feedback.hash},
                   {"offsets", feedback.offsets}}},
                 {"metrics", to_json(report.models[2].with_fallback)}};
+  manifest.update(more);
   if (!feedback.training_set.empty()) manifest["training"]["training_set"] = feedback.training_set;
-  if (!curve.empty()) manifest["curve"] = curve;
   if (report.models[2].ratings) manifest["ratings"] = to_json(*report.models[2].ratings);
   MILLRACE_TRY(writer.finish(manifest));
   return manifest;
@@ -218,20 +225,19 @@ Result<TrainedModel> ModelTrainer::train(const ModelSpec& spec, Deploy deploy, s
   on_step("writing");
   MILLRACE_ASSIGN(const auto place, tools_.registry.next_version(spec.name));
   TrainedModel trained{.version = place.first, .manifest = {}};
-  MILLRACE_ASSIGN(trained.manifest, write(spec, feedback, *model, report, curve, place.first, place.second));
+  const GateVerdict verdict = gate(spec, report);
+  Json more = {{"gate", verdict.words}, {"passed", verdict.passed}};
+  if (!curve.empty()) more["curve"] = std::move(curve);
+  MILLRACE_ASSIGN(trained.manifest, write(spec, feedback, *model, report, more, place.first, place.second));
   trained.manifest["evaluation"] = to_json(report);
-  bool passed = false;
-  trained.gate = gate(spec, report, &passed);
-  MILLRACE_TRY(deploy_by_gate(spec.name, deploy, passed, by, trained));
+  MILLRACE_TRY(deploy_by_gate(spec.name, deploy, verdict, by, trained));
   return trained;
 }
 
-Status ModelTrainer::deploy_by_gate(const std::string& name, Deploy deploy, bool passed, std::string_view by,
-                                    TrainedModel& trained) {
-  if (deploy == Deploy::kNever) trained.gate = "not deployed, as asked";
-  if (deploy == Deploy::kAlways && !passed)
-    trained.gate = "deployed, as asked, though the gate says: " + trained.gate;
-  if (deploy == Deploy::kNever || (deploy == Deploy::kIfGood && !passed)) return {};
+Status ModelTrainer::deploy_by_gate(const std::string& name, Deploy deploy, const GateVerdict& verdict,
+                                    std::string_view by, TrainedModel& trained) {
+  trained.gate = outcome_of(verdict, deploy);
+  if (deploy == Deploy::kNever || (deploy == Deploy::kIfGood && !verdict.passed)) return {};
   MILLRACE_TRY(tools_.registry.deploy(name, trained.version, by));
   trained.deployed = true;
   return {};

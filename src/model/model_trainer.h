@@ -20,6 +20,12 @@
 
 namespace millrace {
 
+/// What the gate found. It is kept with the version, whatever became of it.
+struct GateVerdict {
+  bool passed = false;
+  std::string words;  ///< why, to be read after "deployed, " or "not deployed: "
+};
+
 /// What a training made.
 struct TrainedModel {
   std::string version;
@@ -90,8 +96,8 @@ class ModelTrainer {
 
   Result<EvaluationReport> judge(const ModelSpec& spec, const TrainingFeedback& feedback,
                                  const std::atomic<bool>* stop, const OnStep& on_step);
-  Status deploy_by_gate(const std::string& name, Deploy deploy, bool passed, std::string_view by,
-                        TrainedModel& trained);
+  Status deploy_by_gate(const std::string& name, Deploy deploy, const GateVerdict& verdict,
+                        std::string_view by, TrainedModel& trained);
   Result<std::optional<EvaluationReport>> judge_imported(const ServedModel& model, const ModelSpec& spec,
                                                          const TrainingFeedback& feedback,
                                                          const std::atomic<bool>* stop,
@@ -99,10 +105,10 @@ class ModelTrainer {
   Result<EvaluationReport> judge_as_asked(const ModelSpec& spec, const TrainingFeedback& feedback,
                                           std::span<const NamedRanking> models, const std::atomic<bool>* stop,
                                           const OnStep& on_step);
-  std::string gate(const ModelSpec& spec, const EvaluationReport& report, bool* passed) const;
+  GateVerdict gate(const ModelSpec& spec, const EvaluationReport& report) const;
   Result<nlohmann::json> write(const ModelSpec& spec, const TrainingFeedback& feedback,
                                const RankingModel& model, const EvaluationReport& report,
-                               const nlohmann::json& curve, std::string_view version, const Path& dir);
+                               const nlohmann::json& more, std::string_view version, const Path& dir);
 
   const Tools tools_;
 };

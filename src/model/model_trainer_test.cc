@@ -88,6 +88,26 @@ TEST_F(ModelTrainerTest, AWorseOneIsNotDeployed) {
   EXPECT_EQ(registry_->current("m")->version, "3");
 }
 
+TEST_F(ModelTrainerTest, WhatTheGateFoundIsKeptWithTheVersion) {
+  const std::string good = std::string("kind: item_knn\n") + kTastes;
+  const std::string poor = std::string("kind: als\nsettings: {factors: 1, iterations: 1}\n") + kTastes;
+  ASSERT_TRUE(train(good));
+  ASSERT_TRUE(train(good, ModelTrainer::Deploy::kNever));
+  const auto asked = train(poor, ModelTrainer::Deploy::kAlways);
+  ASSERT_TRUE(asked);
+  EXPECT_THAT(asked->gate, HasSubstr("though the gate says: "));
+  const auto kept = [&](const char* version) {
+    return nlohmann::json::parse(
+        read_file(env_, options().lake_dir / "models" / "m" / version / "model.json").value());
+  };
+  EXPECT_TRUE(kept("1")["passed"]);
+  EXPECT_THAT(kept("1")["gate"].get<std::string>(), testing::StartsWith("as the first: ndcg +"));
+  EXPECT_TRUE(kept("2")["passed"]) << "though it was asked not to deploy it";
+  EXPECT_THAT(kept("2")["gate"].get<std::string>(), testing::StartsWith("not worse than what was: ndcg "));
+  EXPECT_FALSE(kept("3")["passed"]) << "though it was asked to deploy it";
+  EXPECT_THAT(asked->gate, testing::EndsWith(kept("3")["gate"].get<std::string>()));
+}
+
 TEST_F(ModelTrainerTest, TheSameSettingsAgainPassTheGate) {
   ASSERT_TRUE(train(std::string("kind: item_knn\n") + kTastes)->deployed);
   const auto again = train(std::string("kind: item_knn\n") + kTastes);

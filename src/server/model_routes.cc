@@ -21,19 +21,32 @@ using Json = nlohmann::json;
 constexpr std::size_t kHistoryItemsMax = 1'000;
 constexpr std::int64_t kListMax = 1'000;
 
+/// The baseline that the gate holds models against: the second of every evaluation.
+constexpr std::size_t kBaselineAt = 1;
+
 Json version_json(const ModelVersion& version) {
   Json json{{"version", version.version}, {"deployed", version.deployed}};
   if (!version.problem.empty()) json["problem"] = version.problem;
-  for (const char* member : {"kind", "made", "settings", "training", "metrics"})
+  for (const char* member : {"kind", "made", "settings", "training", "metrics", "gate", "passed"})
     if (version.manifest.contains(member)) json[member] = version.manifest[member];
   return json;
+}
+
+/// Add what popularity reached in the version's evaluation, and by how much the version is better.
+void add_baseline(Json& version, const Json& evaluation) {
+  const Json::json_pointer baseline = Json::json_pointer("/models") / kBaselineAt;
+  const Json::json_pointer judged = Json::json_pointer("/models") / (kBaselineAt + 1);
+  if (!evaluation.contains(baseline) || !evaluation.contains(judged)) return;
+  version["baseline"] = evaluation.value(baseline / "alone", Json());
+  version["gain"] = evaluation.value(judged / "ndcg_gain_over_baseline", Json());
 }
 
 class ModelRoutes {
  public:
   using Stream = std::shared_ptr<ResponseStream>;
 
-  explicit ModelRoutes(ModelSources sources) : sources_(std::move(sources)) {}
+  ModelRoutes(ModelSources sources, const AccessPolicy& access)
+      : sources_(std::move(sources)), access_(access) {}
 
   Result<ModelSpec> find(const std::string& name) const {
     MILLRACE_ASSIGN(auto specs, sources_.load());
@@ -47,12 +60,17 @@ class ModelRoutes {
                                              nearest.empty() ? "" : "; did you mean " + nearest + "?"));
   }
 
-  /// The project's models and those that only have versions.
-  Result<Json> list_all(const Exchange&) const { return list(); }
+  /// All models; and whether who asks may train and deploy them.
+  Result<Json> list_all(const Exchange& asked) const {
+    MILLRACE_ASSIGN(Json all, list());
+    all["may_change"] = may_change(asked);
+    return all;
+  }
 
-  Result<Json> list() const {
+  /// The project's models and those that only have versions; with the versions of `only` that one, if given.
+  Result<Json> list(std::string_view only = {}) const {
     MILLRACE_ASSIGN(const auto specs, sources_.load());
-    MILLRACE_ASSIGN(const auto versions, sources_.registry.list());
+    MILLRACE_ASSIGN(const auto versions, sources_.registry.list(only));
     std::map<std::string, Json> models;
     for (const ModelSpec& spec : specs)
       models[spec.name] = {{"name", spec.name},
@@ -63,6 +81,7 @@ class ModelRoutes {
       Json& model = models[version.name];
       if (model.is_null()) model = {{"name", version.name}, {"versions", Json::array()}};
       model["versions"].push_back(version_json(version));
+      add_baseline(model["versions"].back(), evaluation_of(version.name, version.version));
       if (version.deployed) model["deployed"] = version.version;
     }
     Json all = Json::array();
@@ -72,10 +91,11 @@ class ModelRoutes {
 
   Result<Json> show(const Exchange& asked) const {
     const std::string& name = asked.path_values.front();
-    MILLRACE_ASSIGN(Json all, list());
+    MILLRACE_ASSIGN(Json all, list(name));
     for (Json& model : all["models"])
       if (model["name"] == name) {
         MILLRACE_ASSIGN(model["history"], sources_.registry.history(name));
+        model["may_change"] = may_change(asked);
         return std::move(model);
       }
     return fail(find(name).error());
@@ -90,8 +110,8 @@ class ModelRoutes {
       if (!one.problem.empty()) return fail(Code::kCorrupt, one.problem);
       Json json = one.manifest;
       json["deployed"] = one.deployed;
-      const auto text = read_file(sources_.env, sources_.dir / name / number / "evaluation.json");
-      if (text) json["evaluation"] = Json::parse(*text, nullptr, false);
+      Json evaluation = evaluation_of(name, number);
+      if (!evaluation.is_null()) json["evaluation"] = std::move(evaluation);
       return json;
     }
     return fail(Code::kNotFound, fmt::format("{} has no version {}", name, number));
@@ -236,6 +256,17 @@ class ModelRoutes {
   }
 
  private:
+  bool may_change(const Exchange& asked) const {
+    return access_.check_credentials(asked.request, Access::kAdmin).has_value();
+  }
+
+  /// How a version was judged; null where that is not known.
+  Json evaluation_of(const std::string& name, const std::string& version) const {
+    const auto text = read_file(sources_.env, sources_.dir / name / version / "evaluation.json");
+    Json json = text ? Json::parse(*text, nullptr, false) : Json();
+    return json.is_object() ? json : Json();
+  }
+
   Json json_of(const BatchRun& run) const {
     return {{"set", run.set},
             {"run", run.run},
@@ -273,13 +304,14 @@ class ModelRoutes {
   }
 
   const ModelSources sources_;
+  const AccessPolicy& access_;
   std::mutex mutex_;  ///< held while a model is trained, judged or searched
 };
 
 }  // namespace
 
 void add_model_routes(Router& router, ModelSources sources, WorkerPool& long_workers, WorkerPool& workers) {
-  const auto routes = std::make_shared<ModelRoutes>(std::move(sources));
+  const auto routes = std::make_shared<ModelRoutes>(std::move(sources), router.access());
   const auto add = [&](std::string_view method, std::string_view pattern, Access access,
                        Result<Json> (ModelRoutes::*answer)(const Exchange&) const) {
     router.add(method, pattern, {access, false},

@@ -67,6 +67,20 @@ test('its evaluation is printed and kept', async () => {
   assert.equal(json.models.length, 4, 'two baselines, the model, what is deployed');
 });
 
+test('how it stands against popularity is said, and who may change it', async () => {
+  const model = await getJson('/v1/models/near');
+  const [version] = model.versions;
+  assert.ok(version.gain.low > 0);
+  const gain = version.metrics.all.ndcg.mean - version.baseline.all.ndcg.mean;
+  assert.ok(Math.abs(version.gain.mean - gain) < 1e-6, 'of the same people');
+  assert.equal(version.passed, true);
+  assert.match(version.gate, /^as the first: ndcg \+0\.\d+ \(.*\) against popularity$/);
+  assert.equal((await getJson('/v1/models/near/versions/1')).gate, version.gate, 'kept with the version');
+  assert.equal(model.may_change, false);
+  assert.equal((await getJson('/v1/models')).may_change, false);
+  assert.equal((await (await server.asAdmin('GET', '/v1/models/near')).json()).may_change, true);
+});
+
 test('no request fails while versions are swapped', async () => {
   assert.equal((await millrace('train', 'near', '--deploy', 'never')).code, 0);
   let going = true, asked = 0;

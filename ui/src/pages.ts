@@ -16,6 +16,7 @@ export const pages: Page[] = [
   { path: '/', name: 'Overview', load: () => import('./overview/overview.tsx') },
   { path: '/flow', name: 'Flow', load: () => import('./flow/flow.tsx') },
   { path: '/quarantine', name: 'Quarantine', load: () => import('./quarantine/quarantine.tsx') },
+  { path: '/models', name: 'Models', load: () => import('./models/models.tsx') },
   { path: '/shop', name: 'Example shop', load: () => import('./shop/shop.tsx') },
 ];
 

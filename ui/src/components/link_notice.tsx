@@ -1,9 +1,8 @@
-import { Button, PasswordInput } from '@mantine/core';
-import { type FormEvent, useEffect, useState } from 'react';
+import { useEffect, useState } from 'react';
 import { clockTime, counted } from '../lib/format.ts';
-import { keepToken } from '../lib/http.ts';
 import type { LinkState } from '../lib/live.ts';
 import { ErrorNote } from './error_note.tsx';
+import { TokenForm } from './token_form.tsx';
 import styles from './link_notice.module.css';
 
 interface LinkNoticeProps {
@@ -52,27 +51,3 @@ function RetryIn({ at }: { at: number }) {
 }
 
 const secondsTo = (at: number): number => Math.max(0, Math.round((at - Date.now()) / 1000));
-
-function TokenForm({ onDone }: { onDone: () => void }) {
-  const [token, setToken] = useState('');
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    keepToken(token.trim());
-    onDone();
-  };
-  return (
-    <form className={styles.form} onSubmit={submit} role="status">
-      <PasswordInput
-        label="This server asks for its token"
-        description="The value of auth.token in millrace.yaml. It stays in this browser."
-        value={token}
-        onChange={(event) => setToken(event.currentTarget.value)}
-        className={styles.token}
-        autoComplete="current-password"
-      />
-      <Button type="submit" disabled={!token.trim()}>
-        Open
-      </Button>
-    </form>
-  );
-}

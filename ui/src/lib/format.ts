@@ -10,6 +10,12 @@ const parts = new Intl.NumberFormat(locale, {
   minimumFractionDigits: 1,
   maximumFractionDigits: 1,
 });
+const fourDigits = new Intl.NumberFormat(locale, { minimumFractionDigits: 4, maximumFractionDigits: 4 });
+const signedDigits = new Intl.NumberFormat(locale, {
+  minimumFractionDigits: 4,
+  maximumFractionDigits: 4,
+  signDisplay: 'exceptZero',
+});
 const clock = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
 const minute = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
 const day = new Intl.DateTimeFormat(locale, { dateStyle: 'medium' });
@@ -47,10 +53,19 @@ export const milliseconds = (ms: number): string => rate(ms);
 /** 0.125 → "12.5%". */
 export const percent = (part: number): string => parts.format(part);
 
+/** A measure between 0 and 1: 0.2134. */
+export const measure = (n: number): string => fourDigits.format(n);
+
+/** A difference of two measures: +0.0312. */
+export const signed = (n: number): string => signedDigits.format(n);
+
 export const clockTime = (iso: string): string => clock.format(new Date(iso));
 
 /** "10:04" for a Date; with its day when `withDay`. */
 export const minuteTime = (at: Date, withDay: boolean): string => (withDay ? dayAndMinute : minute).format(at);
+
+/** "12 Jan 2026, 10:04" for a time as the server writes it. */
+export const dateAndTime = (iso: string): string => dayAndMinute.format(new Date(iso));
 
 export const dayOf = (at: Date): string => day.format(at);
 

@@ -1,5 +1,6 @@
 /** Calls to the server that served this page. */
 import { callWas } from './connection.ts';
+import { LineParser } from './lines.ts';
 
 const tokenKey = 'millrace-token';
 
@@ -52,12 +53,34 @@ export async function call<T>(path: string, init: RequestInit = {}): Promise<Ans
   }
 }
 
+/**
+ * Call for an answer of JSON lines, which come as the server gets on; `onLine` gets each. Not tried again. Ends with
+ * the answer, or early when `signal` says so. Rejects with CallError.
+ */
+export async function callLines<T>(path: string, onLine: (line: T) => void, signal: AbortSignal): Promise<void> {
+  const response = await send(path, { method: 'POST', signal });
+  if (!response.ok || !response.body)
+    throw new CallError(response.status, messageOf(await response.text(), response.status));
+  const lines = new LineParser<T>();
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      for (const line of lines.push(value)) onLine(line);
+    }
+  } catch {
+    if (!signal.aborted) throw new CallError(0, 'The connection broke before the answer was whole.');
+  }
+}
+
 async function send(path: string, init: RequestInit): Promise<Response> {
   try {
     const response = await fetch(path, { ...init, headers: { ...authorization(), ...init.headers } });
     callWas(true);
     return response;
   } catch {
+    if (init.signal?.aborted) throw new CallError(0, 'The call was given up.');
     callWas(false);
     throw new CallError(0, 'The server cannot be reached.');
   }

@@ -1,6 +1,5 @@
-import { CopyButton, UnstyledButton } from '@mantine/core';
-import { Icon } from '../brand/icons.tsx';
 import { Wheel } from '../brand/wheel.tsx';
+import { Command } from '../components/command.tsx';
 import { Link } from '../lib/router.tsx';
 import styles from './first_steps.module.css';
 
@@ -22,33 +21,12 @@ export function FirstSteps() {
       <div className={styles.words}>
         <h2 id="first-steps">The race is dry. Let the first event in.</h2>
         <p>Run this in a terminal. The figures appear here as soon as it arrives; nothing needs to be loaded again.</p>
-        <Command text={command} />
+        <Command label="Command that sends the first event" text={command} />
         <p>
           Or click around in the <Link href="/shop">example shop</Link>: everything you do there is an event. For a
           whole shop with people in it, run <code>millrace demo</code>.
         </p>
       </div>
     </section>
-  );
-}
-
-/** Browsers lend the clipboard only to https and to this machine; elsewhere there is no button. */
-function Command({ text }: { text: string }) {
-  return (
-    <div className={styles.command}>
-      <pre tabIndex={0} aria-label="Command that sends the first event">
-        <code>{text}</code>
-      </pre>
-      {isSecureContext && (
-        <CopyButton value={text} timeout={2000}>
-          {({ copied, copy }) => (
-            <UnstyledButton className={styles.copy} onClick={copy}>
-              <Icon name={copied ? 'check' : 'copy'} size={16} />
-              <span aria-live="polite">{copied ? 'Copied' : 'Copy'}</span>
-            </UnstyledButton>
-          )}
-        </CopyButton>
-      )}
-    </div>
   );
 }

@@ -2,8 +2,7 @@ import { UnstyledButton } from '@mantine/core';
 import { Card } from '../components/card.tsx';
 import { Empty } from '../components/empty.tsx';
 import lists from '../flow/lists.module.css';
-import { count } from '../lib/format.ts';
-import { dateAndTime } from './records.tsx';
+import { count, dateAndTime } from '../lib/format.ts';
 import { type Group, keyOf } from './types.ts';
 import styles from './quarantine.module.css';
 

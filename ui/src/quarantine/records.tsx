@@ -3,12 +3,10 @@ import { useState } from 'react';
 import { Card } from '../components/card.tsx';
 import lists from '../flow/lists.module.css';
 import { RecordView } from '../flow/record_view.tsx';
-import { bytes, minuteTime } from '../lib/format.ts';
+import { bytes, dateAndTime } from '../lib/format.ts';
 import { navigate } from '../lib/router.tsx';
 import type { Entry } from './types.ts';
 import styles from './quarantine.module.css';
-
-export const dateAndTime = (iso: string): string => minuteTime(new Date(iso), true);
 
 interface RecordsProps {
   desk: { entries: Entry[]; cursor: string | null; older: () => Promise<void> };
