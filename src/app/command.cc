@@ -159,7 +159,8 @@ Result<nlohmann::json> ask(HttpClient& client, std::string_view method, const st
   return nlohmann::json::parse(answer.body);
 }
 
-Result<nlohmann::json> ask_long(HttpClient& client, const std::string& target, std::string_view label) {
+Result<nlohmann::json> ask_long(HttpClient& client, const std::string& target, std::string_view label,
+                                std::string_view body) {
   using nlohmann::json;
   std::optional<Result<json>> outcome;
   const bool draw = !label.empty() && on_terminal();
@@ -174,7 +175,7 @@ Result<nlohmann::json> ask_long(HttpClient& client, const std::string& target, s
     if (parsed.contains("error")) outcome = fail(Code::kInvalid, parsed["error"].value("message", ""));
     return true;
   };
-  const auto answer = client.request_lines("POST", target, "", {}, on_line);
+  const auto answer = client.request_lines("POST", target, body, {}, on_line);
   if (draw) fmt::print("\r\x1b[K");
   if (!answer) return fail(answer.error());
   MILLRACE_TRY(check_answer(*answer));

@@ -91,7 +91,8 @@ Result<nlohmann::json> ask(HttpClient& client, std::string_view method, const st
 /// {"result"} or {"error"}; return the result. On a terminal the steps are shown after `label`; an empty one:
 /// not. Errors: those of the client and of `check_answer`; what the work failed with; kIo when the server
 /// ended before.
-Result<nlohmann::json> ask_long(HttpClient& client, const std::string& target, std::string_view label);
+Result<nlohmann::json> ask_long(HttpClient& client, const std::string& target, std::string_view label,
+                                std::string_view body = {});
 
 /// Do `work` with the server of the data directory. Return the exit code; a failure is printed.
 int run_with_server(const CommonOptions& options, ServerConnection::Need need,
@@ -105,6 +106,7 @@ void add_features_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_contract_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_training_set_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_model_commands(CLI::App& app, CommonOptions& common, int& exit_code);
+void add_model_files_commands(CLI::App& models, CommonOptions& common, int& exit_code);
 void add_up_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_demo_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_ingest_command(CLI::App& app, CommonOptions& common, int& exit_code);

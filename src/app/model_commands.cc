@@ -261,7 +261,7 @@ void add_model_commands(CLI::App& app, CommonOptions& common, int& exit_code) {
       ->footer(
           "No request waits or fails for it. A version that is damaged is refused, and what is served "
           "stays.");
-  CLI::App* models = app.add_subcommand("model", "See, roll back and remove versions of models");
+  CLI::App* models = app.add_subcommand("model", "See, roll back, import and export versions of models");
   models->require_subcommand(1);
   add_named(*models, "list", "Show models and their versions; * is deployed", "only this one", false,
             list_models, common, exit_code);
@@ -285,6 +285,7 @@ void add_model_commands(CLI::App& app, CommonOptions& common, int& exit_code) {
       *models, "remove", "Remove a version that is not deployed", "NAME@VERSION", true,
       [](HttpClient& client, const std::string& name, bool) { return remove_version(client, name); }, common,
       exit_code);
+  add_model_files_commands(*models, common, exit_code);
 }
 
 }  // namespace millrace

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "server/json_text.h"
+#include "server/model_answers.h"
 #include "server/stream_beat.h"
 
 namespace millrace {
@@ -18,7 +19,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kHistoryItemsMax = 1'000;
+constexpr std::size_t kModelNameMax = 64;
 constexpr std::int64_t kListMax = 1'000;
 
 /// The baseline that the gate holds models against: the second of every evaluation.
@@ -142,38 +143,42 @@ class ModelRoutes {
     return Json{{"removed", asked.path_values[1]}};
   }
 
-  /// The best items for someone who met `items`, oldest first.
   Result<Json> recommend(const Exchange& asked) const {
-    const QueryParameters& query = asked.request.query();
-    if (const auto unknown = query.unknown({"items", "n", "repeats"}))
-      return fail(Code::kInvalid, fmt::format("{} is not known here: items, n, repeats are", *unknown));
-    MILLRACE_ASSIGN(const std::int64_t n, query.integer("n", 10, 1, kListMax));
-    MILLRACE_ASSIGN(const bool repeats, query.boolean("repeats", false));
-    const auto model = sources_.registry.current(asked.path_values.front());
-    if (!model)
-      return fail(Code::kNotFound, fmt::format("no version of {0} is deployed: millrace train {0}",
-                                               asked.path_values.front()));
-    const TimeUs now = sources_.env.now();
-    std::vector<Feedback> history;
-    Json unknown = Json::array();
-    for (std::string_view rest = query.get("items"); !rest.empty();) {
-      const std::string_view id = rest.substr(0, rest.find(','));
-      rest.remove_prefix(std::min(id.size() + 1, rest.size()));
-      if (id.empty()) continue;
-      if (history.size() + unknown.size() >= kHistoryItemsMax)
-        return fail(Code::kInvalid, fmt::format("more than {} items", kHistoryItemsMax));
-      if (const auto item = model->items.find(id))
-        history.push_back({.item = *item, .time = now});
-      else
-        unknown.push_back(id);
-    }
-    Json items = Json::array();
-    for (const auto& [item, score] :
-         model->recommend({.history = history, .now = now}, static_cast<std::size_t>(n), repeats))
-      items.push_back({{"id", item}, {"score", score}});
-    return Json{{"model", model->name + "@" + model->version},
-                {"items", std::move(items)},
-                {"unknown", std::move(unknown)}};
+    return answer_recommendations(sources_.registry, sources_.env, asked.path_values.front(),
+                                  asked.request.query());
+  }
+
+  Result<Json> recommend_told(const Exchange& asked) const {
+    return answer_recommendations(sources_.registry, sources_.env, asked.path_values.front(),
+                                  asked.request.body());
+  }
+
+  Result<Json> vectors(const Exchange& asked) const {
+    return answer_vectors(sources_.registry, asked.path_values.front(), asked.request.body());
+  }
+
+  Result<HttpResponse> file(const Exchange& asked) const {
+    const std::string &name = asked.path_values[0], &number = asked.path_values[1];
+    MILLRACE_ASSIGN(const Json manifest, version(asked));
+    return version_file(sources_.env, sources_.dir / name / number, manifest, asked.path_values[2]);
+  }
+
+  void import(const Exchange& asked, const Stream& stream) {
+    long_work(stream, [&](const auto& stop, const auto& say) -> Result<Json> {
+      const std::string& name = asked.path_values.front();
+      if (!is_snake_case(name, kModelNameMax))
+        return fail(Code::kInvalid, "a model's name is lower-case letters, digits and _");
+      MILLRACE_ASSIGN(const auto deploy, deploy_of(asked.request.query()));
+      say("reading the files");
+      MILLRACE_ASSIGN(ImportedModel model,
+                      read_imported(sources_.env, Json::parse(asked.request.body(), nullptr, false)));
+      MILLRACE_ASSIGN(const auto specs, sources_.load());
+      const auto spec = std::ranges::find(specs, name, &ModelSpec::name);
+      MILLRACE_ASSIGN(const TrainedModel trained,
+                      sources_.trainer.import(name, spec == specs.end() ? nullptr : &*spec, std::move(model),
+                                              deploy, "import", stop, say));
+      return json_of(name, trained);
+    });
   }
 
   Result<Json> batch_runs(const Exchange&) const {
@@ -207,20 +212,10 @@ class ModelRoutes {
 
   void train(const Exchange& asked, const Stream& stream) {
     long_work(stream, [&](const auto& stop, const auto& say) -> Result<Json> {
-      using Deploy = ModelTrainer::Deploy;
-      const std::string_view how = asked.request.query().get("deploy", "if_good");
-      if (how != "if_good" && how != "never" && how != "always")
-        return fail(Code::kInvalid, "deploy takes if_good, never or always");
+      MILLRACE_ASSIGN(const auto deploy, deploy_of(asked.request.query()));
       MILLRACE_ASSIGN(const ModelSpec spec, find(asked.path_values.front()));
-      const Deploy deploy = how == "never"    ? Deploy::kNever
-                            : how == "always" ? Deploy::kAlways
-                                              : Deploy::kIfGood;
       MILLRACE_ASSIGN(const TrainedModel trained, sources_.trainer.train(spec, deploy, "train", stop, say));
-      return Json{{"name", spec.name},
-                  {"version", trained.version},
-                  {"deployed", trained.deployed},
-                  {"gate", trained.gate},
-                  {"manifest", trained.manifest}};
+      return json_of(spec.name, trained);
     });
   }
 
@@ -256,6 +251,23 @@ class ModelRoutes {
   }
 
  private:
+  static Result<ModelTrainer::Deploy> deploy_of(const QueryParameters& query) {
+    using Deploy = ModelTrainer::Deploy;
+    const std::string_view how = query.get("deploy", "if_good");
+    if (how == "if_good") return Deploy::kIfGood;
+    if (how == "never") return Deploy::kNever;
+    if (how == "always") return Deploy::kAlways;
+    return fail(Code::kInvalid, "deploy takes if_good, never or always");
+  }
+
+  static Json json_of(const std::string& name, const TrainedModel& trained) {
+    return {{"name", name},
+            {"version", trained.version},
+            {"deployed", trained.deployed},
+            {"gate", trained.gate},
+            {"manifest", trained.manifest}};
+  }
+
   bool may_change(const Exchange& asked) const {
     return access_.check_credentials(asked.request, Access::kAdmin).has_value();
   }
@@ -341,6 +353,17 @@ void add_model_routes(Router& router, ModelSources sources, WorkerPool& long_wor
   add("GET", "/v1/models/{name}", Access::kRead, &ModelRoutes::show);
   add("GET", "/v1/models/{name}/versions/{version}", Access::kRead, &ModelRoutes::version);
   add("GET", "/v1/models/{name}/recommendations", Access::kRead, &ModelRoutes::recommend);
+  add("POST", "/v1/models/{name}/recommendations", Access::kRead, &ModelRoutes::recommend_told);
+  add("POST", "/v1/models/{name}/vectors", Access::kRead, &ModelRoutes::vectors);
+  router.add("GET", "/v1/models/{name}/versions/{version}/files/{file}", {Access::kRead, false},
+             [routes, &workers](const std::shared_ptr<Exchange>& exchange) {
+               const Status queued = workers.submit([routes, exchange] {
+                 Result<HttpResponse> file = routes->file(*exchange);
+                 if (!file) return exchange->send_error(file.error());
+                 exchange->send(*std::move(file));
+               });
+               if (!queued) exchange->send_error(queued.error());
+             });
   add("GET", "/v1/batch-recommendations", Access::kRead, &ModelRoutes::batch_runs);
   add("GET", "/v1/batch-recommendations/{set}/{user}", Access::kRead, &ModelRoutes::batch_list);
   add_long("/v1/batch-recommendations/{set}", &ModelRoutes::make_batch);
@@ -349,6 +372,7 @@ void add_model_routes(Router& router, ModelSources sources, WorkerPool& long_wor
   add("POST", "/v1/models/{name}/retire", Access::kAdmin, &ModelRoutes::retire);
   add("DELETE", "/v1/models/{name}/versions/{version}", Access::kAdmin, &ModelRoutes::remove);
   add_long("/v1/models/{name}/train", &ModelRoutes::train);
+  add_long("/v1/models/{name}/import", &ModelRoutes::import);
   add_long("/v1/models/{name}/evaluate", &ModelRoutes::evaluate);
   add_long("/v1/models/{name}/tune", &ModelRoutes::tune);
 }

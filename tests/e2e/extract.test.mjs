@@ -41,7 +41,7 @@ test('classicmodels: every table is row for row what another client reads', { sk
   await db.sql(`CREATE TABLE ratings (customerNumber INT, productCode VARCHAR(15), productRating INT, PRIMARY KEY (customerNumber, productCode));
     INSERT IGNORE INTO ratings VALUES ${values.join(',')}`, { database: 'classicmodels' });
   const project = await db.project('classicmodels', { database: 'classicmodels', chunk_rows: 700 });
-  for (const folder of ['features', 'training_sets'])
+  for (const folder of ['features', 'training_sets', 'models'])
     cpSync(path.join(root, 'examples/shop', folder), path.join(project, folder), { recursive: true });
   const server = await serve(t, project);
   const result = await extracted(server, 'classicmodels');
@@ -66,7 +66,24 @@ test('classicmodels: every table is row for row what another client reads', { sk
   const [[details]] = await server.sql('SELECT count(*) FROM classicmodels.orderdetails');
   assert.equal(details, 2996);
   await compareTrainingSet(server);
+  await trainTwoTowers(server);
 });
+
+/** E4: two towers on that set foresee ratings no worse than means do, and have a vector for whom nobody has seen. */
+async function trainTwoTowers(server) {
+  const done = await run(['train', 'ratings', '--data', server.data, '--json'], { timeoutMs: 120_000 });
+  assert.equal(done.code, 0, done.stderr);
+  const { gate, deployed, manifest } = JSON.parse(done.stdout);
+  assert.equal(deployed, true, gate);
+  assert.match(manifest.training.training_set, /^ratings_ml_training@[0-9a-f]{16}$/);
+  assert.deepEqual([manifest.training.rows, manifest.training.users, manifest.training.items], [2532, 98, 109]);
+  const { rmse, mean_rmse, item_mean_rmse, user_mean_rmse } = manifest.ratings;
+  assert.ok(rmse.mean < Math.min(mean_rmse, item_mean_rmse, user_mean_rmse) * 1.02, JSON.stringify(manifest.ratings));
+  const answer = await server.post('/v1/models/ratings/recommendations', { n: 3, features: { city: 'Nantes', country: 'France', creditLimit: 90_000 } });
+  const { items } = await answer.json();
+  assert.equal(items.length, 3);
+  assert.ok(items.every(({ score }) => score >= 1 && score <= 5), JSON.stringify(items));
+}
 
 /** E2: the training set equals the public one, row for row but for what the two copies of the database say otherwise. */
 async function compareTrainingSet(server) {

@@ -195,3 +195,51 @@ test('the examples are models', async () => {
     }
   }
 });
+
+test('vectors are written out, and taken in as a model of their own', async () => {
+  const trained = await millrace('train', 'factors', '--deploy', 'always');
+  assert.equal(trained.code, 0, trained.stderr);
+  const [items, users] = ['items.csv', 'users.csv'].map((name) => path.join(project, name));
+  const written = await millrace('model', 'export', 'factors', '--items', items, '--users', users);
+  assert.equal(written.code, 0, written.stderr);
+  assert.match(written.stdout, /30 vectors of items written/);
+  assert.match(readFileSync(items, 'utf8'), /^id,embedding\n"?i\d+"?,"\[-?[\d.e-]+,/);
+  const imported = await millrace('model', 'import', 'ours', '--items', items, '--users', users);
+  assert.equal(imported.code, 0, imported.stderr);
+  assert.match(imported.stdout, /ours@1: 90 users and 30 items\ndeployed, without being judged/);
+  const { items: best, user_known: known } = await getJson('/v1/models/ours/recommendations?user=p1&n=5&items=i10');
+  assert.equal(known, true);
+  assert.ok(best.every(({ id }) => Math.floor(Number(id.slice(1)) / 10) === 1), JSON.stringify(best));
+  const again = await millrace('model', 'export', 'ours', '--items', path.join(project, 'again.npy'), '--item-ids', path.join(project, 'again.txt'));
+  assert.equal(again.code, 0, again.stderr);
+  assert.equal(readFileSync(path.join(project, 'again.txt'), 'utf8').trim().split('\n').length, 30);
+  writeFileSync(items, 'id,embedding\na,"[1,2]"\nb,"[1]"\n');
+  const refused = await millrace('model', 'import', 'ours', '--items', items);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /items\.csv:3/);
+  assert.match((await millrace('model', 'export', 'near', '--items', items)).stderr, /a model of kind item_knn has no vectors/);
+});
+
+test('two towers know people by what is told of them', async () => {
+  writeFileSync(path.join(project, 'models/towers.yaml'), `kind: two_tower
+interactions: {from: "SELECT *, substr(visitor, 2)::INTEGER % 3 AS taste FROM item_interactions"}
+users: {features: [{name: taste, kind: category}]}
+items: {from: "SELECT DISTINCT item_id, 'row ' || substr(item_id, 2)::INTEGER // 10 AS shelf FROM item_interactions", features: [shelf]}
+settings: {dimensions: 8, hidden: 16, epochs: 40, learning_rate: 0.02, batch: 64, held_out: 0}
+`);
+  const trained = await millrace('train', 'towers', '--deploy', 'always');
+  assert.equal(trained.code, 0, trained.stderr);
+  const ask = async (body) => (await server.post('/v1/models/towers/recommendations', body)).json();
+  const { items } = await ask({ features: { taste: 2 }, n: 10 });
+  assert.ok(items.every(({ id }) => Math.floor(Number(id.slice(1)) / 10) === 2), JSON.stringify(items));
+  assert.match((await ask({ features: { flavour: 2 } })).message, /knows no feature flavour: it knows taste/);
+  const { users } = await (await server.post('/v1/models/towers/vectors', { users: [{ features: { taste: 1 } }, { id: 'nobody' }] })).json();
+  assert.equal(users[0].vector.length, 8);
+  assert.equal(users[1].vector, null);
+  const folder = path.join(project, 'towers-out');
+  assert.equal((await millrace('model', 'export', 'towers', '--towers', folder)).code, 0);
+  const back = await millrace('model', 'import', 'towers', '--towers', folder, '--deploy', 'always');
+  assert.equal(back.code, 0, back.stderr);
+  assert.match(back.stdout, /towers@2: 90 users and 30 items/);
+  assert.deepEqual((await ask({ features: { taste: 2 }, n: 10 })).items, items);
+});
