@@ -12,13 +12,14 @@ endfunction()
 # Builds every layer's test program.
 add_custom_target(unit_tests)
 
-# millrace_layer(NAME USES layer... LINK target...)
+# millrace_layer(NAME USES layer... LINK target... TOGETHER files)
 #
 # Make the library `millrace_NAME` of every .cc in the folder, the test program `NAME_test` of its
 # *_test.cc files (their helpers are *_testing.cc) and one program for each *_bench.cc, which ctest
-# runs for an instant, so that no benchmark rots.
+# runs for an instant, so that no benchmark rots. TOGETHER: so many files are compiled as one, 6 unless
+# said; fewer where each takes long, so that a change of one is compiled soon.
 function(millrace_layer NAME)
-  cmake_parse_arguments(ARG "" "" "USES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "TOGETHER" "USES;LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   file(GLOB tests CONFIGURE_DEPENDS *_test.cc)
   file(GLOB testing CONFIGURE_DEPENDS *_testing.cc)
@@ -31,7 +32,10 @@ function(millrace_layer NAME)
   set(uses ${ARG_USES})
   list(TRANSFORM uses PREPEND millrace_)
   add_library(millrace_${NAME} STATIC ${sources})
-  millrace_compile_together(millrace_${NAME} 6)
+  if(NOT ARG_TOGETHER)
+    set(ARG_TOGETHER 6)
+  endif()
+  millrace_compile_together(millrace_${NAME} ${ARG_TOGETHER})
   target_include_directories(millrace_${NAME} PUBLIC ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(millrace_${NAME} PUBLIC ${uses} ${ARG_LINK} Threads::Threads)
 
@@ -51,13 +55,8 @@ function(millrace_layer NAME)
     add_executable(${NAME}_test ${tests})
     millrace_compile_together(${NAME}_test 8)
     target_link_libraries(${NAME}_test PRIVATE millrace_${NAME} ${helpers} GTest::gmock GTest::gtest_main)
-    # Tests take longer to compile than to run; without optimization that takes a third less. Under a sanitizer they run
-    # longer, but compile in two thirds of the time without the checks that watch every pointer, which are for what the
-    # tests call.
+    # Tests take longer to compile than to run; without optimization that takes a third less.
     target_compile_options(${NAME}_test PRIVATE $<$<CONFIG:Release>:-O0>)
-    if(MILLRACE_SANITIZER STREQUAL "address")
-      target_compile_options(${NAME}_test PRIVATE -fno-sanitize=null,alignment,object-size,vptr,pointer-overflow)
-    endif()
     add_test(NAME ${NAME} COMMAND ${NAME}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set(timeout 300)
     if(MILLRACE_SANITIZER)
