@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "server/json_text.h"
 #include "server/model_answers.h"
+#include "server/model_evaluation.h"
 #include "server/stream_beat.h"
 
 namespace millrace {
@@ -221,8 +222,10 @@ class ModelRoutes {
 
   void evaluate(const Exchange& asked, const Stream& stream) {
     long_work(stream, [&](const auto& stop, const auto& say) -> Result<Json> {
-      MILLRACE_ASSIGN(const ModelSpec spec, find(asked.path_values.front()));
-      MILLRACE_ASSIGN(const EvaluationReport report, sources_.trainer.evaluate(spec, stop, say));
+      MILLRACE_ASSIGN(ModelSpec spec, find(asked.path_values.front()));
+      MILLRACE_ASSIGN(auto retrain, read_evaluation_query(asked.request.query(), spec.evaluation));
+      MILLRACE_ASSIGN(const EvaluationReport report,
+                      sources_.trainer.evaluate(spec, std::move(retrain), stop, say));
       Json json = to_json(report);
       json["text"] = to_text(report);
       return json;
