@@ -9,6 +9,7 @@
 
 #include "app/command.h"
 #include "base/parallel.h"
+#include "model/evaluation_page.h"
 #include "model/evaluation_run.h"
 #include "model/retrain_backtest.h"
 #include "source/file_reader.h"
@@ -36,6 +37,7 @@ struct EvaluateCall {
   std::string retrain;  ///< cadences, by commas; empty: none are compared
   double first_share = RetrainSettings{}.first_share;
   std::string out;
+  std::string html;
 };
 
 /// What was read of files.
@@ -126,6 +128,17 @@ std::vector<NamedRanking> models_of(const EvaluateCall& call, std::size_t items)
   return models;
 }
 
+/// Write the report to the files that were asked for, and print it.
+Status give_out(const nlohmann::json& report, const std::string& text, const std::string& title,
+                const EvaluateCall& call, bool as_json) {
+  const std::string document = report.dump(2) + "\n";
+  if (!call.out.empty()) MILLRACE_TRY(write_file_atomically(Env::system(), call.out, document));
+  if (!call.html.empty())
+    MILLRACE_TRY(write_file_atomically(Env::system(), call.html, evaluation_page(report, title)));
+  fmt::print("{}", as_json ? document : text);
+  return {};
+}
+
 Status run_evaluate(const EvaluateCall& call, bool as_json) {
   const auto say = [](std::string_view what) {
     if (::isatty(STDERR_FILENO) == 0) return;
@@ -144,10 +157,10 @@ Status run_evaluate(const EvaluateCall& call, bool as_json) {
   say("");
   if (!report) return fail(std::move(report).error());
   MILLRACE_TRY(backtests);
-  const std::string document = to_json(*report).dump(2) + "\n";
-  if (!call.out.empty()) MILLRACE_TRY(write_file_atomically(Env::system(), call.out, document));
-  fmt::print("{}", as_json ? document : to_text(*report));
-  return {};
+  std::string title;
+  for (const std::string& file : call.train)
+    title += (title.empty() ? "" : ", ") + Path(file).filename().string();
+  return give_out(to_json(*report), to_text(*report), title, call, as_json);
 }
 
 /// Judge a model of the project on what the tables hold.
@@ -160,10 +173,7 @@ Status evaluate_model(HttpClient& client, const EvaluateCall& call, bool as_json
                as_json ? "" : call.model));
   const std::string text = report.value("text", "");
   report.erase("text");
-  const std::string document = report.dump(2) + "\n";
-  if (!call.out.empty()) MILLRACE_TRY(write_file_atomically(Env::system(), call.out, document));
-  fmt::print("{}", as_json ? document : text);
-  return {};
+  return give_out(report, text, call.model, call, as_json);
 }
 
 void add_model_options(CLI::App& command, EvaluateCall& call) {
@@ -222,6 +232,7 @@ void add_evaluate_command(CLI::App& app, CommonOptions& common, int& exit_code) 
   command->add_option("--seed", call->seed, "of all that is drawn")->capture_default_str();
   command->add_option("--threads", call->threads, "0: one for each processor")->capture_default_str();
   command->add_option("--out", call->out, "also write the report there, as JSON");
+  command->add_option("--html", call->html, "also write the report there, as a page to look at");
   command->add_flag("--json", common.json, "print JSON");
   add_model_options(*command, *call);
   command->footer(
@@ -233,6 +244,7 @@ void add_evaluate_command(CLI::App& app, CommonOptions& common, int& exit_code) 
       "  millrace evaluate --train ratings.csv --liked-from 4\n"
       "  millrace evaluate --train train.tsv --test test.tsv --models als,ease -n 20\n"
       "  millrace evaluate --train clicks.csv.gz --split people --json\n"
+      "  millrace evaluate for_you --html report.html\n"
       "  millrace evaluate for_you --retrain never,quarterly,monthly,weekly");
   command->callback([call, model, train, &common, &exit_code] {
     if (model->count() + train->count() == 0) throw CLI::RequiredError("MODEL or --train");

@@ -55,20 +55,6 @@ std::string further_lines(const EvaluationReport& report) {
   return text + "\n";
 }
 
-std::string verdict(const JudgedRanking& model, const JudgedRanking& baseline) {
-  if (model.gain.low > 0)
-    return fmt::format("{} with its fallback is better than {}: NDCG {:+.4f} ({:+.4f} to {:+.4f}).\n",
-                       model.name, baseline.name, model.gain.mean, model.gain.low, model.gain.high);
-  if (model.gain.high < 0)
-    return fmt::format(
-        "{} with its fallback is worse than {}: NDCG {:+.4f} ({:+.4f} to {:+.4f}). Do not use it.\n",
-        model.name, baseline.name, model.gain.mean, model.gain.low, model.gain.high);
-  return fmt::format(
-      "{} with its fallback cannot be told from {}: NDCG {:+.4f} ({:+.4f} to {:+.4f}). More data, or the "
-      "simpler one.\n",
-      model.name, baseline.name, model.gain.mean, model.gain.low, model.gain.high);
-}
-
 }  // namespace
 
 std::vector<NamedRanking> baselines(std::span<const Feedback> train) {
@@ -128,6 +114,16 @@ Result<EvaluationReport> run_evaluation(const EvaluationData& data, std::span<co
   return report;
 }
 
+std::string verdict_in_words(std::string_view model, std::string_view baseline, const Estimate& gain) {
+  const std::string change = fmt::format("NDCG {:+.4f} ({:+.4f} to {:+.4f})", gain.mean, gain.low, gain.high);
+  if (gain.low > 0)
+    return fmt::format("{} with its fallback is better than {}: {}.", model, baseline, change);
+  if (gain.high < 0)
+    return fmt::format("{} with its fallback is worse than {}: {}. Do not use it.", model, baseline, change);
+  return fmt::format("{} with its fallback cannot be told from {}: {}. More data, or the simpler one.", model,
+                     baseline, change);
+}
+
 Json to_json(const EvaluationReport& report) {
   Json models = Json::array();
   for (const JudgedRanking& model : report.models) {
@@ -178,7 +174,7 @@ std::string to_text(const EvaluationReport& report) {
   for (std::size_t m = 2; m < report.models.size(); ++m) {
     const JudgedRanking& model = report.models[m];
     if (model.ratings) text += fmt::format("{}: {}.\n", model.name, to_text(*model.ratings));
-    text += verdict(model, report.models[1]);
+    text += verdict_in_words(model.name, report.models[1].name, model.gain) + "\n";
   }
   for (const RetrainReport& walk : report.retraining) text += "\n" + to_text(walk);
   return text;

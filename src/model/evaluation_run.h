@@ -55,6 +55,9 @@ Result<EvaluationReport> run_evaluation(const EvaluationData& data, std::span<co
                                         const EvaluationOptions& options, const TrainingControl& control,
                                         const std::function<void(std::string_view)>& on_step);
 
+/// Say whether a model as a whole, whose NDCG is so much more, is better than the baseline.
+std::string verdict_in_words(std::string_view model, std::string_view baseline, const Estimate& gain);
+
 nlohmann::json to_json(const EvaluationReport& report);
 
 /// Write the report as a table for a terminal.

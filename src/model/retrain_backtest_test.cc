@@ -197,6 +197,7 @@ TEST(SuggestCadence, TakesTheLongestThatLosesNothing) {
   EXPECT_EQ(with_changes(loss, loss).suggested, 0u);
   EXPECT_EQ(with_changes(loss, none).suggested, 0u) << "never was lucky";
   EXPECT_EQ(with_changes(slight, slight).suggested, 2u) << "under the margin of 0.002";
+  EXPECT_THAT(with_changes(loss, none).why, HasSubstr("never shows no loss"));
   EXPECT_THAT(with_changes(slight, loss).why, HasSubstr("under the margin of 1 %"));
   EXPECT_THAT(with_changes(none, loss).why, HasSubstr("loss of up to 1.5 %"));
   EXPECT_THAT(with_changes(none, loss).why, HasSubstr("popularity in it that gets old"));

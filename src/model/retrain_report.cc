@@ -41,6 +41,13 @@ std::string why_not_longer(const RetrainReport& report, double margin) {
         "that "
         "counts ({}).",
         in_words(report.period), longer.cadence.name, change_in_words(longer.change_fresh));
+  for (std::size_t c = report.suggested + 2; c < report.cadences.size(); ++c)
+    if (const CadenceResult& longest = report.cadences[c]; !loses(longest.change, margin))
+      why += fmt::format(
+          " {} shows no loss ({}), but where a shorter one loses that is owed to when it was trained, and is "
+          "not "
+          "counted on.",
+          longest.cadence.name, change_in_words(longest.change));
   return why;
 }
 

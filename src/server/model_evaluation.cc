@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "model/evaluation_page.h"
+
 namespace millrace {
 
 Result<std::optional<RetrainSettings>> read_evaluation_query(const QueryParameters& query,
@@ -26,6 +28,18 @@ Result<std::optional<RetrainSettings>> read_evaluation_query(const QueryParamete
   if (cadences.empty()) return std::optional<RetrainSettings>();
   MILLRACE_ASSIGN(RetrainSettings settings, retrain_settings(cadences, first_share));
   return std::optional(std::move(settings));
+}
+
+HttpResponse evaluation_response(const nlohmann::json& evaluation, std::string_view title) {
+  HttpResponse response;
+  response.content_type = "text/html; charset=utf-8";
+  response.body = evaluation_page(evaluation, title);
+  response.headers = {{"Content-Security-Policy",
+                       "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+                       "frame-ancestors 'self'"},
+                      {"X-Content-Type-Options", "nosniff"},
+                      {"Referrer-Policy", "no-referrer"}};
+  return response;
 }
 
 }  // namespace millrace

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
 
 #include "base/result.h"
 #include "model/model_spec.h"
@@ -14,5 +17,9 @@ namespace millrace {
 /// of the interactions before that walk. Errors: kInvalid, also for other parameters.
 Result<std::optional<RetrainSettings>> read_evaluation_query(const QueryParameters& query,
                                                              EvaluationSpec& spec);
+
+/// Return the page of a version's evaluation, as its bundle keeps it. It loads nothing and runs nothing,
+/// which browsers are told to see to.
+HttpResponse evaluation_response(const nlohmann::json& evaluation, std::string_view title);
 
 }  // namespace millrace
