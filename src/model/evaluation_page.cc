@@ -112,7 +112,7 @@ PageSection verdict_section(const Json& report) {
         html_escaped(verdict_in_words(text_at(models[m], "name"), text_at(models[1], "name"), gain)));
   }
   for (const Json& walk : list_at(report, "retraining"))
-    body += fmt::format(R"(<p class="verdict good">How often to train {}: {}</p>)",
+    body += fmt::format(R"(<p class="verdict advice">How often to train {}: {}</p>)",
                         html_escaped(text_at(walk, "model")), html_escaped(text_at(walk, "why")));
   if (body.empty()) body = "<p>Only the baselines were judged.</p>";
   return {"verdict", "Verdict", body};
@@ -127,7 +127,7 @@ PageSection quality_section(const Json& report) {
       row.dots.push_back({"with fallback", estimate_at(model, "/with_fallback/all/ndcg"), false});
     rows.push_back(std::move(row));
   }
-  PageTable table({"", "recall", "hit rate", "MRR", "MAP", "precision"});
+  PageTable table({"model", "recall", "hit rate", "MRR", "MAP", "precision"});
   for_each_evaluation(report, [&](const std::string& name, const Json& evaluation) {
     std::vector<std::string> cells = {name};
     for (const char* metric : {"recall", "hit_rate", "mrr", "map", "precision"})
@@ -140,13 +140,13 @@ PageSection quality_section(const Json& report) {
       "of "
       "as many people. With fallback: with popularity_recent for whom and for what the model has nothing to "
       "say.</p>" +
-          dot_plot(rows, true) + "<h3>Other measures</h3>" + table.html()};
+          dot_plot(rows, true) + "<details><summary>Other measures</summary>" + table.html() + "</details>"};
 }
 
 PageSection lengths_section(const Json& report) {
   const Json& lengths = list_at(report, "further_n");
   if (lengths.empty()) return {};
-  std::vector<std::string> heads = {""};
+  std::vector<std::string> heads = {"model"};
   const auto add_heads = [&](std::size_t n) {
     heads.push_back(fmt::format("recall@{}", n));
     heads.push_back(fmt::format("NDCG@{}", n));
@@ -171,7 +171,7 @@ PageSection people_section(const Json& report) {
     return fmt::format("{} ({})", name,
                        with_thousands(count_at(report, fmt::format("/models/0/alone/{}/people", part))));
   };
-  PageTable table({"", head("warm", "warm"), head("cold", "cold"), head("new items", "new_items")});
+  PageTable table({"model", head("warm", "warm"), head("cold", "cold"), head("new items", "new_items")});
   for_each_evaluation(report, [&](const std::string& name, const Json& evaluation) {
     std::vector<std::string> cells = {name};
     for (const std::string part : {"/warm", "/cold", "/new_items"})
@@ -188,7 +188,7 @@ PageSection people_section(const Json& report) {
 }
 
 PageSection shown_section(const Json& report) {
-  PageTable table({"", "catalogue shown", "of the most popular tenth", "novelty"});
+  PageTable table({"model", "catalogue shown", "of the most popular tenth", "novelty"});
   for_each_evaluation(report, [&](const std::string& name, const Json& evaluation) {
     table.add({name, with_bar(number_at(evaluation, "/coverage")),
                with_bar(number_at(evaluation, "/popularity_bias")),
@@ -231,7 +231,7 @@ std::string age_plot(const Json& walk) {
 }
 
 std::string age_figures(const Json& walk) {
-  PageTable table({"", "age in periods", "people asked", "NDCG", "against just trained"});
+  PageTable table({"cadence", "age in periods", "people asked", "NDCG", "against just trained"});
   for (const Json& one : list_at(walk, "cadences"))
     for (const Json& age : list_at(one, "by_age")) {
       const std::size_t from = count_at(age, "/from"), to = count_at(age, "/to");
@@ -244,8 +244,8 @@ std::string age_figures(const Json& walk) {
 }
 
 std::string stability_table(const Json& walk) {
-  PageTable table({"", "trainings", "seconds", "against the shortest", "with a fresh fallback", "lists alike",
-                   "items kept", "vectors, cosine", "aligned", "by chance"});
+  PageTable table({"cadence", "trainings", "seconds", "against the shortest", "with a fresh fallback",
+                   "lists alike", "items kept", "vectors, cosine", "aligned", "by chance"});
   for (const Json& one : list_at(walk, "cadences")) {
     const auto part = [&](const char* of, const char* member) {
       return one.value(of, Json()).is_object()
@@ -254,6 +254,7 @@ std::string stability_table(const Json& walk) {
     };
     const auto change = [&](const char* of) {
       const Estimate e = estimate_at(one, of);
+      if (&one == &list_at(walk, "cadences").front()) return std::string("–");
       return fmt::format("{:+.4f} <small>{:+.4f} to {:+.4f}</small>", e.mean, e.low, e.high);
     };
     table.add({html_escaped(text_at(one, "name")), fmt::format("{}", count_at(one, "/trainings")),

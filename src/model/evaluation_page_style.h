@@ -25,6 +25,7 @@ nav { display: flex; flex-wrap: wrap; gap: 0 1.25rem; margin: .5rem 0 1rem }
 nav a { display: inline-flex; align-items: center; min-height: 2.5rem; color: var(--water) }
 section { margin: 0 0 1.25rem; padding: 1.25rem; background: var(--card); border: 1px solid var(--line); border-radius: 14px }
 section > p.verdict { margin: 0 0 .6rem; padding: .1rem 0 .1rem .9rem; border-left: 4px solid var(--oak); color: var(--ink) }
+section > p.advice { border-color: var(--water) }
 section > p.good { border-color: var(--moss) }
 section > p.bad { border-color: var(--rust) }
 svg { display: block; width: 100%; overflow: visible }
@@ -44,7 +45,7 @@ circle.hollow { fill: var(--card); stroke-width: 2 }
 .figure { color: var(--ink-2); font-variant-numeric: tabular-nums } .figure b { color: var(--ink) }
 .legend { display: flex; flex-wrap: wrap; gap: 0 1.25rem; font-size: .875rem }
 .legend i { display: inline-block; width: .8rem; height: .8rem; margin-right: .4rem; border-radius: 50% }
-.axis { margin: 0; font-size: .8rem; color: var(--ink-2) } .below { text-align: right }
+.axis { margin: 0; max-width: none; font-size: .8rem; color: var(--ink-2) } .below { text-align: right }
 table { width: 100%; margin: .5rem 0; border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums }
 th, td { padding: .45rem .6rem .45rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
 thead th { color: var(--ink-2); font-weight: 500; vertical-align: bottom }

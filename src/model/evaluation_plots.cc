@@ -48,6 +48,10 @@ struct PlotAxis {
 double percent(double share) {
   return 4 + 92 * share;
 }
+/// Across, with room for the labels of y at the left.
+double percent_beside_y(double share) {
+  return 14 + 82 * share;
+}
 
 void append_track(const PlotAxis& axis, const PlotDot& dot, int y, bool quiet, std::string& out) {
   const char* colour = quiet ? "quiet" : "s0";
@@ -66,10 +70,10 @@ void append_grid(const PlotAxis& axis, int height, std::string& out) {
                    percent(axis.at(tick)), height);
 }
 
-void append_x_labels(const PlotAxis& axis, int y, std::string& out) {
+void append_x_labels(const PlotAxis& axis, double (*across)(double), int y, std::string& out) {
   for (const double tick : axis.ticks())
     fmt::format_to(std::back_inserter(out), R"(<text x="{:.2f}%" y="{}" text-anchor="middle">{}</text>)",
-                   percent(axis.at(tick)), y, axis.label(tick));
+                   across(axis.at(tick)), y, axis.label(tick));
 }
 
 void append_line(const PlotLine& line, const PlotAxis& x, const PlotAxis& y, std::size_t colour,
@@ -82,10 +86,10 @@ void append_line(const PlotLine& line, const PlotAxis& x, const PlotAxis& y, std
     if (k > 0)
       fmt::format_to(std::back_inserter(out),
                      R"(<line class="s{} stroke" x1="{:.2f}%" y1="{:.1f}" x2="{:.2f}%" y2="{:.1f}"/>)",
-                     colour, percent(x.at(line.points[k - 1].first)), down(line.points[k - 1].second),
-                     percent(x.at(at)), down(value));
+                     colour, percent_beside_y(x.at(line.points[k - 1].first)),
+                     down(line.points[k - 1].second), percent_beside_y(x.at(at)), down(value));
     fmt::format_to(std::back_inserter(out), R"(<circle class="s{}" cx="{:.2f}%" cy="{:.1f}" r="4"/>)", colour,
-                   percent(x.at(at)), down(value));
+                   percent_beside_y(x.at(at)), down(value));
   }
 }
 
@@ -141,7 +145,7 @@ std::string dot_plot(std::span<const PlotRow> rows, bool from_zero) {
     out += "</svg></div>";
   }
   out += R"(<svg aria-hidden="true" height="18">)";
-  append_x_labels(axis, 13, out);
+  append_x_labels(axis, percent, 13, out);
   return out + "</svg></div>";
 }
 
@@ -167,7 +171,7 @@ std::string line_plot(std::span<const PlotLine> lines, std::string_view x_says, 
         R"(<line class="{0}" x1="0" x2="100%" y1="{1:.1f}" y2="{1:.1f}"/><text x="0" y="{2:.1f}">{3}</text>)",
         std::abs(tick) < y.step / 1e6 ? "zero" : "grid", down, down - 4, y.label(tick));
   }
-  append_x_labels(x, kPlotHeight - 4, out);
+  append_x_labels(x, percent_beside_y, kPlotHeight - 4, out);
   for (std::size_t k = 0; k < lines.size(); ++k) append_line(lines[k], x, y, k % kColours, out);
   return out + fmt::format(R"(</svg><p class="axis below">{}</p>)", html_escaped(x_says));
 }

@@ -17,7 +17,7 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kComparedMax = 1'000;  ///< people whose lists of two trainings are compared
-constexpr std::size_t kAgesMax = 12;         ///< ages that are told apart
+constexpr std::size_t kAgesMax = 24;         ///< ages that are told apart
 
 /// A model trained when there were fewer items: it has nothing to say of the others.
 class EarlierRanking : public RankingModel {

@@ -41,6 +41,12 @@ std::string why_not_longer(const RetrainReport& report, double margin) {
         "that "
         "counts ({}).",
         in_words(report.period), longer.cadence.name, change_in_words(longer.change_fresh));
+  else if (longer.change_fresh.mean > longer.change.mean / 2)
+    why += fmt::format(
+        " Most of it is that the popularity in it gets old: with only that trained each {}, {} would lose "
+        "{}, {}.",
+        in_words(report.period), longer.cadence.name, change_in_words(longer.change_fresh),
+        share_in_words(longer.change_fresh.mean, shortest.whole.mean));
   for (std::size_t c = report.suggested + 2; c < report.cadences.size(); ++c)
     if (const CadenceResult& longest = report.cadences[c]; !loses(longest.change, margin))
       why += fmt::format(
@@ -54,8 +60,8 @@ std::string why_not_longer(const RetrainReport& report, double margin) {
 std::string why_suggested(const RetrainReport& report, double margin) {
   const CadenceResult &shortest = report.cadences.front(), &chosen = report.cadences[report.suggested];
   if (report.suggested == 0)
-    return fmt::format("{}, the shortest that was tried, with {}.", chosen.cadence.name,
-                       trainings_in_words(chosen)) +
+    return fmt::format("{}, the shortest that was tried, with {}; a shorter one may be better still.",
+                       chosen.cadence.name, trainings_in_words(chosen)) +
            (report.cadences.size() > 1 ? why_not_longer(report, margin) : "");
   std::string why = fmt::format("{}, with {} in the place of {}: ", chosen.cadence.name,
                                 trainings_in_words(chosen), shortest.trainings);
