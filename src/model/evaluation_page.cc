@@ -69,8 +69,9 @@ std::string with_interval(const Estimate& estimate) {
 }
 
 std::string with_bar(double share) {
-  return fmt::format(R"(<span class="bar" style="--share:{:.1f}%"></span> {:.1f} %)",
-                     100 * std::clamp(share, 0.0, 1.0), 100 * share);
+  return fmt::format(
+      R"(<span class="bar" style="--share:{:.1f}%"></span> <span class="share">{:.1f} %</span>)",
+      100 * std::clamp(share, 0.0, 1.0), 100 * share);
 }
 
 /// One part of the page, with its place in the contents.

@@ -58,9 +58,9 @@ summary { min-height: 2.5rem; padding-top: .5rem; cursor: pointer; color: var(--
  thead { display: none } table, tbody, tr, th, td { display: block }
  tr { padding: .5rem 0; border-bottom: 1px solid var(--line) }
  th, td { padding: .1rem 0; border: 0 }
- td { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 .75rem }
- td::before { content: attr(data-of); color: var(--ink-2) }
- td small { display: inline; margin-left: auto; min-width: 100%; text-align: right }
+ td { display: flex; flex-wrap: wrap; justify-content: flex-end; align-items: baseline; gap: 0 .6rem }
+ td::before { content: attr(data-of); margin-right: auto; color: var(--ink-2) }
+ .bar { align-self: center } .share { min-width: 3.6rem; text-align: right }
 }
 @media print { body { background: none } section { break-inside: avoid } nav { display: none } }
 )";

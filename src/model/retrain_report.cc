@@ -12,6 +12,8 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::size_t kAgesOfLine = 8;
+
 bool loses(const Estimate& change, double margin) {
   return change.high < 0 && change.mean < -margin;
 }
@@ -37,15 +39,15 @@ std::string why_not_longer(const RetrainReport& report, double margin) {
                   change_in_words(longer.change), share_in_words(longer.change.mean, shortest.whole.mean));
   if (!loses(longer.change_fresh, margin))
     why += fmt::format(
-        " It is the popularity in it that gets old: with only that trained each {}, {} would lose nothing "
-        "that "
-        "counts ({}).",
-        in_words(report.period), longer.cadence.name, change_in_words(longer.change_fresh));
+        " It is the popularity in it that gets old: with only that trained as often as {}, it would lose "
+        "nothing that "
+        "counts, {}.",
+        shortest.cadence.name, change_in_words(longer.change_fresh));
   else if (longer.change_fresh.mean > longer.change.mean / 2)
     why += fmt::format(
-        " Most of it is that the popularity in it gets old: with only that trained each {}, {} would lose "
-        "{}, {}.",
-        in_words(report.period), longer.cadence.name, change_in_words(longer.change_fresh),
+        " Most of that is popularity that gets old: with only that trained as often as {}, it would lose {}, "
+        "{}.",
+        shortest.cadence.name, change_in_words(longer.change_fresh),
         share_in_words(longer.change_fresh.mean, shortest.whole.mean));
   for (std::size_t c = report.suggested + 2; c < report.cadences.size(); ++c)
     if (const CadenceResult& longest = report.cadences[c]; !loses(longest.change, margin))
@@ -148,9 +150,12 @@ std::string age_lines(const RetrainReport& report) {
   for (const CadenceResult& one : report.cadences) {
     if (one.by_age.size() < 2) continue;
     text += fmt::format("{:<14}", one.cadence.name);
-    for (const AgeQuality& age : one.by_age)
+    for (std::size_t k = 0; k < one.by_age.size(); ++k) {
+      const AgeQuality& age = one.by_age[k];
+      if (k > 0 && k % kAgesOfLine == 0) text += fmt::format("\n{:<14}", "");
       text += age.from == age.to ? fmt::format(" {}: {:+.4f}", age.from, age.against_fresh)
                                  : fmt::format(" {}–{}: {:+.4f}", age.from, age.to, age.against_fresh);
+    }
     text += "\n";
   }
   return text;
