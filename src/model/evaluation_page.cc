@@ -100,17 +100,22 @@ void for_each_evaluation(const Json& report, const Add& add) {
   }
 }
 
+/// A paragraph marked as good, bad or open by where the interval of a gain lies.
+std::string verdict_line(const Estimate& gain, const std::string& says) {
+  const char* kind = gain.low > 0 ? "good" : gain.high < 0 ? "bad" : "open";
+  return fmt::format(R"(<p class="verdict {}">{}</p>)", kind, html_escaped(says));
+}
+
 PageSection verdict_section(const Json& report) {
   std::string body;
   const Json& models = list_at(report, "models");
   for (std::size_t m = 2; m < models.size(); ++m) {
+    if (const Json ratings = models[m].value("ratings", Json()); ratings.is_object())
+      body += verdict_line(estimate_at(ratings, "/squared_error_gain"),
+                           text_at(models[m], "name") + ": " + text_at(ratings, "says"));
     const Estimate gain = estimate_at(models[m], "/ndcg_gain_over_baseline");
-    body += fmt::format(
-        R"(<p class="verdict {}">{}</p>)",
-        gain.low > 0    ? "good"
-        : gain.high < 0 ? "bad"
-                        : "open",
-        html_escaped(verdict_in_words(text_at(models[m], "name"), text_at(models[1], "name"), gain)));
+    body +=
+        verdict_line(gain, verdict_in_words(text_at(models[m], "name"), text_at(models[1], "name"), gain));
   }
   for (const Json& walk : list_at(report, "retraining"))
     body += fmt::format(R"(<p class="verdict advice">How often to train {}: {}</p>)",

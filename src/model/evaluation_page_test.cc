@@ -17,9 +17,9 @@ nlohmann::json small_report() {
   FeedbackSet all;
   for (std::uint32_t user = 0; user < 30; ++user)
     for (std::uint32_t k = 0; k < 6; ++k)
-      all.rows.push_back({all.users.add(std::to_string(user)),
-                          all.items.add(std::to_string(user % 3 * 10 + (user * 3 + k * k) % 10)), 1,
-                          k * 1'000 + user});
+      all.rows.push_back({.user = all.users.add(std::to_string(user)),
+                          .item = all.items.add(std::to_string(user % 3 * 10 + (user * 3 + k * k) % 10)),
+                          .time = k * 1'000 + user});
   sort_by_time(all.rows);
   const EvaluationOptions options{.n = 3, .further_n = {5, 8}, .resamples = 50};
   const auto report = run_evaluation(

@@ -133,7 +133,10 @@ Json to_json(const EvaluationReport& report) {
                       {"with_fallback", to_json(model.with_fallback)},
                       {"ndcg_gain_over_baseline",
                        {{"mean", model.gain.mean}, {"low", model.gain.low}, {"high", model.gain.high}}}});
-    if (model.ratings) models.back()["ratings"] = to_json(*model.ratings);
+    if (model.ratings) {
+      models.back()["ratings"] = to_json(*model.ratings);
+      models.back()["ratings"]["says"] = to_text(*model.ratings);
+    }
   }
   Json retraining = Json::array();
   for (const RetrainReport& walk : report.retraining) retraining.push_back(to_json(walk));

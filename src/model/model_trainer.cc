@@ -141,15 +141,20 @@ Result<EvaluationReport> ModelTrainer::judge_as_asked(const ModelSpec& spec, con
 
 Result<EvaluationReport> ModelTrainer::evaluate(const ModelSpec& spec, std::optional<RetrainSettings> retrain,
                                                 const std::atomic<bool>* stop, const OnStep& on_step) {
+  if (retrain && spec.settings.kind == RankingKind::kImported)
+    return fail(Code::kInvalid,
+                fmt::format("models/{}.yaml: its vectors are made elsewhere: there is nothing to train again",
+                            spec.name));
   on_step("reading");
   MILLRACE_ASSIGN(const TrainingFeedback feedback,
                   read_training_feedback(tools_.warehouse, spec, tools_.sets));
   MILLRACE_ASSIGN(EvaluationReport report, judge(spec, feedback, stop, on_step));
   if (retrain) {
     retrain->evaluation = options_of(spec.evaluation, tools_.threads);
-    MILLRACE_ASSIGN(report.retraining.emplace_back(),
-                    backtest_retraining(feedback.set, {spec.name, spec.settings}, *retrain,
-                                        {.threads = tools_.threads, .stop = stop}, on_step));
+    MILLRACE_ASSIGN(
+        report.retraining.emplace_back(),
+        backtest_retraining(feedback.set, {spec.name, spec.settings}, *retrain,
+                            {.threads = tools_.threads, .stop = stop}, on_step, feedback.features.get()));
   }
   return report;
 }

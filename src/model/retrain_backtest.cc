@@ -19,14 +19,16 @@ namespace {
 constexpr std::size_t kComparedMax = 1'000;  ///< people whose lists of two trainings are compared
 constexpr std::size_t kAgesMax = 24;         ///< ages that are told apart
 
-/// A model trained when there were fewer items: it has nothing to say of the others.
+/// A model trained when there were fewer items: it has nothing to say of the others, unless it knows them by
+/// their features.
 class EarlierRanking : public RankingModel {
  public:
   EarlierRanking(std::unique_ptr<RankingModel> model, std::size_t items)
-      : model_(std::move(model)), items_(items) {}
+      : model_(std::move(model)), items_(model_->towers() != nullptr ? SIZE_MAX : items) {}
   void score(const Person& person, std::span<float> scores) const override {
-    model_->score(person, scores.first(items_));
-    std::ranges::fill(scores.subspan(items_), -std::numeric_limits<float>::infinity());
+    const std::size_t known = std::min(items_, scores.size());
+    model_->score(person, scores.first(known));
+    std::ranges::fill(scores.subspan(known), -std::numeric_limits<float>::infinity());
   }
   Status save(BundleWriter&) const override { return fail(Code::kInternal, "it is not kept"); }
   std::optional<MatrixView> item_vectors() const override { return model_->item_vectors(); }
@@ -75,8 +77,14 @@ std::uint64_t shuffled_place(std::uint32_t user, std::uint64_t seed) {
 class RetrainWalk {
  public:
   RetrainWalk(const FeedbackSet& all, const NamedRanking& model, const RetrainSettings& settings,
-              const TrainingControl& control, const std::function<void(std::string_view)>& on_step)
-      : all_(all), model_(model), settings_(settings), control_(control), on_step_(on_step) {}
+              const TrainingControl& control, const std::function<void(std::string_view)>& on_step,
+              const RankingFeatures* features)
+      : all_(all),
+        model_(model),
+        settings_(settings),
+        control_(control),
+        on_step_(on_step),
+        features_(features) {}
 
   Result<RetrainReport> run() {
     MILLRACE_TRY(plan());
@@ -135,6 +143,7 @@ class RetrainWalk {
   const RetrainSettings& settings_;
   const TrainingControl& control_;
   const std::function<void(std::string_view)>& on_step_;
+  const RankingFeatures* features_;
   RetrainReport report_;
   std::vector<CadenceCourse> courses_;
   std::vector<std::vector<Feedback>> histories_;  ///< of everyone, by time
@@ -225,8 +234,12 @@ EvaluationData RetrainWalk::cases_of(std::size_t period) const {
   const TimeUs begin = begin_of(period), end = begin + report_.period;
   std::set<std::uint32_t> users;
   for (std::size_t row = row_at(begin); row < row_at(end); ++row) users.insert(all_.rows[row].user);
-  EvaluationData data{
-      .train = {}, .cases = {}, .users = all_.users.size(), .items = items_before(period), .protocol = {}};
+  // What comes in a period is a candidate for models that know it by its features.
+  EvaluationData data{.train = {},
+                      .cases = {},
+                      .users = all_.users.size(),
+                      .items = items_before(features_ == nullptr ? period : period + 1),
+                      .protocol = {}};
   for (const std::uint32_t user : users) {
     const std::vector<Feedback>& rows = histories_[user];
     const auto from = std::ranges::lower_bound(rows, begin, {}, &Feedback::time);
@@ -255,7 +268,7 @@ Status RetrainWalk::train_at(std::size_t period) {
   const std::size_t items = items_before(period);
   TrainedAt trained;
   const TimeUs begun = Env::system().steady_now();
-  auto model = train_ranking(rows, users, items, model_.settings, control_);
+  auto model = train_ranking(rows, users, items, model_.settings, control_, features_);
   if (!model) return fail(std::move(model).error().with_context(model_.name));
   trained.training_s = static_cast<double>(Env::system().steady_now() - begun) / kSecondUs;
   trained.model = std::make_unique<EarlierRanking>(*std::move(model), items);
@@ -314,7 +327,9 @@ void RetrainWalk::compare(CadenceCourse& course, std::size_t before, std::size_t
   course.stability.add_lists(lists_of(*with_fallback(*old.model, *old.fallback), some, options),
                              lists_of(*with_fallback(*fresh.model, *fresh.fallback), some, options));
   const auto old_vectors = old.model->item_vectors(), fresh_vectors = fresh.model->item_vectors();
-  if (old_vectors && fresh_vectors) course.stability.add_vectors(*old_vectors, *fresh_vectors);
+  if (!old_vectors || !fresh_vectors) return;
+  const std::size_t known = std::min(items_before(before), old_vectors->rows);
+  course.stability.add_vectors({old_vectors->data(), known, old_vectors->columns}, *fresh_vectors);
 }
 
 /// Gather ages into at most kAgesMax stretches, and sums into means.
@@ -379,9 +394,13 @@ Result<RetrainSettings> retrain_settings(std::string_view cadences, double first
 
 Result<RetrainReport> backtest_retraining(const FeedbackSet& all, const NamedRanking& model,
                                           const RetrainSettings& settings, const TrainingControl& control,
-                                          const std::function<void(std::string_view)>& on_step) {
+                                          const std::function<void(std::string_view)>& on_step,
+                                          const RankingFeatures* features) {
   const FeedbackSet numbered = numbered_by_time(all);
-  return RetrainWalk(numbered, model, settings, control, on_step).run();
+  // Features are known by number.
+  if (features != nullptr && numbered.rows != all.rows)
+    return fail(Code::kInternal, "rows with features are not numbered in the order of time");
+  return RetrainWalk(numbered, model, settings, control, on_step, features).run();
 }
 
 }  // namespace millrace

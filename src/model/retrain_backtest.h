@@ -31,14 +31,16 @@ Result<RetrainSettings> retrain_settings(std::string_view cadences, double first
 /// shortest cadence's length, everyone who did something new in it, at its begin; train again at each
 /// cadence on everything before. Other cadences are rounded to whole periods. Whom a model is asked about is
 /// told with all they did until then, however old the model is; items that came after its training it cannot
-/// show. The fallback is trained when the model is, and again with one that is always fresh. People and
-/// histories are the same for every cadence, so that differences are of pairs. One training serves all
-/// cadences that have it at the same time, so a run costs as many as the shortest has.
+/// show, unless it knows items by `features`, which are of the set, and null for none; the set must be
+/// numbered in the order of time then. The fallback is trained when the model is, and again with one that is
+/// always fresh. People and histories are the same for every cadence, so that differences are of pairs. One
+/// training serves all cadences that have it at the same time, so a run costs as many as the shortest has.
 /// `on_step` hears what is done. Errors: kInvalid for fewer than two periods, for more than `periods_max`,
 /// for two cadences that are one when rounded, for nobody to ask; those of the trainer; kCancelled.
 Result<RetrainReport> backtest_retraining(const FeedbackSet& all, const NamedRanking& model,
                                           const RetrainSettings& settings, const TrainingControl& control,
-                                          const std::function<void(std::string_view)>& on_step);
+                                          const std::function<void(std::string_view)>& on_step,
+                                          const RankingFeatures* features = nullptr);
 
 /// Return the same rows with people and items numbered in the order of time, so that whom and what a
 /// training knows come before all others.

@@ -27,9 +27,9 @@ FeedbackSet planted_world(bool flips) {
         const auto draw = static_cast<std::uint32_t>(random() % 60);
         const std::uint32_t taste = user % 4;
         const std::uint32_t item = flips && day >= 34 ? draw * 4 + taste : taste * 60 + draw;
-        world.rows.push_back({world.users.add(fmt::format("p{}", user)),
-                              world.items.add(fmt::format("i{}", item)), 1,
-                              kBegin + day * kDayUs + static_cast<TimeUs>(random() % kDayUs)});
+        world.rows.push_back({.user = world.users.add(fmt::format("p{}", user)),
+                              .item = world.items.add(fmt::format("i{}", item)),
+                              .time = kBegin + day * kDayUs + static_cast<TimeUs>(random() % kDayUs)});
       }
   sort_by_time(world.rows);
   return world;
@@ -86,8 +86,9 @@ TEST(RetrainBacktest, HistoriesAreCurrentAndWhatCameLaterCannotBeShown) {
     for (int user = 0; user < 20; ++user) {
       const std::string item =
           day >= 10 && day % 2 == 0 ? fmt::format("new{}", day / 4) : fmt::format("old{}", (user + day) % 8);
-      world.rows.push_back({world.users.add(std::to_string(day * 20 + user)), world.items.add(item), 1,
-                            kBegin + day * kDayUs + user * kHourUs});
+      world.rows.push_back({.user = world.users.add(std::to_string(day * 20 + user)),
+                            .item = world.items.add(item),
+                            .time = kBegin + day * kDayUs + user * kHourUs});
     }
   const auto report = walk(world, settings_for("never,2d"), {"popular", {}});
   ASSERT_TRUE(report) << report.error().text();
@@ -119,8 +120,9 @@ TEST(RetrainBacktest, IsTheSameWhateverTheNumbersOfIds) {
     other.items.add(fmt::format("i{}", k));
   }
   for (const Feedback& row : world.rows)
-    other.rows.push_back({*other.users.find(world.users.id(row.user)),
-                          *other.items.find(world.items.id(row.item)), row.weight, row.time});
+    other.rows.push_back({.user = *other.users.find(world.users.id(row.user)),
+                          .item = *other.items.find(world.items.id(row.item)),
+                          .time = row.time});
   const RetrainSettings settings = settings_for("never,10d");
   auto one = to_json(walk(world, settings).value()), two = to_json(walk(other, settings).value());
   for (auto* json : {&one, &two})
