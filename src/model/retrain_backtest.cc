@@ -374,16 +374,6 @@ void RetrainWalk::finish() {
 
 }  // namespace
 
-FeedbackSet numbered_by_time(const FeedbackSet& all) {
-  FeedbackSet numbered;
-  numbered.rows = all.rows;
-  for (Feedback& row : numbered.rows) {
-    row.user = numbered.users.add(all.users.id(row.user));
-    row.item = numbered.items.add(all.items.id(row.item));
-  }
-  return numbered;
-}
-
 Result<RetrainSettings> retrain_settings(std::string_view cadences, double first_share) {
   if (!(first_share >= 0.01 && first_share <= 0.99))
     return fail(Code::kInvalid, "the first share is between 0.01 and 0.99 of the interactions");

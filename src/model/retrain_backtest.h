@@ -42,8 +42,4 @@ Result<RetrainReport> backtest_retraining(const FeedbackSet& all, const NamedRan
                                           const std::function<void(std::string_view)>& on_step,
                                           const RankingFeatures* features = nullptr);
 
-/// Return the same rows with people and items numbered in the order of time, so that whom and what a
-/// training knows come before all others.
-FeedbackSet numbered_by_time(const FeedbackSet& all);
-
 }  // namespace millrace
