@@ -9,7 +9,9 @@
 
 #include "app/command.h"
 #include "base/parallel.h"
+#include "model/evaluation_page.h"
 #include "model/evaluation_run.h"
+#include "model/retrain_backtest.h"
 #include "source/file_reader.h"
 
 namespace millrace {
@@ -23,7 +25,7 @@ struct EvaluateCall {
   double test_share = 0.2;
   std::vector<std::string> models = {"item_knn", "ease", "als", "session_knn"};
   std::optional<float> liked_from;
-  std::size_t n = 10;
+  std::string n;  ///< lengths, by commas; empty: 10, or what the model's file says
   bool repeats = false;
   std::uint64_t seed = 1;
   int threads = 0;
@@ -32,7 +34,16 @@ struct EvaluateCall {
   double als_regularization = AlsSettings{}.regularization;
   double unobserved_weight = AlsSettings{}.unobserved_weight;
   double ease_regularization = EaseSettings{}.regularization;
+  std::string retrain;  ///< cadences, by commas; empty: none are compared
+  double first_share = RetrainSettings{}.first_share;
   std::string out;
+  std::string html;
+};
+
+/// What was read of files.
+struct EvaluateInput {
+  FeedbackSet all;  ///< of --train
+  EvaluationData data;
 };
 
 constexpr std::uint64_t kInflatedBytesMax = 16ULL << 30;
@@ -70,13 +81,31 @@ Result<EvaluationData> split(const FeedbackSet& all, const EvaluateCall& call) {
   return split_by_people(all, call.test_share, call.seed);
 }
 
-Result<EvaluationData> read_data(const EvaluateCall& call) {
+Result<EvaluateInput> read_data(const EvaluateCall& call) {
   Env& env = Env::system();
-  FeedbackSet all;
-  MILLRACE_ASSIGN(all.rows, read_rows(env, call.train, call, all));
-  if (call.test.empty()) return split(all, call);
-  MILLRACE_ASSIGN(const auto asked, read_rows(env, call.test, call, all));
-  return split_given(all, asked);
+  EvaluateInput input;
+  MILLRACE_ASSIGN(input.all.rows, read_rows(env, call.train, call, input.all));
+  if (call.test.empty()) {
+    MILLRACE_ASSIGN(input.data, split(input.all, call));
+    return input;
+  }
+  MILLRACE_ASSIGN(const auto asked, read_rows(env, call.test, call, input.all));
+  input.data = split_given(input.all, asked);
+  return input;
+}
+
+/// Compare cadences of training for each model.
+Status add_backtests(const FeedbackSet& all, const std::vector<NamedRanking>& models,
+                     const EvaluateCall& call, const std::function<void(std::string_view)>& say,
+                     EvaluationReport& report) {
+  if (call.retrain.empty()) return {};
+  MILLRACE_ASSIGN(RetrainSettings settings, retrain_settings(call.retrain, call.first_share));
+  settings.evaluation = report.options;
+  for (const NamedRanking& model : models) {
+    MILLRACE_ASSIGN(report.retraining.emplace_back(),
+                    backtest_retraining(all, model, settings, {.threads = report.options.threads}, say));
+  }
+  return {};
 }
 
 std::vector<NamedRanking> models_of(const EvaluateCall& call, std::size_t items) {
@@ -99,6 +128,17 @@ std::vector<NamedRanking> models_of(const EvaluateCall& call, std::size_t items)
   return models;
 }
 
+/// Write the report to the files that were asked for, and print it.
+Status give_out(const nlohmann::json& report, const std::string& text, const std::string& title,
+                const EvaluateCall& call, bool as_json) {
+  const std::string document = report.dump(2) + "\n";
+  if (!call.out.empty()) MILLRACE_TRY(write_file_atomically(Env::system(), call.out, document));
+  if (!call.html.empty())
+    MILLRACE_TRY(write_file_atomically(Env::system(), call.html, evaluation_page(report, title)));
+  fmt::print("{}", as_json ? document : text);
+  return {};
+}
+
 Status run_evaluate(const EvaluateCall& call, bool as_json) {
   const auto say = [](std::string_view what) {
     if (::isatty(STDERR_FILENO) == 0) return;
@@ -106,30 +146,34 @@ Status run_evaluate(const EvaluateCall& call, bool as_json) {
     std::fflush(stderr);
   };
   say("reading");
-  MILLRACE_ASSIGN(const EvaluationData data, read_data(call));
+  if (!call.retrain.empty()) MILLRACE_TRY(retrain_settings(call.retrain, call.first_share));
+  MILLRACE_ASSIGN(const EvaluateInput input, read_data(call));
   const int threads = call.threads > 0 ? call.threads : default_threads();
-  auto report = run_evaluation(data, models_of(call, data.items),
-                               {.n = call.n, .repeats = call.repeats, .seed = call.seed, .threads = threads},
-                               {.threads = threads}, say);
+  EvaluationOptions options{.repeats = call.repeats, .seed = call.seed, .threads = threads};
+  if (!call.n.empty()) MILLRACE_TRY(set_list_lengths(options, call.n));
+  const std::vector<NamedRanking> models = models_of(call, input.data.items);
+  auto report = run_evaluation(input.data, models, options, {.threads = threads}, say);
+  const Status backtests = report ? add_backtests(input.all, models, call, say, *report) : Status();
   say("");
   if (!report) return fail(std::move(report).error());
-  const std::string document = to_json(*report).dump(2) + "\n";
-  if (!call.out.empty()) MILLRACE_TRY(write_file_atomically(Env::system(), call.out, document));
-  fmt::print("{}", as_json ? document : to_text(*report));
-  return {};
+  MILLRACE_TRY(backtests);
+  std::string title;
+  for (const std::string& file : call.train)
+    title += (title.empty() ? "" : ", ") + Path(file).filename().string();
+  return give_out(to_json(*report), to_text(*report), title, call, as_json);
 }
 
 /// Judge a model of the project on what the tables hold.
 Status evaluate_model(HttpClient& client, const EvaluateCall& call, bool as_json) {
   MILLRACE_ASSIGN(
       nlohmann::json report,
-      ask_long(client, "/v1/models/" + url_encode(call.model) + "/evaluate", as_json ? "" : call.model));
+      ask_long(client,
+               fmt::format("/v1/models/{}/evaluate?n={}&retrain={}&first={}", url_encode(call.model),
+                           url_encode(call.n), url_encode(call.retrain), call.first_share),
+               as_json ? "" : call.model));
   const std::string text = report.value("text", "");
   report.erase("text");
-  const std::string document = report.dump(2) + "\n";
-  if (!call.out.empty()) MILLRACE_TRY(write_file_atomically(Env::system(), call.out, document));
-  fmt::print("{}", as_json ? document : text);
-  return {};
+  return give_out(report, text, call.model, call, as_json);
 }
 
 void add_model_options(CLI::App& command, EvaluateCall& call) {
@@ -160,9 +204,10 @@ void add_evaluate_command(CLI::App& app, CommonOptions& common, int& exit_code) 
       command->add_option("--train", call->train, "files of lines `user item [rating [time]]`, also gzipped")
           ->check(CLI::ExistingFile)
           ->excludes(model);
-  command
-      ->add_option("--test", call->test, "what the people of --train did next; without it --train is split")
-      ->check(CLI::ExistingFile);
+  auto* test = command
+                   ->add_option("--test", call->test,
+                                "what the people of --train did next; without it --train is split")
+                   ->check(CLI::ExistingFile);
   command
       ->add_option("--split", call->split,
                    "time: the last share; last: each one's last; people: a share of them, whole")
@@ -173,13 +218,21 @@ void add_evaluate_command(CLI::App& app, CommonOptions& common, int& exit_code) 
       ->capture_default_str();
   command->add_option("--liked-from", call->liked_from,
                       "ratings below this are left out, the others count 1");
-  command->add_option("-n", call->n, "length of the lists")
-      ->check(CLI::Range(1, 10'000))
+  command->add_option("-n", call->n,
+                      "length of the lists, 10 unless said; several as 10,20,100: the first for the table");
+  command
+      ->add_option("--retrain", call->retrain,
+                   "also compare how often to train: never, quarterly, monthly, weekly, daily, hourly, or "
+                   "durations as 3d, by commas")
+      ->excludes(test);
+  command->add_option("--first-share", call->first_share, "of the interactions, before that walk begins")
+      ->check(CLI::Range(0.01, 0.99))
       ->capture_default_str();
   command->add_flag("--repeats", call->repeats, "people may be shown what they met before");
   command->add_option("--seed", call->seed, "of all that is drawn")->capture_default_str();
   command->add_option("--threads", call->threads, "0: one for each processor")->capture_default_str();
   command->add_option("--out", call->out, "also write the report there, as JSON");
+  command->add_option("--html", call->html, "also write the report there, as a page to look at");
   command->add_flag("--json", common.json, "print JSON");
   add_model_options(*command, *call);
   command->footer(
@@ -190,7 +243,9 @@ void add_evaluate_command(CLI::App& app, CommonOptions& common, int& exit_code) 
       "  millrace evaluate for_you --project my-shop\n"
       "  millrace evaluate --train ratings.csv --liked-from 4\n"
       "  millrace evaluate --train train.tsv --test test.tsv --models als,ease -n 20\n"
-      "  millrace evaluate --train clicks.csv.gz --split people --json");
+      "  millrace evaluate --train clicks.csv.gz --split people --json\n"
+      "  millrace evaluate for_you --html report.html\n"
+      "  millrace evaluate for_you --retrain never,quarterly,monthly,weekly");
   command->callback([call, model, train, &common, &exit_code] {
     if (model->count() + train->count() == 0) throw CLI::RequiredError("MODEL or --train");
     if (model->count() > 0) {

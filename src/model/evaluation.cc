@@ -1,17 +1,20 @@
 #include "model/evaluation.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <random>
 
 #include <fmt/format.h>
 
 #include "base/parallel.h"
+#include "base/text.h"
 
 namespace millrace {
 namespace {
 
 constexpr std::size_t kCasesPerSlice = 16;
+constexpr std::size_t kListLengthMax = 10'000;
 
 std::vector<std::uint32_t> items_of(std::span<const Feedback> rows) {
   std::vector<std::uint32_t> items;
@@ -52,22 +55,6 @@ std::vector<std::uint32_t> without(std::span<const std::uint32_t> items,
   return rest;
 }
 
-/// The lists of all cases. Threads fill places of their own.
-std::vector<std::vector<std::uint32_t>> lists_of(const RankingModel& model, const EvaluationData& data,
-                                                 const EvaluationOptions& options) {
-  std::vector<std::vector<std::uint32_t>> lists(data.cases.size());
-  parallel_for(lists.size(), kCasesPerSlice, options.threads, [&](std::size_t begin, std::size_t end) {
-    std::vector<float> scores(data.items);
-    for (std::size_t c = begin; c < end; ++c) {
-      const EvaluationCase& one = data.cases[c];
-      model.score({.history = one.history, .now = one.now, .user = one.user}, scores);
-      lists[c] = best_items(scores, options.n,
-                            options.repeats ? std::vector<std::uint32_t>() : items_of(one.history));
-    }
-  });
-  return lists;
-}
-
 EvaluationOf summarize(std::span<const MetricValues> each, const EvaluationOptions& options) {
   EvaluationOf summary{.people = each.size(), .metrics = {}};
   std::vector<float> values(each.size());
@@ -79,7 +66,7 @@ EvaluationOf summarize(std::span<const MetricValues> each, const EvaluationOptio
 }
 
 void add_list_figures(Evaluation& evaluation, std::span<const std::vector<std::uint32_t>> lists,
-                      const EvaluationData& data) {
+                      const EvaluationData& data, std::size_t n) {
   const std::vector<double> shares = reach(data.train, data.users, data.items);
   std::vector<std::uint32_t> order(data.items);
   for (std::uint32_t i = 0; i < data.items; ++i) order[i] = i;
@@ -89,7 +76,7 @@ void add_list_figures(Evaluation& evaluation, std::span<const std::vector<std::u
   std::size_t places = 0, of_top = 0, distinct = 0;
   double surprise = 0;
   for (const auto& list : lists)
-    for (const std::uint32_t item : list) {
+    for (const std::uint32_t item : std::span(list).first(std::min(n, list.size()))) {
       ++places;
       of_top += top[item];
       distinct += !shown[item];
@@ -197,6 +184,42 @@ EvaluationData split_by_people(const FeedbackSet& all, double share, std::uint64
   return data;
 }
 
+Status set_list_lengths(EvaluationOptions& options, std::string_view text) {
+  std::vector<std::size_t> lengths;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::string_view one = text.substr(at, text.find(',', at) - at);
+    std::size_t n = 0;
+    const auto [end, error] = std::from_chars(one.data(), one.data() + one.size(), n);
+    if (error != std::errc{} || end != one.data() + one.size() || n < 1 || n > kListLengthMax)
+      return fail(Code::kInvalid,
+                  fmt::format("'{}' is no length of a list: give 1 to {}, or several as 10,20,100",
+                              one.substr(0, kShownBytesMax), kListLengthMax));
+    if (std::ranges::find(lengths, n) == lengths.end()) lengths.push_back(n);
+    at += one.size() + 1;
+  }
+  options.n = lengths.front();
+  options.further_n.assign(lengths.begin() + 1, lengths.end());
+  return {};
+}
+
+std::vector<std::vector<std::uint32_t>> lists_of(const RankingModel& model, const EvaluationData& data,
+                                                 const EvaluationOptions& options) {
+  std::size_t longest = options.n;
+  for (const std::size_t n : options.further_n) longest = std::max(longest, n);
+  std::vector<std::vector<std::uint32_t>> lists(data.cases.size());
+  // Threads fill places of their own.
+  parallel_for(lists.size(), kCasesPerSlice, options.threads, [&](std::size_t begin, std::size_t end) {
+    std::vector<float> scores(data.items);
+    for (std::size_t c = begin; c < end; ++c) {
+      const EvaluationCase& one = data.cases[c];
+      model.score({.history = one.history, .now = one.now, .user = one.user}, scores);
+      lists[c] =
+          best_items(scores, longest, options.repeats ? std::vector<std::uint32_t>() : items_of(one.history));
+    }
+  });
+  return lists;
+}
+
 Evaluation evaluate(std::string name, const RankingModel& model, const EvaluationData& data,
                     const EvaluationOptions& options) {
   const auto lists = lists_of(model, data, options);
@@ -204,6 +227,7 @@ Evaluation evaluate(std::string name, const RankingModel& model, const Evaluatio
   for (const Feedback& row : data.train) known[row.item] = true;
   Evaluation evaluation{.model = std::move(name)};
   std::vector<MetricValues> warm, cold, new_items;
+  std::vector<std::vector<MetricValues>> further(options.further_n.size());
   for (std::size_t c = 0; c < lists.size(); ++c) {
     const EvaluationCase& one = data.cases[c];
     const std::vector<std::uint32_t> wanted =
@@ -211,6 +235,8 @@ Evaluation evaluate(std::string name, const RankingModel& model, const Evaluatio
     if (wanted.empty()) continue;
     evaluation.each.push_back(judge(lists[c], options.n, wanted));
     (one.history.empty() ? cold : warm).push_back(evaluation.each.back());
+    for (std::size_t k = 0; k < further.size(); ++k)
+      further[k].push_back(judge(lists[c], options.further_n[k], wanted));
     std::vector<std::uint32_t> unknown;
     for (const std::uint32_t item : wanted)
       if (!known[item]) unknown.push_back(item);
@@ -220,7 +246,9 @@ Evaluation evaluate(std::string name, const RankingModel& model, const Evaluatio
   evaluation.warm = summarize(warm, options);
   evaluation.cold = summarize(cold, options);
   evaluation.new_items = summarize(new_items, options);
-  add_list_figures(evaluation, lists, data);
+  for (std::size_t k = 0; k < further.size(); ++k)
+    evaluation.further.push_back({options.further_n[k], summarize(further[k], options)});
+  add_list_figures(evaluation, lists, data, options.n);
   return evaluation;
 }
 
@@ -233,6 +261,11 @@ Estimate difference(const Evaluation& a, const Evaluation& b, Metric metric,
 }
 
 nlohmann::json to_json(const Evaluation& evaluation) {
+  nlohmann::json further = nlohmann::json::array();
+  for (const EvaluationAt& at : evaluation.further) {
+    further.push_back(json_of(at.all));
+    further.back()["n"] = at.n;
+  }
   return {{"model", evaluation.model},
           {"all", json_of(evaluation.all)},
           {"warm", json_of(evaluation.warm)},
@@ -240,7 +273,8 @@ nlohmann::json to_json(const Evaluation& evaluation) {
           {"new_items", json_of(evaluation.new_items)},
           {"coverage", evaluation.coverage},
           {"novelty", evaluation.novelty},
-          {"popularity_bias", evaluation.popularity_bias}};
+          {"popularity_bias", evaluation.popularity_bias},
+          {"further", std::move(further)}};
 }
 
 }  // namespace millrace

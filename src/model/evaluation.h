@@ -54,17 +54,28 @@ EvaluationData split_leave_last_out(const FeedbackSet& all);
 EvaluationData split_by_people(const FeedbackSet& all, double share, std::uint64_t seed);
 
 struct EvaluationOptions {
-  std::size_t n = 10;             ///< length of the lists
-  bool repeats = false;           ///< people may be shown what they met before
-  std::size_t resamples = 1'000;  ///< of the bootstrap
+  std::size_t n = 10;                  ///< length of the lists
+  std::vector<std::size_t> further_n;  ///< lengths that the same lists are judged at as well
+  bool repeats = false;                ///< people may be shown what they met before
+  std::size_t resamples = 1'000;       ///< of the bootstrap
   std::uint64_t seed = 1;
   int threads = 1;
 };
+
+/// Take the lengths of lists that `text` names, such as "10" or "10,20,100": all metrics are judged at the
+/// first, which figures of the lists as a whole speak of. Errors: kInvalid for none, and past 1 to 10,000.
+Status set_list_lengths(EvaluationOptions& options, std::string_view text);
 
 /// What one model reached on some of the people.
 struct EvaluationOf {
   std::size_t people = 0;
   std::array<Estimate, kMetricCount> metrics;
+};
+
+/// What a model reached with lists of another length.
+struct EvaluationAt {
+  std::size_t n = 0;
+  EvaluationOf all;
 };
 
 /// How a model did.
@@ -80,7 +91,13 @@ struct Evaluation {
   double popularity_bias = 0;  ///< share of the lists that is of the tenth of items that most people met
   std::vector<MetricValues>
       each;  ///< of every person judged, in order: to compare two models person by person
+  std::vector<EvaluationAt> further;  ///< one for each of `further_n`
 };
+
+/// Return the list of each case, best first, as long as the longest that is judged. Unless repeats are
+/// allowed, without what is in the case's history.
+std::vector<std::vector<std::uint32_t>> lists_of(const RankingModel& model, const EvaluationData& data,
+                                                 const EvaluationOptions& options);
 
 /// Ask a model for everyone's list and judge it. Unless repeats are allowed, what someone met in `history` is
 /// neither shown nor wanted, and whom that leaves nothing to want is left out. Full ranking: every item of

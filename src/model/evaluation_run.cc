@@ -31,18 +31,28 @@ std::string line_of(std::string_view name, const Evaluation& evaluation) {
       100 * evaluation.coverage, 100 * evaluation.popularity_bias);
 }
 
-std::string verdict(const JudgedRanking& model, const JudgedRanking& baseline) {
-  if (model.gain.low > 0)
-    return fmt::format("{} with its fallback is better than {}: NDCG {:+.4f} ({:+.4f} to {:+.4f}).\n",
-                       model.name, baseline.name, model.gain.mean, model.gain.low, model.gain.high);
-  if (model.gain.high < 0)
-    return fmt::format(
-        "{} with its fallback is worse than {}: NDCG {:+.4f} ({:+.4f} to {:+.4f}). Do not use it.\n",
-        model.name, baseline.name, model.gain.mean, model.gain.low, model.gain.high);
-  return fmt::format(
-      "{} with its fallback cannot be told from {}: NDCG {:+.4f} ({:+.4f} to {:+.4f}). More data, or the "
-      "simpler one.\n",
-      model.name, baseline.name, model.gain.mean, model.gain.low, model.gain.high);
+/// Recall and NDCG with lists of the other lengths.
+std::string further_lines(const EvaluationReport& report) {
+  std::string text = fmt::format("{:<28}", "");
+  for (const std::size_t n : report.options.further_n)
+    text +=
+        fmt::format(" {:<24} {:<24}", fmt::format("recall@{} (95 %)", n), fmt::format("NDCG@{} (95 %)", n));
+  text += "\n";
+  const auto add = [&](std::string_view name, const Evaluation& evaluation) {
+    text += fmt::format("{:<28}", name);
+    for (const EvaluationAt& at : evaluation.further)
+      for (const Metric metric : {Metric::kRecall, Metric::kNdcg}) {
+        const Estimate& estimate = of(at.all, metric);
+        text += fmt::format(
+            " {:<24}", fmt::format("{:.4f} ({:.4f}–{:.4f})", estimate.mean, estimate.low, estimate.high));
+      }
+    text += "\n";
+  };
+  for (const JudgedRanking& model : report.models) {
+    add(model.name, model.alone);
+    if (model.with_fallback.each != model.alone.each) add(model.with_fallback.model, model.with_fallback);
+  }
+  return text + "\n";
 }
 
 }  // namespace
@@ -104,6 +114,16 @@ Result<EvaluationReport> run_evaluation(const EvaluationData& data, std::span<co
   return report;
 }
 
+std::string verdict_in_words(std::string_view model, std::string_view baseline, const Estimate& gain) {
+  const std::string change = fmt::format("NDCG {:+.4f} ({:+.4f} to {:+.4f})", gain.mean, gain.low, gain.high);
+  if (gain.low > 0)
+    return fmt::format("{} with its fallback is better than {}: {}.", model, baseline, change);
+  if (gain.high < 0)
+    return fmt::format("{} with its fallback is worse than {}: {}. Do not use it.", model, baseline, change);
+  return fmt::format("{} with its fallback cannot be told from {}: {}. More data, or the simpler one.", model,
+                     baseline, change);
+}
+
 Json to_json(const EvaluationReport& report) {
   Json models = Json::array();
   for (const JudgedRanking& model : report.models) {
@@ -113,11 +133,22 @@ Json to_json(const EvaluationReport& report) {
                       {"with_fallback", to_json(model.with_fallback)},
                       {"ndcg_gain_over_baseline",
                        {{"mean", model.gain.mean}, {"low", model.gain.low}, {"high", model.gain.high}}}});
-    if (model.ratings) models.back()["ratings"] = to_json(*model.ratings);
+    if (model.ratings) {
+      models.back()["ratings"] = to_json(*model.ratings);
+      models.back()["ratings"]["says"] = to_text(*model.ratings);
+    }
   }
-  return {{"protocol", report.protocol},     {"n", report.options.n}, {"repeats", report.options.repeats},
-          {"train_rows", report.train_rows}, {"users", report.users}, {"items", report.items},
-          {"models", std::move(models)}};
+  Json retraining = Json::array();
+  for (const RetrainReport& walk : report.retraining) retraining.push_back(to_json(walk));
+  return {{"protocol", report.protocol},
+          {"n", report.options.n},
+          {"repeats", report.options.repeats},
+          {"further_n", report.options.further_n},
+          {"train_rows", report.train_rows},
+          {"users", report.users},
+          {"items", report.items},
+          {"models", std::move(models)},
+          {"retraining", std::move(retraining)}};
 }
 
 std::string to_text(const EvaluationReport& report) {
@@ -142,11 +173,13 @@ std::string to_text(const EvaluationReport& report) {
       "share of the catalogue shown to anyone; top: share of the lists that is of the most popular tenth. "
       "--json\n"
       "has more.\n\n";
+  if (!report.options.further_n.empty()) text += further_lines(report);
   for (std::size_t m = 2; m < report.models.size(); ++m) {
     const JudgedRanking& model = report.models[m];
     if (model.ratings) text += fmt::format("{}: {}.\n", model.name, to_text(*model.ratings));
-    text += verdict(model, report.models[1]);
+    text += verdict_in_words(model.name, report.models[1].name, model.gain) + "\n";
   }
+  for (const RetrainReport& walk : report.retraining) text += "\n" + to_text(walk);
   return text;
 }
 

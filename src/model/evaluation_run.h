@@ -13,6 +13,7 @@
 #include "model/evaluation.h"
 #include "model/ranking_model.h"
 #include "model/rating_evaluation.h"
+#include "model/retrain_report.h"
 
 namespace millrace {
 
@@ -39,7 +40,8 @@ struct EvaluationReport {
   std::size_t train_rows = 0;
   std::size_t users = 0;
   std::size_t items = 0;
-  std::vector<JudgedRanking> models;  ///< the baselines first
+  std::vector<JudgedRanking> models;      ///< the baselines first
+  std::vector<RetrainReport> retraining;  ///< of models whose cadences were compared as well
 };
 
 /// What every evaluation holds models against: popularity of all time, and fading with a half-life that is a
@@ -52,6 +54,9 @@ std::vector<NamedRanking> baselines(std::span<const Feedback> train);
 Result<EvaluationReport> run_evaluation(const EvaluationData& data, std::span<const NamedRanking> models,
                                         const EvaluationOptions& options, const TrainingControl& control,
                                         const std::function<void(std::string_view)>& on_step);
+
+/// Say whether a model as a whole, whose NDCG is so much more, is better than the baseline.
+std::string verdict_in_words(std::string_view model, std::string_view baseline, const Estimate& gain);
 
 nlohmann::json to_json(const EvaluationReport& report);
 

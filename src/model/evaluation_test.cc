@@ -120,6 +120,35 @@ TEST(Evaluate, LeavesOutWhoOnlyRepeated) {
   EXPECT_EQ(evaluate("fixed", Fixed({5, 4, 3, 2, 1}), data, {.resamples = 10}).all.people, 1u);
 }
 
+TEST(Evaluate, JudgesTheSameListsAtFurtherLengths) {
+  const EvaluationData data = split_by_time(small(), 50);
+  const Fixed model({5, 4, 3, 2, 1});
+  const EvaluationOptions one{.n = 1, .resamples = 10};
+  EvaluationOptions several = one;
+  several.further_n = {3, 2};
+  const Evaluation evaluation = evaluate("fixed", model, data, several);
+  ASSERT_EQ(evaluation.further.size(), 2u);
+  for (const EvaluationAt& at : evaluation.further) {
+    const EvaluationOf alone = evaluate("fixed", model, data, {.n = at.n, .resamples = 10}).all;
+    for (std::size_t m = 0; m < kMetricCount; ++m)
+      EXPECT_EQ(at.all.metrics[m].mean, alone.metrics[m].mean) << at.n << metric_name(static_cast<Metric>(m));
+  }
+  nlohmann::json rest = to_json(evaluation);
+  EXPECT_EQ(rest["further"][0]["n"], 3);
+  rest["further"] = nlohmann::json::array();
+  EXPECT_EQ(rest, to_json(evaluate("fixed", model, data, one))) << "coverage too is of the first length";
+}
+
+TEST(Evaluate, ReadsLengthsOfLists) {
+  EvaluationOptions options;
+  ASSERT_TRUE(set_list_lengths(options, "20,100,20"));
+  EXPECT_EQ(options.n, 20u);
+  EXPECT_THAT(options.further_n, ElementsAre(100));
+  for (const char* wrong : {"", "0", "10,", "ten", "10001", "5;6", "-3"})
+    EXPECT_EQ(set_list_lengths(options, wrong).error().code, Code::kInvalid) << wrong;
+  EXPECT_EQ(options.n, 20u) << "left as it was";
+}
+
 TEST(Evaluate, IsTheSameWithAnyNumberOfThreads) {
   const EvaluationData data = split_by_time(small(), 50);
   const Fixed model({5, 4, 3, 2, 1});

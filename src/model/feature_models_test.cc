@@ -86,6 +86,33 @@ TEST_F(FeatureModelsTest, KnowsPeopleAndItemsNobodyHasSeenByTheirFeatures) {
   EXPECT_TRUE(best({}, 5).empty()) << "of whom nothing is known";
 }
 
+TEST_F(FeatureModelsTest, IsTrainedAgainAndAgainOnWhatWasBefore) {
+  // Everyone moves on the fifth day, when the walk begins, and meets the other things from then on.
+  const auto spec = parse_model_spec(std::string(R"(kind: two_tower
+interactions:
+  from: >
+    SELECT 'p' || p AS visitor, 'i' || ((p % 2 + (k >= 4)::INTEGER) % 2 * 4 + (p + k) % 4) AS item_id,
+      TIMESTAMP '2026-01-01' + INTERVAL (k) DAY + INTERVAL (p) SECOND AS event_time, 'c' || p % 2 AS home
+    FROM range(60) a(p), range(16) b(k)
+users:
+  features: [home]
+evaluate: {n: 2, repeats: true}
+)") + kSettings,
+                                     "models/m.yaml");
+  ASSERT_TRUE(spec) << spec.error().text();
+  const auto report =
+      trainer_->evaluate(*spec, retrain_settings("never,2d", 0.25).value(), nullptr, [](std::string_view) {});
+  ASSERT_TRUE(report) << report.error().text();
+  ASSERT_EQ(report->retraining.size(), 1u);
+  const RetrainReport& walk = report->retraining.front();
+  EXPECT_EQ(walk.n, 2u);
+  EXPECT_EQ(walk.cadences[0].trainings, 6u);
+  EXPECT_GT(walk.cadences[0].whole.mean, walk.cadences[1].whole.mean);
+  EXPECT_EQ(walk.suggested, 0u) << walk.why;
+  ASSERT_TRUE(walk.cadences[0].drift);
+  EXPECT_EQ(walk.cadences[0].drift->items, 8);
+}
+
 TEST_F(FeatureModelsTest, ReadsFeaturesOfTheInteractionsAsTheyWereThen) {
   // Whoever has moved gets the item of where they are now.
   const auto trained = train(std::string(R"(kind: two_tower

@@ -111,6 +111,16 @@ void sort_by_time(std::vector<Feedback>& rows) {
   std::ranges::stable_sort(rows, {}, &Feedback::time);
 }
 
+FeedbackSet numbered_by_time(const FeedbackSet& all) {
+  FeedbackSet numbered;
+  numbered.rows = all.rows;
+  for (Feedback& row : numbered.rows) {
+    row.user = numbered.users.add(all.users.id(row.user));
+    row.item = numbered.items.add(all.items.id(row.item));
+  }
+  return numbered;
+}
+
 SparseMatrix meetings_of(std::span<const Feedback> rows, std::size_t users, std::size_t items) {
   std::vector<SparseEntry> cells;
   cells.reserve(rows.size());

@@ -52,6 +52,10 @@ struct FeedbackSet {
 /// Sort by time, those of one time in the order they came.
 void sort_by_time(std::vector<Feedback>& rows);
 
+/// Return the same rows with people and items numbered in the order of time, so that whom and what a
+/// training knows come before all others.
+FeedbackSet numbered_by_time(const FeedbackSet& all);
+
 /// Make the matrix of who met what, users × items, weights of one pair added up.
 SparseMatrix meetings_of(std::span<const Feedback> rows, std::size_t users, std::size_t items);
 

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kModelNameMax = 64;
 constexpr std::size_t kLayerMax = 8'192;  ///< outputs of a hidden layer
+constexpr std::size_t kServedLengthMax = 1'000;
 
 /// What people did to items, each by how much it says: as the live recommender weighs it
 /// (src/recommend/settings.h).
@@ -173,8 +174,21 @@ class SpecReader {
                          {"last", EvaluationSpec::Split::kLast},
                          {"people", EvaluationSpec::Split::kPeople}});
     map.optional("test", evaluation.test_share, 0.001, 0.9);
-    map.optional("n", evaluation.n, std::size_t{1}, std::size_t{1'000});
+    if (const auto n = map.find("n")) read_lengths(*n);
     map.optional("repeats", evaluation.repeats);
+  }
+
+  /// A length, or several: the gate goes by the first.
+  void read_lengths(const YamlValue& value) {
+    EvaluationSpec& evaluation = spec_.evaluation;
+    const auto read = [](const YamlValue& from, std::size_t& into) {
+      from.read(into, std::size_t{1}, kServedLengthMax);
+    };
+    if (!value.is_list()) return read(value, evaluation.n);
+    const auto lengths = value.list();
+    if (lengths.empty()) value.error("give at least one length");
+    for (std::size_t k = 0; k < lengths.size(); ++k)
+      read(lengths[k], k == 0 ? evaluation.n : evaluation.further_n.emplace_back(1));
   }
 
   static void read_metric(const YamlMap& map, Metric& into) {

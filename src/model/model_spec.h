@@ -19,6 +19,7 @@ struct EvaluationSpec {
   Split split = Split::kTime;
   double test_share = 0.2;
   std::size_t n = 10;
+  std::vector<std::size_t> further_n;  ///< lengths of lists that are judged as well
   bool repeats = false;
 };
 

@@ -92,6 +92,8 @@ TEST(ModelSpec, SaysWhereAMistakeIs) {
   EXPECT_THAT(refusal("kind: als\nsearch: {regularization: {from: 1, to: 0.1}}\n"),
               HasSubstr("to must not be below from"));
   EXPECT_THAT(refusal("kind: als\nsearch: {factors: []}\n"), HasSubstr("at least one"));
+  EXPECT_THAT(refusal("kind: als\nevaluate: {n: []}\n"), HasSubstr("give at least one length"));
+  EXPECT_THAT(refusal("kind: als\nevaluate: {n: [10, 0]}\n"), HasSubstr("models/for_you.yaml:2"));
   EXPECT_THAT(refusal("kind: als\nevaluate: {test: 2}\n"), HasSubstr("models/for_you.yaml:2"));
   EXPECT_THAT(refusal("kind: als\nfactors: 3\n"), HasSubstr("factors"));
   EXPECT_THAT(parse_model_spec("kind: als\n", "models/For You.yaml").error().text(), HasSubstr("lower-case"));

@@ -18,7 +18,11 @@ using Json = nlohmann::json;
 constexpr std::uint64_t kSplitSeed = 1;
 
 EvaluationOptions options_of(const EvaluationSpec& spec, int threads) {
-  return {.n = spec.n, .repeats = spec.repeats, .seed = kSplitSeed, .threads = threads};
+  return {.n = spec.n,
+          .further_n = spec.further_n,
+          .repeats = spec.repeats,
+          .seed = kSplitSeed,
+          .threads = threads};
 }
 
 const Estimate& reached(const Evaluation& evaluation, Metric metric) {
@@ -135,12 +139,24 @@ Result<EvaluationReport> ModelTrainer::judge_as_asked(const ModelSpec& spec, con
                         {.threads = tools_.threads, .stop = stop}, on_step);
 }
 
-Result<EvaluationReport> ModelTrainer::evaluate(const ModelSpec& spec, const std::atomic<bool>* stop,
-                                                const OnStep& on_step) {
+Result<EvaluationReport> ModelTrainer::evaluate(const ModelSpec& spec, std::optional<RetrainSettings> retrain,
+                                                const std::atomic<bool>* stop, const OnStep& on_step) {
+  if (retrain && spec.settings.kind == RankingKind::kImported)
+    return fail(Code::kInvalid,
+                fmt::format("models/{}.yaml: its vectors are made elsewhere: there is nothing to train again",
+                            spec.name));
   on_step("reading");
   MILLRACE_ASSIGN(const TrainingFeedback feedback,
                   read_training_feedback(tools_.warehouse, spec, tools_.sets));
-  return judge(spec, feedback, stop, on_step);
+  MILLRACE_ASSIGN(EvaluationReport report, judge(spec, feedback, stop, on_step));
+  if (retrain) {
+    retrain->evaluation = options_of(spec.evaluation, tools_.threads);
+    MILLRACE_ASSIGN(
+        report.retraining.emplace_back(),
+        backtest_retraining(feedback.set, {spec.name, spec.settings}, *retrain,
+                            {.threads = tools_.threads, .stop = stop}, on_step, feedback.features.get()));
+  }
+  return report;
 }
 
 GateVerdict ModelTrainer::gate(const ModelSpec& spec, const EvaluationReport& report) const {

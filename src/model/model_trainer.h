@@ -15,6 +15,7 @@
 #include "model/model_import.h"
 #include "model/model_registry.h"
 #include "model/model_spec.h"
+#include "model/retrain_backtest.h"
 #include "model/training_feedback.h"
 #include "warehouse/warehouse.h"
 
@@ -79,9 +80,10 @@ class ModelTrainer {
                               Deploy deploy, std::string_view by, const std::atomic<bool>* stop,
                               const OnStep& on_step);
 
-  /// Judge without keeping anything.
-  Result<EvaluationReport> evaluate(const ModelSpec& spec, const std::atomic<bool>* stop,
-                                    const OnStep& on_step);
+  /// Judge without keeping anything; with `retrain`, also compare cadences of training, lists as the model's
+  /// file wants them. Errors: as `train`; those of backtest_retraining.
+  Result<EvaluationReport> evaluate(const ModelSpec& spec, std::optional<RetrainSettings> retrain,
+                                    const std::atomic<bool>* stop, const OnStep& on_step);
 
   /// Try `trials` settings out of the model's search, at random (Bergstra and Bengio, 2012), judged on the
   /// last part of what the evaluation trains on: what the evaluation asks for stays unseen. The file's own

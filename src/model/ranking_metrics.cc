@@ -5,12 +5,37 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <unordered_map>
 
 namespace millrace {
 namespace {
 
 float& of(MetricValues& values, Metric metric) {
   return values[static_cast<std::size_t>(metric)];
+}
+
+void set_interval(Estimate& estimate, std::vector<double> means) {
+  std::ranges::sort(means);
+  const auto at = [&](double share) {
+    return means[static_cast<std::size_t>(share * static_cast<double>(means.size() - 1) + 0.5)];
+  };
+  estimate.low = at(0.025);
+  estimate.high = at(0.975);
+}
+
+/// Sums over people: of each a row with the sum of every measure, and the number of values at the end.
+std::vector<double> sums_of_people(std::span<const std::vector<float>> measures,
+                                   std::span<const std::uint32_t> people) {
+  const std::size_t width = measures.size() + 1;
+  std::unordered_map<std::uint32_t, std::size_t> places;
+  std::vector<double> sums;
+  for (std::size_t i = 0; i < people.size(); ++i) {
+    const std::size_t place = places.try_emplace(people[i], places.size()).first->second;
+    if (sums.size() < (place + 1) * width) sums.resize((place + 1) * width);
+    for (std::size_t m = 0; m < measures.size(); ++m) sums[place * width + m] += measures[m][i];
+    ++sums[place * width + width - 1];
+  }
+  return sums;
 }
 
 }  // namespace
@@ -82,13 +107,34 @@ Estimate bootstrap_mean(std::span<const float> values, std::size_t resamples, st
     for (std::size_t i = 0; i < values.size(); ++i) sum += values[random() % values.size()];
     mean = sum / n;
   }
-  std::ranges::sort(means);
-  const auto at = [&](double share) {
-    return means[static_cast<std::size_t>(share * static_cast<double>(means.size() - 1) + 0.5)];
-  };
-  estimate.low = at(0.025);
-  estimate.high = at(0.975);
+  set_interval(estimate, std::move(means));
   return estimate;
+}
+
+std::vector<Estimate> bootstrap_means_of_people(std::span<const std::vector<float>> measures,
+                                                std::span<const std::uint32_t> people, std::size_t resamples,
+                                                std::uint64_t seed) {
+  std::vector<Estimate> estimates(measures.size());
+  if (people.empty()) return estimates;
+  const std::vector<double> sums = sums_of_people(measures, people);
+  const std::size_t width = measures.size() + 1, persons = sums.size() / width;
+  std::mt19937_64 random(seed);
+  std::vector<std::vector<double>> means(measures.size());
+  std::vector<double> total(width);
+  for (std::size_t r = 0; r < std::max<std::size_t>(resamples, 1); ++r) {
+    std::ranges::fill(total, 0.0);
+    for (std::size_t p = 0; p < persons; ++p) {
+      const double* const row = sums.data() + (random() % persons) * width;
+      for (std::size_t m = 0; m < width; ++m) total[m] += row[m];
+    }
+    for (std::size_t m = 0; m < measures.size(); ++m) means[m].push_back(total[m] / total.back());
+  }
+  for (std::size_t m = 0; m < measures.size(); ++m) {
+    estimates[m].mean =
+        std::accumulate(measures[m].begin(), measures[m].end(), 0.0) / static_cast<double>(people.size());
+    set_interval(estimates[m], std::move(means[m]));
+  }
+  return estimates;
 }
 
 }  // namespace millrace

@@ -38,4 +38,11 @@ struct Estimate {
 /// of `resamples` draws with repetition. Zeros for no values.
 Estimate bootstrap_mean(std::span<const float> values, std::size_t resamples, std::uint64_t seed);
 
+/// The same where several values may be one person's, who is then drawn with all of theirs, since they are
+/// alike: `people` says whose each is. Each of `measures` has as many values as that; all are estimated by
+/// the same draws.
+std::vector<Estimate> bootstrap_means_of_people(std::span<const std::vector<float>> measures,
+                                                std::span<const std::uint32_t> people, std::size_t resamples,
+                                                std::uint64_t seed);
+
 }  // namespace millrace

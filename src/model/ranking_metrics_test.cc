@@ -98,5 +98,26 @@ TEST(Bootstrap, OfNoneAndOfOne) {
   EXPECT_EQ(estimate.high, 0.25);
 }
 
+TEST(Bootstrap, DrawsPeopleWithAllTheirValues) {
+  // Ten people with ten equal values each: as uncertain as ten values, not as a hundred.
+  std::vector<float> each, all;
+  std::vector<std::uint32_t> people;
+  for (std::uint32_t person = 0; person < 10; ++person) {
+    each.push_back(static_cast<float>(person % 2));
+    for (int k = 0; k < 10; ++k) {
+      all.push_back(each.back());
+      people.push_back(person * 7);
+    }
+  }
+  const std::vector<std::vector<float>> measures = {all, std::vector<float>(100, 2)};
+  const auto estimates = bootstrap_means_of_people(measures, people, 2'000, 1);
+  const Estimate as_ten = bootstrap_mean(each, 2'000, 1), as_hundred = bootstrap_mean(all, 2'000, 1);
+  EXPECT_DOUBLE_EQ(estimates[0].mean, 0.5);
+  EXPECT_NEAR(estimates[0].high - estimates[0].low, as_ten.high - as_ten.low, 0.11);
+  EXPECT_GT(estimates[0].high - estimates[0].low, 2 * (as_hundred.high - as_hundred.low));
+  EXPECT_EQ(estimates[1].low, 2);
+  EXPECT_EQ(bootstrap_means_of_people(measures, {}, 10, 1)[1].mean, 0);
+}
+
 }  // namespace
 }  // namespace millrace

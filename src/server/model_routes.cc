@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "server/json_text.h"
 #include "server/model_answers.h"
+#include "server/model_evaluation.h"
 #include "server/stream_beat.h"
 
 namespace millrace {
@@ -118,6 +119,16 @@ class ModelRoutes {
     return fail(Code::kNotFound, fmt::format("{} has no version {}", name, number));
   }
 
+  /// A version's evaluation as a page.
+  Result<HttpResponse> report(const Exchange& asked) const {
+    MILLRACE_ASSIGN(const Json json, version(asked));
+    const std::string title = asked.path_values[0] + "@" + asked.path_values[1];
+    const auto evaluation = json.find("evaluation");
+    if (evaluation == json.end() || !evaluation->is_object())
+      return fail(Code::kNotFound, fmt::format("{} has no evaluation", title));
+    return evaluation_response(*evaluation, title);
+  }
+
   Result<Json> deploy(const Exchange& asked) const {
     const std::string& name = asked.path_values.front();
     const Json body = Json::parse(asked.request.body(), nullptr, false);
@@ -221,8 +232,10 @@ class ModelRoutes {
 
   void evaluate(const Exchange& asked, const Stream& stream) {
     long_work(stream, [&](const auto& stop, const auto& say) -> Result<Json> {
-      MILLRACE_ASSIGN(const ModelSpec spec, find(asked.path_values.front()));
-      MILLRACE_ASSIGN(const EvaluationReport report, sources_.trainer.evaluate(spec, stop, say));
+      MILLRACE_ASSIGN(ModelSpec spec, find(asked.path_values.front()));
+      MILLRACE_ASSIGN(auto retrain, read_evaluation_query(asked.request.query(), spec.evaluation));
+      MILLRACE_ASSIGN(const EvaluationReport report,
+                      sources_.trainer.evaluate(spec, std::move(retrain), stop, say));
       Json json = to_json(report);
       json["text"] = to_text(report);
       return json;
@@ -352,6 +365,15 @@ void add_model_routes(Router& router, ModelSources sources, WorkerPool& long_wor
   add("GET", "/v1/models", Access::kRead, &ModelRoutes::list_all);
   add("GET", "/v1/models/{name}", Access::kRead, &ModelRoutes::show);
   add("GET", "/v1/models/{name}/versions/{version}", Access::kRead, &ModelRoutes::version);
+  router.add("GET", "/v1/models/{name}/versions/{version}/report", {Access::kRead, false},
+             [routes, &workers](const std::shared_ptr<Exchange>& exchange) {
+               const Status queued = workers.submit([routes, exchange] {
+                 Result<HttpResponse> page = routes->report(*exchange);
+                 if (!page) return exchange->send_error(page.error());
+                 exchange->send(*std::move(page));
+               });
+               if (!queued) exchange->send_error(queued.error());
+             });
   add("GET", "/v1/models/{name}/recommendations", Access::kRead, &ModelRoutes::recommend);
   add("POST", "/v1/models/{name}/recommendations", Access::kRead, &ModelRoutes::recommend_told);
   add("POST", "/v1/models/{name}/vectors", Access::kRead, &ModelRoutes::vectors);

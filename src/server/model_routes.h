@@ -25,10 +25,10 @@ struct ModelSources {
 
 /// Serve GET /v1/models and /v1/models/{name}; POST …/train, …/evaluate and …/tune, which answer JSON lines,
 /// the last one with the result, and of which one runs at a time; POST …/deploy, …/rollback and …/retire; GET
-/// and DELETE …/versions/{version} and GET its files; POST …/import of files on this machine, which answers
-/// as …/train does; GET and POST …/recommendations for a person, and POST …/vectors. Also POST
-/// /v1/batch-recommendations/{set}?model=&n=, which makes the lists of everyone, GET
-/// /v1/batch-recommendations and GET /v1/batch-recommendations/{set}/{user}.
+/// and DELETE …/versions/{version}, GET its files and …/report, its evaluation as a page; POST …/import of
+/// files on this machine, which answers as …/train does; GET and POST …/recommendations for a person, and
+/// POST …/vectors. Also POST /v1/batch-recommendations/{set}?model=&n=, which makes the lists of everyone,
+/// GET /v1/batch-recommendations and GET /v1/batch-recommendations/{set}/{user}.
 void add_model_routes(Router& router, ModelSources sources, WorkerPool& long_workers, WorkerPool& workers);
 
 }  // namespace millrace

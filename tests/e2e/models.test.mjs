@@ -81,6 +81,24 @@ test('how it stands against popularity is said, and who may change it', async ()
   assert.equal((await (await server.asAdmin('GET', '/v1/models/near')).json()).may_change, true);
 });
 
+test('its evaluation is a page, and can say how often to train', async () => {
+  const page = await server.fetch('/v1/models/near/versions/1/report');
+  assert.equal(page.status, 200);
+  assert.match(page.headers.get('content-type'), /text\/html/);
+  assert.match(page.headers.get('content-security-policy'), /default-src 'none'/);
+  assert.match(await page.text(), /<h1>near@1<\/h1>.*near with its fallback is better than popularity_recent/s);
+  assert.equal((await server.fetch('/v1/models/near/versions/9/report')).status, 404);
+  const html = path.join(project, 'report.html');
+  const walked = await millrace('evaluate', 'near', '-n', '5,10', '--retrain', 'never,1h', '--html', html, '--json');
+  assert.equal(walked.code, 0, walked.stderr);
+  const report = JSON.parse(walked.stdout);
+  assert.deepEqual([report.n, report.further_n], [5, [10]]);
+  assert.deepEqual(report.retraining[0].cadences.map(({ name, trainings }) => [name, trainings]), [['1h', 4], ['never', 1]]);
+  assert.match(readFileSync(html, 'utf8'), /<h1>near<\/h1>.*How often to train near/s);
+  assert.match((await millrace('evaluate', 'near', '--retrain', 'never,weekly')).stderr, /spans .*, less than two periods/);
+  assert.match((await millrace('evaluate', 'near', '-n', '0')).stderr, /'0' is no length/);
+});
+
 test('no request fails while versions are swapped', async () => {
   assert.equal((await millrace('train', 'near', '--deploy', 'never')).code, 0);
   let going = true, asked = 0;

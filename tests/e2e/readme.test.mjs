@@ -71,7 +71,7 @@ for (const page of pages) {
         await server.stop();
         // What the reader's commands wrote where they stood.
         for (const file of readdirSync(root))
-          if (!before.has(file) && (/\.(csv|txt)$/.test(file) || file === 'towers')) rmSync(path.join(root, file), { recursive: true });
+          if (!before.has(file) && (/\.(csv|html|txt)$/.test(file) || file === 'towers')) rmSync(path.join(root, file), { recursive: true });
         if (project) rmSync(project, { recursive: true, force: true });
       }
     });
