@@ -111,6 +111,14 @@ Result<std::unique_ptr<RankingModel>> train_two_tower_ranking(std::span<const Fe
   }
   MILLRACE_ASSIGN(TwoTowerModel model,
                   train_two_tower(features.users, features.items, examples, settings, control));
+  if (settings.held_out > 0 && model.held_out > 0) {
+    // What told when to stop is the newest there is: learn from it too, for as long as was found good.
+    TwoTowerSettings again = settings;
+    again.held_out = 0;
+    again.epochs = model.epochs;
+    MILLRACE_ASSIGN(model, train_two_tower(features.users, features.items, examples, again,
+                                           {.threads = control.threads, .stop = control.stop}));
+  }
   const auto users = last_rows(rows, features.first_user_row, features.user_rows, &Feedback::user);
   const auto items = last_rows(rows, features.first_item_row, features.item_rows, &Feedback::item);
   MILLRACE_ASSIGN(Embeddings of_users, model.users.embed(features.users.take(users), control.threads));

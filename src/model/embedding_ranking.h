@@ -25,8 +25,9 @@ std::unique_ptr<RankingModel> make_embedding_ranking(MatrixView users, MatrixVie
                                                      std::shared_ptr<const void> owner,
                                                      std::optional<TwoTowerModel> towers);
 
-/// Train two towers, and make the vectors of every user and item of `features`, whether `rows` have them or
-/// not, of what the last row says of them. Errors: those of train_two_tower.
+/// Train two towers, on everything at last: where some is held out to tell when to stop, once more for as
+/// many epochs as that found good. Make the vectors of every user and item of `features`, whether `rows` have
+/// them or not, of what the last row says of them. Errors: those of train_two_tower.
 Result<std::unique_ptr<RankingModel>> train_two_tower_ranking(std::span<const Feedback> rows,
                                                               const RankingFeatures& features,
                                                               const TwoTowerSettings& settings,

@@ -208,15 +208,18 @@ std::vector<std::vector<std::uint32_t>> lists_of(const RankingModel& model, cons
   for (const std::size_t n : options.further_n) longest = std::max(longest, n);
   std::vector<std::vector<std::uint32_t>> lists(data.cases.size());
   // Threads fill places of their own.
-  parallel_for(lists.size(), kCasesPerSlice, options.threads, [&](std::size_t begin, std::size_t end) {
-    std::vector<float> scores(data.items);
-    for (std::size_t c = begin; c < end; ++c) {
-      const EvaluationCase& one = data.cases[c];
-      model.score({.history = one.history, .now = one.now, .user = one.user}, scores);
-      lists[c] =
-          best_items(scores, longest, options.repeats ? std::vector<std::uint32_t>() : items_of(one.history));
-    }
-  });
+  parallel_for(
+      lists.size(), kCasesPerSlice, options.threads,
+      [&](std::size_t begin, std::size_t end) {
+        std::vector<float> scores(data.items);
+        for (std::size_t c = begin; c < end; ++c) {
+          const EvaluationCase& one = data.cases[c];
+          model.score({.history = one.history, .now = one.now, .user = one.user}, scores);
+          lists[c] = best_items(scores, longest,
+                                options.repeats ? std::vector<std::uint32_t>() : items_of(one.history));
+        }
+      },
+      options.stop);
   return lists;
 }
 

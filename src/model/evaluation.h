@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -60,6 +61,7 @@ struct EvaluationOptions {
   std::size_t resamples = 1'000;       ///< of the bootstrap
   std::uint64_t seed = 1;
   int threads = 1;
+  const std::atomic<bool>* stop = nullptr;  ///< true: judge no more; what was judged is of no use then
 };
 
 /// Take the lengths of lists that `text` names, such as "10" or "10,20,100": all metrics are judged at the

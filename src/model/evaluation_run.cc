@@ -63,8 +63,10 @@ std::vector<NamedRanking> baselines(std::span<const Feedback> train) {
 }
 
 Result<EvaluationReport> run_evaluation(const EvaluationData& data, std::span<const NamedRanking> models,
-                                        const EvaluationOptions& options, const TrainingControl& control,
+                                        const EvaluationOptions& asked, const TrainingControl& control,
                                         const std::function<void(std::string_view)>& on_step) {
+  EvaluationOptions options = asked;
+  options.stop = control.stop;
   if (data.train.empty())
     return fail(Code::kInvalid,
                 "there is nothing to train on: no interaction lies before the split; split by `last` or "
@@ -72,7 +74,7 @@ Result<EvaluationReport> run_evaluation(const EvaluationData& data, std::span<co
   if (data.cases.empty())
     return fail(Code::kInvalid, "there is nobody to ask: no interaction lies after the split");
   EvaluationReport report{.protocol = data.protocol,
-                          .options = options,
+                          .options = asked,
                           .train_rows = data.train.size(),
                           .users = data.users,
                           .items = data.items,
@@ -100,6 +102,7 @@ Result<EvaluationReport> run_evaluation(const EvaluationData& data, std::span<co
     judged.training_s = static_cast<double>(Env::system().steady_now() - begun) / kSecondUs;
     say("judging");
     judged.alone = evaluate(judged.name, model, data, options);
+    if (control.stopped()) return fail(Code::kCancelled, "the evaluation was stopped");
     judged.with_fallback = judged.alone;
     if (m > fallback_at) {
       judged.with_fallback =
@@ -176,8 +179,8 @@ std::string to_text(const EvaluationReport& report) {
   if (!report.options.further_n.empty()) text += further_lines(report);
   for (std::size_t m = 2; m < report.models.size(); ++m) {
     const JudgedRanking& model = report.models[m];
-    if (model.ratings) text += fmt::format("{}: {}.\n", model.name, to_text(*model.ratings));
-    text += verdict_in_words(model.name, report.models[1].name, model.gain) + "\n";
+    text += model.ratings ? fmt::format("{}: {}.\n", model.name, to_text(*model.ratings))
+                          : verdict_in_words(model.name, report.models[1].name, model.gain) + "\n";
   }
   for (const RetrainReport& walk : report.retraining) text += "\n" + to_text(walk);
   return text;

@@ -47,10 +47,13 @@ void fit_category(const FeatureColumn& column, std::span<const std::uint32_t> co
   into.buckets = settings.buckets;
 }
 
+constexpr double kNumberMax = 1e18;  ///< beyond it, sums of products of floats would not be finite
+
 float standardised(double number, const EncoderColumn& column) {
   if (std::isnan(number) || column.deviation == 0) return 0;
   const double x = (number - column.mean) / column.deviation;
-  return static_cast<float>(column.limit > 0 ? std::clamp(x, -column.limit, column.limit) : x);
+  const double limit = column.limit > 0 ? column.limit : kNumberMax;
+  return static_cast<float>(std::clamp(x, -limit, limit));
 }
 
 /// Append the vectors of a text's pieces, by index, each once.

@@ -168,6 +168,39 @@ TEST_F(FeatureModelsTest, SearchesByTheErrorOfRatings) {
   EXPECT_GE(tuning->trials.front().metric.mean, tuning->trials.back().metric.mean);
 }
 
+TEST_F(FeatureModelsTest, CountsWhatIsPopularBySegment) {
+  const auto trained =
+      train(std::string("kind: popularity\nsettings: {segment: country, segment_damping: 10}\n") + kColours);
+  ASSERT_TRUE(trained) << trained.error().text();
+  EXPECT_EQ(trained->manifest["settings"]["segment"], "country");
+  const auto check = [&] {
+    EXPECT_THAT(colours(best({.user = user("p4")}, 11)), testing::Each(1));
+    const FeatureTable told{
+        .ids = {""},
+        .columns = {{.name = "country", .kind = ColumnKind::kCategory, .numbers = {}, .texts = {"2"}}}};
+    EXPECT_THAT(colours(best({.features = &told}, 11)), testing::Each(2)) << "of whom only that is told";
+    EXPECT_EQ(best({}, 40).size(), 33u) << "a stranger gets what is popular overall";
+    EXPECT_EQ(best({.user = user("p4")}, 40).size(), 33u) << "after one's own segment the others";
+  };
+  check();
+  registry_ = ModelRegistry::open(env_, options().lake_dir / "models").value();
+  check();
+  EXPECT_THAT(refusal(std::string("kind: popularity\nsettings: {segment: city}\n") + kColours),
+              HasSubstr("no column city"));
+}
+
+TEST_F(FeatureModelsTest, AWindowLeavesOutWhatIsOlder) {
+  const std::string text = R"(kind: popularity
+settings: {window: 7d}
+interactions:
+  from: >
+    SELECT 'p' || p AS visitor, CASE WHEN d < 20 THEN 'old' ELSE 'new' END AS item_id,
+      TIMESTAMP '2026-01-01' + INTERVAL (d) DAY + INTERVAL (p) SECOND AS event_time FROM range(30) a(d), range(20) b(p) WHERE d < 15 OR d > 20
+)";
+  ASSERT_TRUE(train(text)) << refusal(text);
+  EXPECT_THAT(best({}, 5), testing::ElementsAre("new"));
+}
+
 TEST_F(FeatureModelsTest, SaysWhatIsWrongWithFeatures) {
   const std::string colours = std::string("kind: two_tower\n") + kColours;
   EXPECT_THAT(refusal(colours + "users: {features: [contry]}\n"),

@@ -30,6 +30,12 @@ std::optional<ColumnKind> kind_of_type(std::string_view type) {
 /// Times count in days.
 std::string expression_of(const std::string& name, std::string_view type, ColumnKind kind) {
   const std::string column = sql_identifier(name);
+  // Numbers as categories are written as a caller of the API writes them: 1, not 1.0.
+  if (kind != ColumnKind::kNumber && (type == "DOUBLE" || type == "FLOAT" || type.starts_with("DECIMAL")))
+    return fmt::format(
+        "CASE WHEN {0} = floor({0}) AND abs({0}) < 9e15 THEN {0}::BIGINT::VARCHAR ELSE {0}::DOUBLE::VARCHAR "
+        "END",
+        column);
   if (kind != ColumnKind::kNumber) return fmt::format("{}::VARCHAR", column);
   if (type == "DATE" || type.starts_with("TIMESTAMP")) return fmt::format("epoch({}) / 86400", column);
   return fmt::format("{}::DOUBLE", column);
@@ -160,7 +166,11 @@ void FeatureSideReader::add(const duck::Rows& from, std::size_t row, std::size_t
 }
 
 void FeatureSideReader::finish(IdMap& ids) {
-  if (source_.from.empty()) return;
+  if (source_.from.empty()) {
+    // What an interaction says of someone was not known before it: whoever has none yet is a stranger.
+    if (!first.empty()) std::ranges::fill(first, append_unknown(""));
+    return;
+  }
   for (const std::string& id : table.ids) {
     const std::uint32_t number = ids.add(id);
     if (number == first.size()) first.push_back(row_of_.at(id));

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "base/text.h"
+#include "event/json_text.h"
 
 namespace millrace {
 namespace {
@@ -31,12 +33,10 @@ Status remove_dir(Env& env, const Path& dir) {
 
 /// Compare a file with what the manifest says of it.
 Status check_file(const FileBytes& file, const Json& want, const Path& path) {
-  if (file.bytes().size() != want.value("bytes", std::uint64_t{0}))
-    return fail(
-        Code::kCorrupt,
-        fmt::format("has {} bytes, of {}", file.bytes().size(), want.value("bytes", std::uint64_t{0})),
-        path.string());
-  if (to_hex(hash128(file.text())) != want.value("xxh3", ""))
+  if (!want.contains("bytes") || want["bytes"] != file.bytes().size())
+    return fail(Code::kCorrupt, fmt::format("has {} bytes, not those that were written", file.bytes().size()),
+                path.string());
+  if (!want.contains("xxh3") || want["xxh3"] != to_hex(hash128(file.text())))
     return fail(Code::kCorrupt, "is not what was written: its hash differs", path.string());
   return {};
 }
@@ -139,14 +139,16 @@ Status BundleWriter::finish(Json manifest) {
 Result<BundleReader> BundleReader::open(Env& env, const Path& dir) {
   if (!env.exists(dir)) return fail(Code::kNotFound, "there is no such version", dir.string());
   MILLRACE_ASSIGN(const std::string text, read_file(env, dir / kBundleManifest, 64 << 20));
-  Json manifest = Json::parse(text, nullptr, false);
-  if (!manifest.is_object() || !manifest.contains("files") || !manifest["files"].is_object())
+  const bool sound = is_utf8(text) && json::check_json(text);
+  Json manifest = sound ? Json::parse(text, nullptr, false) : Json();
+  if (!manifest.is_object() || !manifest.contains("files") || !manifest["files"].is_object() ||
+      !manifest.contains("format"))
     return fail(Code::kCorrupt, "is no manifest of a model", (dir / kBundleManifest).string());
-  if (manifest.value("format", 0) != kBundleFormat)
+  if (manifest["format"] != kBundleFormat)
     return fail(
         Code::kInvalid,
         fmt::format("is of format {}; this version of Millrace reads {}: train the model again, or update",
-                    manifest.value("format", 0), kBundleFormat),
+                    manifest["format"].dump(), kBundleFormat),
         (dir / kBundleManifest).string());
   auto files = std::make_shared<Files>();
   for (const auto& [name, want] : manifest["files"].items()) {

@@ -38,8 +38,12 @@ Result<std::shared_ptr<const ServedModel>> ServedModel::load(Env& env, const Pat
   MILLRACE_ASSIGN(const BundleReader bundle, BundleReader::open(env, dir));
   auto model = std::make_shared<ServedModel>();
   model->manifest = bundle.manifest();
-  model->name = model->manifest.value("name", "");
-  model->version = model->manifest.value("version", "");
+  for (const auto& [member, into] :
+       {std::pair("name", &model->name), std::pair("version", &model->version)}) {
+    if (!model->manifest.contains(member) || !model->manifest[member].is_string())
+      return fail(Code::kCorrupt, fmt::format("its manifest has no {}", member), dir.string());
+    *into = model->manifest[member];
+  }
   MILLRACE_ASSIGN(model->settings, ranking_settings_of(model->manifest.value("settings", Json::object())));
   MILLRACE_ASSIGN(model->items, bundle.ids("items"));
   MILLRACE_ASSIGN(model->users, bundle.ids("users"));
@@ -197,10 +201,14 @@ Result<std::string> ModelRegistry::rollback(const std::string& name, std::string
   for (const Json& entry : history) {
     if (!entry["version"].is_string() || (served && entry["version"] == served->version)) continue;
     const std::string version = entry["version"];
-    MILLRACE_TRY(deploy(name, version, by));
-    return version;
+    const Status deployed = deploy(name, version, by);
+    if (deployed) return version;
+    // One that was removed, or is damaged, is no reason not to go back further.
+    if (deployed.error().code != Code::kNotFound && deployed.error().code != Code::kCorrupt)
+      return fail(deployed.error());
   }
-  return fail(Code::kNotFound, fmt::format("no other version of {} was deployed before", name));
+  return fail(Code::kNotFound,
+              fmt::format("no other version of {} that is still there was deployed before", name));
 }
 
 Status ModelRegistry::retire(const std::string& name, std::string_view by) {

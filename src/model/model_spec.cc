@@ -14,7 +14,8 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kModelNameMax = 64;
-constexpr std::size_t kLayerMax = 8'192;  ///< outputs of a hidden layer
+constexpr std::size_t kLayerMax = 4'096;  ///< outputs of a hidden layer
+constexpr std::size_t kHiddenMax = 16;    ///< layers
 constexpr std::size_t kServedLengthMax = 1'000;
 
 /// What people did to items, each by how much it says: as the live recommender weighs it
@@ -34,10 +35,14 @@ class SpecReader {
     root_.optional("description", spec_.description);
     read_kind();
     read_feedback_source();
+    if (spec_.settings.kind == RankingKind::kPopularity)
+      root_.map("settings").optional("segment", spec_.settings.segment);
     if (spec_.reads_features()) {
       read_features("users", spec_.users);
       read_features("items", spec_.items);
     }
+    if (!spec_.settings.segment.empty() && spec_.users.from.empty() && spec_.users.columns.empty())
+      spec_.users.columns.push_back({spec_.settings.segment, ColumnKind::kCategory});
     read_settings();
     read_search();
     read_evaluation();
@@ -110,6 +115,7 @@ class SpecReader {
   void read_settings() {
     const YamlMap map = root_.map("settings");
     map.optional_duration("half_life", spec_.settings.half_life);
+    map.optional_duration("window", spec_.settings.window);
     map.optional("once", spec_.settings.once);
     if (spec_.settings.kind == RankingKind::kSessionKnn)
       map.optional_duration("session_half_life", spec_.settings.session_knn.half_life);
@@ -134,6 +140,7 @@ class SpecReader {
           one.read(layers.emplace_back(1), std::size_t{1}, kLayerMax);
       else
         hidden->read(layers.emplace_back(1), std::size_t{1}, kLayerMax);
+      if (layers.size() > kHiddenMax) hidden->error(fmt::format("take {} layers at the most", kHiddenMax));
       into.shape.hidden = std::move(layers);
     }
     map.optional("normalized", into.shape.normalized);

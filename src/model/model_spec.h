@@ -51,7 +51,8 @@ struct ModelSpec {
 
   /// Whether the model reads features.
   bool reads_features() const {
-    return settings.kind == RankingKind::kTwoTower || settings.kind == RankingKind::kImported;
+    return settings.kind == RankingKind::kTwoTower || settings.kind == RankingKind::kImported ||
+           !settings.segment.empty();
   }
   std::vector<SearchSpec> search;
   EvaluationSpec evaluation;

@@ -88,7 +88,7 @@ TEST(ModelSpec, SaysWhereAMistakeIs) {
   EXPECT_THAT(refusal("kind: als\nsearch: {depth: [1]}\n"),
               HasSubstr("als has no setting depth that is a number: it has factors"));
   EXPECT_THAT(refusal("kind: popularity\nsearch: {depth: [1]}\n"),
-              HasSubstr("popularity has no settings to search"));
+              HasSubstr("popularity has no setting depth that is a number: it has segment_damping"));
   EXPECT_THAT(refusal("kind: als\nsearch: {regularization: {from: 1, to: 0.1}}\n"),
               HasSubstr("to must not be below from"));
   EXPECT_THAT(refusal("kind: als\nsearch: {factors: []}\n"), HasSubstr("at least one"));

@@ -7,6 +7,7 @@
 
 #include "linalg/kernels.h"
 #include "model/embedding_ranking.h"
+#include "model/segment_popularity.h"
 
 namespace millrace {
 namespace {
@@ -157,7 +158,10 @@ class FallbackRanking : public RankingModel {
 };
 
 std::vector<Feedback> prepared(std::span<const Feedback> rows, const RankingSettings& settings) {
-  std::vector<Feedback> weighted(rows.begin(), rows.end());
+  auto first = rows.begin();
+  if (settings.window > 0 && !rows.empty())
+    first = std::ranges::lower_bound(rows, rows.back().time - settings.window, {}, &Feedback::time);
+  std::vector<Feedback> weighted(first, rows.end());
   if (settings.once) {
     // The last of each pair, at its own time.
     std::ranges::stable_sort(weighted, {}, [](const Feedback& row) { return std::pair(row.user, row.item); });
@@ -206,6 +210,12 @@ Result<std::unique_ptr<RankingModel>> train_ranking(std::span<const Feedback> ro
                   "have no features: declare users and items in models/NAME.yaml");
     return train_two_tower_ranking(prepared(rows, settings), *features, settings.two_tower, control);
   }
+  if (settings.kind == RankingKind::kPopularity && !settings.segment.empty()) {
+    if (features == nullptr)
+      return fail(Code::kInvalid,
+                  "files of interactions say nothing of a segment: declare it in models/NAME.yaml");
+    return train_segment_popularity(prepared(rows, settings), items, settings, *features);
+  }
   if (settings.kind == RankingKind::kPopularity) {
     std::vector<float> weights(items);
     for (const Feedback& row : prepared(rows, settings)) weights[row.item] += row.weight;
@@ -213,7 +223,7 @@ Result<std::unique_ptr<RankingModel>> train_ranking(std::span<const Feedback> ro
   }
   if (settings.kind == RankingKind::kSessionKnn) {
     SessionKnn sessions(settings.session_knn);
-    for (const Feedback& row : rows) sessions.add(row.user, row.item, row.time);
+    for (const Feedback& row : prepared(rows, settings)) sessions.add(row.user, row.item, row.time);
     return std::make_unique<SessionRanking>(std::move(sessions));
   }
   const SparseMatrix meetings = meetings_of(prepared(rows, settings), users, items);
@@ -261,6 +271,7 @@ Result<std::unique_ptr<RankingModel>> load_ranking(const BundleReader& bundle,
                                                    std::size_t items) {
   switch (settings.kind) {
     case RankingKind::kPopularity: {
+      if (!settings.segment.empty()) return load_segment_popularity(bundle, settings, users, items);
       MILLRACE_ASSIGN(const auto weights, bundle.floats("weights"));
       if (weights.size() != items) return unfit_array(bundle, "it has not one weight for each item");
       return std::make_unique<PopularityRanking>(std::vector<float>(weights.begin(), weights.end()));

@@ -31,6 +31,10 @@ constexpr RankingNumber number(std::string_view name, double min, double max) {
           }};
 }
 
+constexpr std::array kPopularityNumbers = {
+    RankingNumber{"segment_damping", 0, 1e9, [](const S& s) { return s.segment_damping; },
+                  [](S& s, double value) { s.segment_damping = value; }}};
+
 constexpr double kSeedMax = 1e15;  ///< a double tells whole numbers up to there apart
 
 constexpr std::array kItemKnnNumbers = {
@@ -71,7 +75,7 @@ constexpr std::array kTwoTowerNumbers = {
     shape_number<&TowerShape::dimensions>("dimensions", 1, 1'024),
     shape_number<&TowerShape::category_dimensions>("category_dimensions", 1, 256),
     shape_number<&TowerShape::text_dimensions>("text_dimensions", 1, 256),
-    number<&S::two_tower, &TwoTowerSettings::batch>("batch", 2, 65'536),
+    number<&S::two_tower, &TwoTowerSettings::batch>("batch", 2, 8'192),
     number<&S::two_tower, &TwoTowerSettings::epochs>("epochs", 1, 10'000),
     number<&S::two_tower, &TwoTowerSettings::learning_rate>("learning_rate", 1e-9, 1),
     number<&S::two_tower, &TwoTowerSettings::weight_decay>("weight_decay", 0, 1e3),
@@ -130,6 +134,7 @@ std::span<const RankingNumber> ranking_numbers(RankingKind kind) {
     case RankingKind::kTwoTower:
       return kTwoTowerNumbers;
     case RankingKind::kPopularity:
+      return kPopularityNumbers;
     case RankingKind::kImported:
     case RankingKind::kCount:
       break;
@@ -155,6 +160,8 @@ Status set_ranking_number(RankingSettings& settings, std::string_view name, doub
 Json to_json(const RankingSettings& s) {
   Json json{{"kind", ranking_kind_name(s.kind)}, {"half_life_us", s.half_life}, {"once", s.once}};
   for (const RankingNumber& setting : ranking_numbers(s.kind)) json[setting.name] = number_json(setting, s);
+  if (s.window > 0) json["window_us"] = s.window;
+  if (!s.segment.empty()) json["segment"] = s.segment;
   if (s.kind == RankingKind::kAls) json["solver"] = solver_name(s.als.solver);
   if (s.kind == RankingKind::kSessionKnn) json["session_half_life_us"] = s.session_knn.half_life;
   if (s.kind == RankingKind::kTwoTower) two_tower_to_json(s.two_tower, json);
@@ -169,7 +176,11 @@ Result<RankingSettings> ranking_settings_of(const Json& json) {
     s.kind = *kind;
     json.at("half_life_us").get_to(s.half_life);
     json.at("once").get_to(s.once);
+    s.window = json.value("window_us", s.window);
+    s.segment = json.value("segment", s.segment);
     for (const RankingNumber& setting : ranking_numbers(s.kind)) {
+      if (s.kind == RankingKind::kPopularity && !json.contains(setting.name))
+        continue;  // of an older version
       const auto value = json.at(setting.name).get<double>();
       if (!(value >= setting.min && value <= setting.max))
         return fail(Code::kCorrupt, fmt::format("the setting {} is {}", setting.name, value));

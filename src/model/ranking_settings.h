@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include <nlohmann/json.hpp>
@@ -36,7 +37,10 @@ struct RankingSettings {
   RankingKind kind = RankingKind::kPopularity;
   /// Of an interaction's weight before the newest, in training and in a history; 0: none.
   DurationUs half_life = 0;
-  bool once = false;  ///< meeting an item again adds nothing
+  DurationUs window = 0;  ///< what is older than this before the newest is not trained on; 0: everything is
+  bool once = false;      ///< meeting an item again adds nothing
+  std::string segment;    ///< popularity: counted apart by this feature of users; empty: not
+  double segment_damping = 100;
   ItemKnnSettings item_knn;
   EaseSettings ease;
   AlsSettings als;

@@ -56,12 +56,19 @@ double root_mean(std::span<const float> squares) {
                    static_cast<double>(std::max<std::size_t>(squares.size(), 1)));
 }
 
+/// The mean with its interval; the errors of one person are alike.
+Estimate mean_by_people(std::vector<float> values, std::span<const std::uint32_t> people,
+                        const EvaluationOptions& options) {
+  const std::vector<std::vector<float>> measures = {std::move(values)};
+  return bootstrap_means_of_people(measures, people, options.resamples, options.seed).front();
+}
+
 /// By how much each of `worse` is above `better`, in the mean.
 Estimate less_error(std::span<const float> better, std::span<const float> worse,
-                    const EvaluationOptions& options) {
+                    std::span<const std::uint32_t> people, const EvaluationOptions& options) {
   std::vector<float> gains(std::min(better.size(), worse.size()));
   for (std::size_t i = 0; i < gains.size(); ++i) gains[i] = worse[i] - better[i];
-  return bootstrap_mean(gains, options.resamples, options.seed);
+  return mean_by_people(std::move(gains), people, options);
 }
 
 }  // namespace
@@ -90,8 +97,10 @@ RatingQuality judge_ratings(const RankingModel& model, const EvaluationData& dat
                         .user_mean_rmse = root_mean(of_users),
                         .baseline = "the mean of all",
                         .gain = {},
-                        .squared_errors = errors([&](std::size_t i) { return ratings[i]; })};
-  const Estimate mse = bootstrap_mean(quality.squared_errors, options.resamples, options.seed);
+                        .squared_errors = errors([&](std::size_t i) { return ratings[i]; }),
+                        .people = {}};
+  for (const Feedback& row : data.asked) quality.people.push_back(row.user);
+  const Estimate mse = mean_by_people(quality.squared_errors, quality.people, options);
   quality.rmse = {std::sqrt(mse.mean), std::sqrt(mse.low), std::sqrt(mse.high)};
   const std::vector<float>* best = &of_mean;
   if (quality.item_mean_rmse == quality.baseline_rmse()) {
@@ -101,12 +110,12 @@ RatingQuality judge_ratings(const RankingModel& model, const EvaluationData& dat
     quality.baseline = "the mean of each user";
     best = &of_users;
   }
-  quality.gain = less_error(quality.squared_errors, *best, options);
+  quality.gain = less_error(quality.squared_errors, *best, quality.people, options);
   return quality;
 }
 
 Estimate difference(const RatingQuality& a, const RatingQuality& b, const EvaluationOptions& options) {
-  return less_error(a.squared_errors, b.squared_errors, options);
+  return less_error(a.squared_errors, b.squared_errors, a.people, options);
 }
 
 nlohmann::json to_json(const RatingQuality& quality) {

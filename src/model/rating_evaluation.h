@@ -21,6 +21,7 @@ struct RatingQuality {
   std::string baseline;               ///< the best of the three, here in hindsight: "the mean of each item"
   Estimate gain;                      ///< the baseline's squared error less the model's, row by row
   std::vector<float> squared_errors;  ///< of each row, in order
+  std::vector<std::uint32_t> people;  ///< whose each is
 
   double baseline_rmse() const { return std::min({mean_rmse, item_mean_rmse, user_mean_rmse}); }
 };

@@ -16,6 +16,9 @@ using Json = nlohmann::json;
 
 std::string text_of(const Json& value) {
   if (value.is_string()) return value;
+  if (value.is_number_float() && value == std::floor(value.get<double>()) &&
+      std::abs(value.get<double>()) < 9e15)
+    return std::to_string(std::llround(value.get<double>()));
   return value.is_null() ? std::string() : value.dump();  // 7 and true are categories as well
 }
 
@@ -41,7 +44,9 @@ Result<FeatureTable> told_features(const FeatureEncoder& encoder, std::span<cons
     MILLRACE_TRY(check_names(encoder, row));
     table.ids.emplace_back();
     for (FeatureColumn& column : table.columns) {
-      const Json value = row.value(column.name, Json());
+      const auto found = row.find(column.name);
+      static const Json none;
+      const Json& value = found == row.end() ? none : *found;
       if (value.is_structured())
         return fail(Code::kInvalid, fmt::format("the feature {} is one value, not several", column.name));
       if (column.kind != ColumnKind::kNumber) {

@@ -9,6 +9,8 @@
 
 #include "base/hash.h"
 #include "base/npy.h"
+#include "base/text.h"
+#include "event/json_text.h"
 
 namespace millrace {
 namespace {
@@ -266,7 +268,8 @@ Result<TwoTowerModel> load_towers(Env& env, const Path& folder) {
 
 Result<TwoTowerModel> read_towers(const TowerReader::Get& get, const Path& folder) {
   MILLRACE_ASSIGN(const std::string text, get(std::string(kTowersFile)));
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const bool sound = is_utf8(text) && json::check_json(text);  // deep nesting would overflow the stack
+  const auto json = sound ? nlohmann::json::parse(text, nullptr, false) : nlohmann::json();
   TowerReader reader(get, folder);
   MILLRACE_TRY(check_towers_header(json, (folder / kTowersFile).string()));
   TwoTowerModel model;

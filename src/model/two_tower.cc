@@ -117,6 +117,7 @@ class TwoTowerTraining {
     }
     best_.users.encoder = data_.user_encoder;
     best_.items.encoder = data_.item_encoder;
+    best_.held_out = held_out_.size();
     return std::move(best_);
   }
 
@@ -225,7 +226,9 @@ Result<TwoTowerModel> train_two_tower(const FeatureTable& users, const FeatureTa
                                       std::span<const TwoTowerExample> examples,
                                       const TwoTowerSettings& settings, const TrainingControl& control) {
   MILLRACE_ASSIGN(const TwoTowerData data, prepare_two_tower(users, items, examples, settings));
-  return TwoTowerTraining(data, settings, control).run();
+  TwoTowerSettings fitting = settings;  // memory goes with the square of the batch
+  fitting.batch = std::min(settings.batch, std::max<std::size_t>(data.trained, 2));
+  return TwoTowerTraining(data, fitting, control).run();
 }
 
 }  // namespace millrace

@@ -83,7 +83,8 @@ struct TwoTowerModel {
   TwoTowerSide items;
   std::optional<RatingScale> ratings;  ///< of a model that foresees ratings
 
-  int epochs = 0;   ///< that the weights kept were trained for
+  std::size_t held_out = 0;  ///< examples that told when to stop, and were not trained on
+  int epochs = 0;            ///< that the weights kept were trained for
   double loss = 0;  ///< where they were kept for it: mean over the held-out examples, else the last epoch's
 
   /// Return how well a person and an item go together: the rating, else the dot product, of which the greater

@@ -77,10 +77,15 @@ double weight_of(std::span<const TwoTowerExample> examples) {
   return sum;
 }
 
-/// Return how many examples are trained on: all, where those held out would count nothing.
+constexpr std::size_t kHeldOutMin = 20;  ///< fewer examples cannot tell when to stop
+
+/// Return how many examples are trained on: all, where those held out would be too few, or would count
+/// nothing, or would be of one item, among which there is nothing to choose.
 std::size_t trained_of(std::span<const TwoTowerExample> examples, double held_out) {
   const auto kept = static_cast<std::size_t>(held_out * static_cast<double>(examples.size()));
-  return weight_of(examples.last(kept)) > 0 ? examples.size() - kept : examples.size();
+  const auto last = examples.last(kept);
+  const bool of_one = std::ranges::all_of(last, [&](const auto& one) { return one.item == last[0].item; });
+  return kept >= kHeldOutMin && !of_one && weight_of(last) > 0 ? examples.size() - kept : examples.size();
 }
 
 std::vector<std::uint32_t> count_rows(std::span<const std::uint32_t> rows, std::size_t table_rows) {

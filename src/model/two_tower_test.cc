@@ -236,7 +236,7 @@ TEST(TwoTower, LearnsNothingFromWhatIsHeldOut) {
   settings.epochs = 1;
   const TwoTowerModel before = train(features, settings);
   for (std::size_t i = trained; i < features.examples.size(); ++i)
-    features.examples[i] = {.user = 119, .item = 59};
+    features.examples[i] = {.user = 119, .item = static_cast<std::uint32_t>(58 + i % 2)};
   for (std::size_t u = 108; u < 120; ++u) features.users.columns[0].numbers[u] = 1e6;  // nobody trained on
   const TwoTowerModel after = train(features, settings);
   EXPECT_EQ(before.users.tower, after.users.tower);
@@ -246,16 +246,17 @@ TEST(TwoTower, LearnsNothingFromWhatIsHeldOut) {
 
 TEST(TwoTower, SharesOfItemsAreThoseOfTheirPart) {
   const FeatureTable users = named({"a"}), items = named({"p", "q"});
-  std::vector<TwoTowerExample> examples(10);
-  for (const std::size_t i : {0u, 3u, 9u}) examples[i].item = 1;
+  std::vector<TwoTowerExample> examples(100);
+  for (const std::size_t ten : {0u, 3u, 9u})
+    for (std::size_t i = 0; i < 10; ++i) examples[10 * ten + i].item = 1;
   TwoTowerSettings settings = small_settings();
   settings.held_out = 0.2;
   const TwoTowerData data = prepare_two_tower(users, items, examples, settings).value();
-  EXPECT_EQ(data.trained, 8u);
+  EXPECT_EQ(data.trained, 80u);
   EXPECT_FLOAT_EQ(data.log_shares[0], std::log(2.F / 8));
-  EXPECT_FLOAT_EQ(data.log_shares[1], std::log(6.F / 8));
-  EXPECT_FLOAT_EQ(data.log_shares[8], std::log(1.F / 2));
-  EXPECT_FLOAT_EQ(data.log_shares[9], std::log(1.F / 2));
+  EXPECT_FLOAT_EQ(data.log_shares[10], std::log(6.F / 8));
+  EXPECT_FLOAT_EQ(data.log_shares[80], std::log(1.F / 2));
+  EXPECT_FLOAT_EQ(data.log_shares[90], std::log(1.F / 2));
 }
 
 TEST(TwoTower, ScoresTellPopularityDespiteItsCorrection) {

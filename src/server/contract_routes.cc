@@ -68,7 +68,7 @@ Json json_of(const RuleResult& result) {
 Result<std::string> check_data(const ContractTools& tools, std::string_view body) {
   std::string table;
   if (!body.empty()) {
-    const Json asked = Json::parse(body, nullptr, false);
+    const Json asked = json_of_body(body);
     const bool fits = asked.is_object() && asked.size() <= 1 &&
                       (asked.empty() || (asked.contains("table") && asked["table"].is_string()));
     if (!fits)

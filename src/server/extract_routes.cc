@@ -12,7 +12,7 @@ namespace {
 using Json = nlohmann::json;
 
 Result<ExtractRequest> parse_request(std::string_view body) {
-  const Json parsed = Json::parse(body, nullptr, false);
+  const Json parsed = json_of_body(body);
   if (!parsed.is_object() || !parsed.contains("source"))
     return fail(Code::kInvalid, R"(send {"source":"shop","tables":["orders"],"incremental":true})");
   for (const auto& [name, value] : parsed.items())

@@ -180,7 +180,7 @@ std::vector<FeatureStore::Answer> read_view(const FeatureRequest& request, const
 }  // namespace
 
 Result<FeatureRequest> parse_feature_request(const FeatureStore& store, std::string_view body) {
-  const Json parsed = Json::parse(body, nullptr, false);
+  const Json parsed = json_of_body(body);
   FeatureRequest request;
   MILLRACE_TRY(Reader(store, request).read(parsed));
   return request;

@@ -117,7 +117,7 @@ class FeatureRoutes {
   }
 
   Result<ParityRequest> parity_request(std::string_view body) const {
-    const Json asked = body.empty() ? Json::object() : Json::parse(body, nullptr, false);
+    const Json asked = body.empty() ? Json::object() : json_of_body(body);
     if (!asked.is_object())
       return fail(Code::kInvalid, R"(send {"view":"NAME","entities":1000}, or "all":true)");
     ParityRequest request;

@@ -12,7 +12,7 @@ namespace {
 using Json = nlohmann::json;
 
 Result<IngestRequest> parse_request(std::string_view body) {
-  const Json parsed = Json::parse(body, nullptr, false);
+  const Json parsed = json_of_body(body);
   if (!parsed.is_object() || !parsed.contains("format") || !parsed.contains("files") ||
       !parsed["files"].is_array())
     return fail(Code::kInvalid, R"(send {"format":"csv","files":["/path"],"map":"/path"})");

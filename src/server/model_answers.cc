@@ -9,6 +9,7 @@
 
 #include "model/told_features.h"
 #include "model/tower_files.h"
+#include "server/json_text.h"
 #include "vector/embedding_file.h"
 
 namespace millrace {
@@ -49,6 +50,20 @@ std::unexpected<Error> no_towers(const ServedModel& model) {
                                           model.version, ranking_kind_name(model.settings.kind)));
 }
 
+/// Read what is told of someone, by a model with towers or one that knows segments.
+Result<FeatureTable> told_of(const ServedModel& model, const Json& features) {
+  if (const TwoTowerModel* towers = model.ranking->towers())
+    return told_features(towers->users.encoder, std::span(&features, 1));
+  if (model.settings.segment.empty()) return no_towers(model);
+  MILLRACE_ASSIGN(const FeatureEncoder segment, FeatureEncoder::of({{.name = model.settings.segment,
+                                                                     .kind = ColumnKind::kCategory,
+                                                                     .values = {},
+                                                                     .buckets = 1,
+                                                                     .grams = {}}},
+                                                                   "users"));
+  return told_features(segment, std::span(&features, 1));
+}
+
 Result<Json> answer(const ModelRegistry& registry, Env& env, const std::string& name, const Asked& asked) {
   MILLRACE_ASSIGN(const auto model, deployed(registry, name));
   if (asked.items.size() > kHistoryItemsMax)
@@ -65,9 +80,7 @@ Result<Json> answer(const ModelRegistry& registry, Env& env, const std::string& 
   if (asked.user) person.user = model->users.find(*asked.user);
   FeatureTable told;
   if (!asked.features.is_null()) {
-    const TwoTowerModel* towers = model->ranking->towers();
-    if (towers == nullptr) return no_towers(*model);
-    MILLRACE_ASSIGN(told, told_features(towers->users.encoder, std::span(&asked.features, 1)));
+    MILLRACE_ASSIGN(told, told_of(*model, asked.features));
     person.features = &told;
   }
   Json items = Json::array();
@@ -137,7 +150,7 @@ Result<Json> answer_recommendations(const ModelRegistry& registry, Env& env, con
 
 Result<Json> answer_recommendations(const ModelRegistry& registry, Env& env, const std::string& name,
                                     std::string_view body) {
-  const Json json = Json::parse(body, nullptr, false);
+  const Json json = json_of_body(body);
   MILLRACE_TRY(check_members(json, {"user", "items", "features", "n", "repeats"}));
   Asked asked;
   try {
@@ -157,7 +170,7 @@ Result<Json> answer_recommendations(const ModelRegistry& registry, Env& env, con
 
 Result<Json> answer_vectors(const ModelRegistry& registry, const std::string& name, std::string_view body) {
   MILLRACE_ASSIGN(const auto model, deployed(registry, name));
-  const Json json = Json::parse(body, nullptr, false);
+  const Json json = json_of_body(body);
   MILLRACE_TRY(check_members(json, {"users", "items"}));
   Json answer{{"model", model->name + "@" + model->version}};
   if (json.contains("users")) {

@@ -131,7 +131,7 @@ class ModelRoutes {
 
   Result<Json> deploy(const Exchange& asked) const {
     const std::string& name = asked.path_values.front();
-    const Json body = Json::parse(asked.request.body(), nullptr, false);
+    const Json body = json_of_body(asked.request.body());
     if (!body.is_object() || !body.contains("version") || !body["version"].is_string())
       return fail(Code::kInvalid, R"(send {"version":"3"})");
     MILLRACE_TRY(sources_.registry.deploy(name, body["version"], "deploy"));
@@ -181,8 +181,7 @@ class ModelRoutes {
         return fail(Code::kInvalid, "a model's name is lower-case letters, digits and _");
       MILLRACE_ASSIGN(const auto deploy, deploy_of(asked.request.query()));
       say("reading the files");
-      MILLRACE_ASSIGN(ImportedModel model,
-                      read_imported(sources_.env, Json::parse(asked.request.body(), nullptr, false)));
+      MILLRACE_ASSIGN(ImportedModel model, read_imported(sources_.env, json_of_body(asked.request.body())));
       MILLRACE_ASSIGN(const auto specs, sources_.load());
       const auto spec = std::ranges::find(specs, name, &ModelSpec::name);
       MILLRACE_ASSIGN(const TrainedModel trained,

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "server/json_text.h"
+
 namespace millrace {
 namespace {
 
@@ -18,7 +20,7 @@ Result<TimeUs> time_of(const std::string& name, const Json& value) {
 
 /// {"kind","text","effective","until","contract","version"}
 Result<SourceNotice> notice_of(std::string source, std::string_view body) {
-  const Json parsed = Json::parse(body, nullptr, false);
+  const Json parsed = json_of_body(body);
   if (!parsed.is_object())
     return fail(Code::kInvalid, R"(send {"kind":"change","text":"…","effective":"2026-12-01T06:00:00Z"})");
   SourceNotice notice;

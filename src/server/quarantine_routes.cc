@@ -85,7 +85,7 @@ Status take_filter_object(const Json& object, TimeUs now, QuarantineFilter& filt
 /// {"records":[…]} or {"filter":{…}}, with "mend", "note", "limit", "cursor". Records that are named are
 /// meant in any state; `otherwise` is the state that is meant else.
 Result<QuarantineAction> action_of(std::string_view body, TimeUs now, std::string_view otherwise) {
-  const Json parsed = Json::parse(body, nullptr, false);
+  const Json parsed = json_of_body(body);
   if (!parsed.is_object())
     return fail(Code::kInvalid, R"(send {"records":["quarantine:0:17"]} or {"filter":{"code":"invalid"}})");
   MILLRACE_TRY(refuse_unknown_members(parsed, {"records", "filter", "mend", "note", "limit", "cursor"}));

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "server/json_text.h"
+
 namespace millrace {
 namespace {
 
@@ -15,7 +17,7 @@ struct SqlRequest {
 };
 
 Result<SqlRequest> sql_request_of(std::string_view body) {
-  const Json parsed = Json::parse(body, nullptr, false);
+  const Json parsed = json_of_body(body);
   if (!parsed.is_object() || !parsed.contains("query") || !parsed["query"].is_string())
     return fail(Code::kInvalid, R"(send {"query":"SELECT …"})");
   SqlRequest request;

@@ -12,7 +12,7 @@ namespace {
 using Json = nlohmann::json;
 
 Result<ReplayRequest> replay_request_of(std::string_view body) {
-  const Json parsed = Json::parse(body, nullptr, false);
+  const Json parsed = json_of_body(body);
   if (!parsed.is_object()) return fail(Code::kInvalid, R"(send {"from":"lake","into":"replay_june"})");
   const auto text = [&](const char* name) {
     const auto found = parsed.find(name);

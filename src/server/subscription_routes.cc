@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "event/json_writer.h"
+#include "server/json_text.h"
 
 namespace millrace {
 namespace {
@@ -26,7 +27,7 @@ class Body {
  public:
   explicit Body(const Exchange& exchange) {
     const std::string_view text = exchange.request.body();
-    json_ = text.empty() ? Json::object() : Json::parse(text, nullptr, false);
+    json_ = text.empty() ? Json::object() : json_of_body(text);
     if (!json_.is_object()) status_ = fail(Code::kInvalid, "send a JSON object");
   }
 

@@ -23,7 +23,7 @@ Status read_time(const Json& body, const char* name, std::optional<TimeUs>& into
 Result<TransformRunRequest> run_request_of(std::string_view body) {
   TransformRunRequest request;
   if (body.empty()) return request;
-  const Json parsed = Json::parse(body, nullptr, false);
+  const Json parsed = json_of_body(body);
   if (!parsed.is_object()) return fail(Code::kInvalid, R"(send {"select":["visits+"]}, or {} for all)");
   for (const auto& [name, value] : parsed.items()) {
     if (name == "select" && value.is_array()) {

@@ -9,6 +9,7 @@
 
 #include "base/metrics.h"
 #include "event/json_writer.h"
+#include "server/json_text.h"
 #include "server/parameters.h"
 #include "server/vector_request.h"
 
@@ -175,7 +176,7 @@ class VectorRoutes : public std::enable_shared_from_this<VectorRoutes> {
   Result<std::string> rows(const Exchange& exchange) {
     MILLRACE_ASSIGN(const auto set, sources_.sets.find(exchange.path_values[0]));
     const std::string_view body = exchange.request.body();
-    const auto asked = body.empty() ? nlohmann::json::object() : nlohmann::json::parse(body, nullptr, false);
+    const auto asked = body.empty() ? nlohmann::json::object() : json_of_body(body);
     const auto from = asked.is_object() ? asked.value("from", nlohmann::json("")) : nlohmann::json();
     if (!from.is_string() || asked.size() > asked.count("from"))
       return fail(Code::kInvalid,
