@@ -285,6 +285,7 @@ void add_model_commands(CLI::App& app, CommonOptions& common, int& exit_code) {
       *models, "remove", "Remove a version that is not deployed", "NAME@VERSION", true,
       [](HttpClient& client, const std::string& name, bool) { return remove_version(client, name); }, common,
       exit_code);
+  add_drift_command(*models, common, exit_code);
 }
 
 }  // namespace millrace
