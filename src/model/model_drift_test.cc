@@ -153,6 +153,30 @@ TEST_F(ModelDriftTest, ATimeFarAheadHidesNothing) {
   EXPECT_EQ(check(spec()).rows_since, 721u);
 }
 
+TEST_F(ModelDriftTest, RatingsAreHeldAgainstWhatWasForeseen) {
+  const ModelSpec model = spec(
+      "kind: two_tower\nusers: {features: [visitor]}\nsettings: {dimensions: 8, epochs: 30, learning_rate: "
+      "0.02, hidden: []}\n",
+      ", label: w");
+  const auto rate = [&](int day, const std::string& stars) { add_day(day, "p % 3", "i", 240, stars, 1); };
+  for (int day = 0; day < 8; ++day) rate(day, "2 + p % 2 * 2");
+  train(model);
+  rate(9, "2 + p % 2 * 2");
+  const ModelDrift before = check(model);
+  EXPECT_EQ(before.verdict, DriftVerdict::kFine) << to_text(before);
+  ASSERT_TRUE(before.performance && before.performance->then);
+  EXPECT_EQ(before.performance->metric, "rmse");
+  EXPECT_LT(before.performance->now.mean, 0.5);
+
+  rate(10, "4 - p % 2 * 2");
+  rate(11, "4 - p % 2 * 2");
+  const ModelDrift after = check(model);
+  EXPECT_TRUE(is_drift(after.verdict)) << to_text(after);
+  EXPECT_THAT(after.words, HasSubstr("rmse"));
+  EXPECT_LT(after.performance->change->high, 0) << "more error is worse";
+  EXPECT_EQ(stability_name(after.inputs->columns.front().stability), "stable") << "as many stars as before";
+}
+
 TEST_F(ModelDriftTest, SaysWhatIsMissing) {
   const auto none = check_drift(tools_, spec(), nullptr, [](std::string_view) {});
   ASSERT_FALSE(none);

@@ -96,36 +96,36 @@ void ModelKeeper::look_at(const ModelSpec& spec) {
 std::optional<ModelKeeper::Due> ModelKeeper::due(const ModelSpec& spec, Memory& memory) {
   const auto age = age_of_newest(spec.name, memory);
   if (!age) {
-    log_warning("model", "its versions cannot be read, so it is not trained again",
-                {field("model", spec.name), field("error", age.error().text())});
-    memory.not_before = tools_.env.steady_now() + kRetryMax;
+    if (const std::string problem = age.error().text(); std::exchange(memory.problem, problem) != problem)
+      log_warning("model", "its versions cannot be read, so it is not trained again; look at DATA/models",
+                  {field("model", spec.name), field("error", problem)});
     return std::nullopt;
   }
   const bool may_train = tools_.env.steady_now() >= memory.not_before;
   if (spec.retrain.every > 0 && may_train && (!*age || **age >= spec.retrain.every))
     return Due{"schedule", schedule_words(spec.retrain)};
-  if (spec.retrain.check_every > 0 && tools_.registry.current(spec.name))
-    return due_by_drift(spec, memory, *age);
+  if (spec.retrain.check_every > 0) return due_by_drift(spec, memory, *age);
   return std::nullopt;
 }
 
 std::optional<ModelKeeper::Due> ModelKeeper::due_by_drift(const ModelSpec& spec, Memory& memory,
                                                           std::optional<DurationUs> age) {
   const DurationUs now = tools_.env.steady_now();
-  const std::string version = tools_.registry.current(spec.name)->version;
-  if (memory.checked_version == version && now - memory.checked < spec.retrain.check_every)
+  const auto current = tools_.registry.current(spec.name);
+  if (!current) return std::nullopt;
+  if (memory.checked_version == current->version && now - memory.checked < spec.retrain.check_every)
     return std::nullopt;
-  memory.checked_version = version;
+  memory.checked_version = current->version;
   const auto found = tools_.check(spec, &stop_);
   memory.checked = tools_.env.steady_now();
   if (!found) {
     const std::string problem = found.error().text();
-    if (found.error().code != Code::kCancelled && std::exchange(memory.check_problem, problem) != problem)
+    if (found.error().code != Code::kCancelled && std::exchange(memory.problem, problem) != problem)
       log_warning("model", "cannot be looked at for drift; `millrace model drift NAME` says it again",
                   {field("model", spec.name), field("error", problem)});
     return std::nullopt;
   }
-  memory.check_problem.clear();
+  memory.problem.clear();
   if (!spec.retrain.on_drift || !is_drift(found->verdict) || now < memory.not_before ||
       age.value_or(std::numeric_limits<DurationUs>::max()) < spec.retrain.at_most_every)
     return std::nullopt;

@@ -63,7 +63,7 @@ class ModelKeeper {
     DurationUs checked = 0;       ///< … and when
     DurationUs not_before = 0;    ///< of the next training
     int failures = 0;             ///< in a row
-    std::string check_problem;    ///< that was logged last
+    std::string problem;          ///< that was logged last
   };
   struct Due {
     std::string by;
