@@ -453,10 +453,11 @@ void Platform::stop(DurationUs grace) {
   server_->stop(grace);
   follower_.reset();
   http_streams_->stop();
-  model_keeper_->stop();
+  model_keeper_->request_stop();
   queries_->stop();
   catalogue_->stop();
   warehouse_->end_answers();
+  model_keeper_->stop();  // its reading of tables has been ended
   ingest_workers_.reset();
   workers_.reset();
   log_streams_.reset();

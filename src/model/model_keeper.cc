@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <limits>
 
 #include <fmt/format.h>
@@ -51,9 +52,13 @@ void ModelKeeper::start() {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
-void ModelKeeper::stop() {
+void ModelKeeper::request_stop() {
   stop_ = true;
   thread_.request_stop();
+}
+
+void ModelKeeper::stop() {
+  request_stop();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -90,7 +95,11 @@ void ModelKeeper::look_at(const ModelSpec& spec) {
   const std::unique_lock turn(tools_.one_at_a_time, std::try_to_lock);
   if (!turn.owns_lock() || is_retired(spec.name)) return;
   Memory& memory = memories_[spec.name];
-  if (const auto what = due(spec, memory)) train(spec, *what, memory);
+  try {
+    if (const auto what = due(spec, memory)) train(spec, *what, memory);
+  } catch (const std::exception& error) {
+    has_failed(spec.name, error.what(), memory);  // of a library, or no memory: the server goes on
+  }
 }
 
 std::optional<ModelKeeper::Due> ModelKeeper::due(const ModelSpec& spec, Memory& memory) {
@@ -116,11 +125,12 @@ std::optional<ModelKeeper::Due> ModelKeeper::due_by_drift(const ModelSpec& spec,
   if (memory.checked_version == current->version && now - memory.checked < spec.retrain.check_every)
     return std::nullopt;
   memory.checked_version = current->version;
+  memory.checked = now;
   const auto found = tools_.check(spec, &stop_);
   memory.checked = tools_.env.steady_now();
   if (!found) {
     const std::string problem = found.error().text();
-    if (found.error().code != Code::kCancelled && std::exchange(memory.problem, problem) != problem)
+    if (!stop_ && std::exchange(memory.problem, problem) != problem)
       log_warning("model", "cannot be looked at for drift; `millrace model drift NAME` says it again",
                   {field("model", spec.name), field("error", problem)});
     return std::nullopt;
@@ -135,23 +145,24 @@ std::optional<ModelKeeper::Due> ModelKeeper::due_by_drift(const ModelSpec& spec,
 void ModelKeeper::train(const ModelSpec& spec, const Due& due, Memory& memory) {
   log_info("model", "is trained again", {field("model", spec.name), field("because", due.because)});
   const auto trained = tools_.train(spec, due.by, due.because, &stop_);
-  const DurationUs now = tools_.env.steady_now();
   if (trained) {
     memory.failures = 0;
     DurationUs pause = spec.retrain.at_most_every;
     if (spec.retrain.every > 0) pause = std::min(pause, spec.retrain.every);
-    memory.not_before = now + pause;
+    memory.not_before = tools_.env.steady_now() + pause;
     log_info("model", "was trained again",
              {field("model", spec.name + "@" + trained->version), field("gate", trained->gate)});
     return;
   }
-  if (trained.error().code == Code::kCancelled) return;
+  if (!stop_) has_failed(spec.name, trained.error().text(), memory);
+}
+
+void ModelKeeper::has_failed(const std::string& model, const std::string& problem, Memory& memory) {
   const DurationUs wait = retry_after(++memory.failures);
-  memory.not_before = now + wait;
-  log_warning("model",
-              "could not be trained again; what is served stays; `millrace train NAME` says it again",
-              {field("model", spec.name), field("error", trained.error().text()),
-               field("tried_again_after_s", wait / kSecondUs)});
+  memory.not_before = tools_.env.steady_now() + wait;
+  log_warning(
+      "model", "could not be trained again; what is served stays; `millrace train NAME` says it again",
+      {field("model", model), field("error", problem), field("tried_again_after_s", wait / kSecondUs)});
 }
 
 /// Return how long ago the newest version was made; nothing where there is none. A version from the future,

@@ -49,6 +49,8 @@ class ModelKeeper {
   ~ModelKeeper() { stop(); }
 
   void start();
+  /// Begin to end; `stop` waits for it.
+  void request_stop();
   void stop();
 
   /// Do what is due, and return after what time to look again. Only while it is not started.
@@ -75,6 +77,7 @@ class ModelKeeper {
   std::optional<Due> due(const ModelSpec& spec, Memory& memory);
   std::optional<Due> due_by_drift(const ModelSpec& spec, Memory& memory, std::optional<DurationUs> age);
   void train(const ModelSpec& spec, const Due& due, Memory& memory);
+  void has_failed(const std::string& model, const std::string& problem, Memory& memory);
   Result<std::optional<DurationUs>> age_of_newest(const std::string& name, Memory& memory);
   bool is_retired(const std::string& name) const;
   void tell_ages();

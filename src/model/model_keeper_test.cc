@@ -50,6 +50,7 @@ class ModelKeeperTest : public WarehouseTest {
     trainings_.push_back(fmt::format("{}: {}", by, because));
     while (holds_ && !*stop) std::this_thread::yield();
     if (holds_) return fail(Code::kCancelled, "stopped");
+    if (throws_) throw std::bad_alloc();
     if (fails_) return fail(Code::kInvalid, "there are none to learn from");
     ModelTrainer trainer({clock_, *warehouse_, *registry_, 1});
     return trainer.train(spec, ModelTrainer::Deploy::kAlways, by, stop, [](std::string_view) {}, because);
@@ -77,7 +78,7 @@ class ModelKeeperTest : public WarehouseTest {
   std::vector<std::string> trainings_;
   DriftVerdict verdict_ = DriftVerdict::kFine;
   int looks_ = 0;
-  std::atomic<bool> fails_{false}, holds_{false};
+  std::atomic<bool> fails_{false}, holds_{false}, throws_{false};
 };
 
 TEST_F(ModelKeeperTest, TrainsByTheClockAndNotes) {
@@ -169,6 +170,16 @@ TEST_F(ModelKeeperTest, WhatFailsIsTriedAgainLaterAndLater) {
   clock_.pass(6 * kHourUs);
   EXPECT_EQ(look(), 1u);
   EXPECT_TRUE(registry_->current("m"));
+}
+
+TEST_F(ModelKeeperTest, WhatALibraryThrowsEndsNothing) {
+  retrain("{every: 1d}");
+  throws_ = true;
+  EXPECT_EQ(look(), 1u);
+  EXPECT_EQ(look(), 0u) << "in a minute again";
+  throws_ = false;
+  clock_.pass(kMinuteUs);
+  EXPECT_EQ(look(), 1u);
 }
 
 TEST_F(ModelKeeperTest, LeavesARetiredModelAlone) {
