@@ -70,9 +70,9 @@ std::string performance_text(const PerformanceDrift& performance) {
       performance.n > 0 ? fmt::format("{}@{} now", performance.metric, performance.n)
                         : performance.metric + " now",
       estimate_text(performance.now));
-  text += fmt::format("  {:<14} {:.4f}; better than that by {}{}\n",
-                      performance.n > 0 ? "popularity" : "best mean", performance.popularity,
-                      estimate_text(performance.gain), performance.n > 0 ? "" : " in squared error");
+  text += fmt::format("  {:<14} {:.4f}; gain over it {}{}\n", performance.n > 0 ? "popularity" : "best mean",
+                      performance.popularity, estimate_text(performance.gain),
+                      performance.n > 0 ? "" : " in squared error");
   if (performance.then)
     text += fmt::format("  {:<14} {}, on as many rows before the end of its training\n", "when made",
                         estimate_text(*performance.then));

@@ -98,9 +98,9 @@ function Performance({ found }: { found: PerformanceDrift }) {
   const rows = [
     { what: 'Now', figure: withInterval(found.now) },
     { what: rating ? 'Best of the means' : 'Popularity of late', figure: measure(found.popularity) },
-    { what: rating ? 'Less squared error than that by' : 'Better than that by', figure: change(found.gain) },
+    { what: rating ? 'Gain over that, in squared error' : 'Gain over that', figure: change(found.gain) },
     found.then && { what: 'When made, on as many interactions', figure: withInterval(found.then) },
-    found.change && { what: 'Better since then by', figure: change(found.change) },
+    found.change && { what: 'Change since then, above 0 for better', figure: change(found.change) },
   ].filter((row) => !!row);
   return (
     <section>
