@@ -127,9 +127,9 @@ function Inputs({ drift: { new_users: users, new_items: items }, inputs }: { dri
         columns={[
           { head: 'Input', cell: (input: InputDrift) => inputName(input) },
           { head: 'It is', cell: ({ state }) => state },
+          { head: 'Most of it', cell: (input) => movedWords(input) },
           { head: 'PSI', cell: ({ psi }) => measure(psi), figure: true },
           { head: 'By chance', cell: ({ by_chance: chance }) => measure(chance), figure: true },
-          { head: 'Most of it', cell: (input) => movedWords(input) },
         ]}
         rows={inputs}
         keyOf={({ of, name }) => `${of} ${name}`}
