@@ -21,6 +21,7 @@ class Platform;
 inline constexpr int kExitDone = 0;
 inline constexpr int kExitFailed = 1;
 inline constexpr int kExitUsage = 2;
+inline constexpr int kExitDrifted = 3;  ///< of `millrace model drift`
 
 /// Options that most commands have.
 struct CommonOptions {
@@ -107,6 +108,7 @@ void add_contract_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_training_set_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_model_commands(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_model_files_commands(CLI::App& models, CommonOptions& common, int& exit_code);
+void add_drift_command(CLI::App& models, CommonOptions& common, int& exit_code);
 void add_up_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_demo_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_ingest_command(CLI::App& app, CommonOptions& common, int& exit_code);

@@ -286,6 +286,7 @@ void add_model_commands(CLI::App& app, CommonOptions& common, int& exit_code) {
       [](HttpClient& client, const std::string& name, bool) { return remove_version(client, name); }, common,
       exit_code);
   add_model_files_commands(*models, common, exit_code);
+  add_drift_command(*models, common, exit_code);
 }
 
 }  // namespace millrace

@@ -129,6 +129,7 @@ Status Platform::open_all(Listen listen) {
     follower_ = std::make_unique<FileFollower>(*log_, env_, config_.data / "follow", config_.follow,
                                                FollowOptions{.limits = {.contracts = contracts_.get()}});
     http_streams_->start();
+    model_keeper_->start();
   }
   return write_server_file();
 }
@@ -217,8 +218,7 @@ Status Platform::open_stores() {
                               [this](const std::string& name) { return training_set_manifest_of(name); }};
   batch_ = std::make_unique<BatchRecommendations>(BatchRecommendations::Tools{
       *warehouse_, *lake_, *models_, config_.data / "lake" / ".tmp" / "batch", default_threads(), sets});
-  trainer_ = std::make_unique<ModelTrainer>(
-      ModelTrainer::Tools{env_, *warehouse_, *models_, default_threads(), sets});
+  make_models(sets);
   make_sql_transforms();
   MILLRACE_ASSIGN(notices_, SourceNotices::open({*log_, env_, *contracts_}));
   contracts_->gate().set_on_fault([this](const SourceFault& fault) { notices_->report(fault); });
@@ -234,6 +234,30 @@ Status Platform::open_stores() {
   answers_ = std::make_unique<RecommendationLog>(
       *log_, RecommendationLogOptions{.queue_max = config_.answers_queue_max});
   return {};
+}
+
+void Platform::make_models(const TrainingSetFiles& sets) {
+  const ModelTrainer::Tools tools{env_, *warehouse_, *models_, default_threads(), sets};
+  trainer_ = std::make_unique<ModelTrainer>(tools);
+  drift_ = std::make_unique<DriftBoard>(tools);
+  const auto quiet = [](std::string_view) {};
+  model_keeper_ = std::make_unique<ModelKeeper>(ModelKeeper::Tools{
+      .env = env_,
+      .registry = *models_,
+      .one_at_a_time = model_turn_,
+      .load = [this] { return model_files(); },
+      .train =
+          [this, quiet](const ModelSpec& spec, std::string_view by, std::string_view because,
+                        const auto* stop) {
+            return trainer_->train(spec, ModelTrainer::Deploy::kIfGood, by, stop, quiet, because);
+          },
+      .check = [this, quiet](const ModelSpec& spec,
+                             const auto* stop) { return drift_->check(spec, stop, quiet); }});
+}
+
+Result<std::vector<ModelSpec>> Platform::model_files() const {
+  if (!config_.models) return std::vector<ModelSpec>{};
+  return load_models(env_, *config_.models);
 }
 
 Result<std::vector<TrainingSet>> Platform::training_set_files() const {
@@ -429,9 +453,11 @@ void Platform::stop(DurationUs grace) {
   server_->stop(grace);
   follower_.reset();
   http_streams_->stop();
+  model_keeper_->request_stop();
   queries_->stop();
   catalogue_->stop();
   warehouse_->end_answers();
+  model_keeper_->stop();  // its reading of tables has been ended
   ingest_workers_.reset();
   workers_.reset();
   log_streams_.reset();

@@ -15,8 +15,10 @@
 #include "lake/object_store.h"
 #include "log/segment_log.h"
 #include "model/batch_recommendations.h"
+#include "model/drift_board.h"
 #include "model/feature_job.h"
 #include "model/feature_store.h"
+#include "model/model_keeper.h"
 #include "model/model_registry.h"
 #include "model/model_trainer.h"
 #include "model/training_set_build.h"
@@ -120,6 +122,8 @@ class Platform {
   Status open_lake();
   BodyLimits collect_limits() const;
   Result<std::vector<TrainingSet>> training_set_files() const;
+  Result<std::vector<ModelSpec>> model_files() const;
+  void make_models(const TrainingSetFiles& sets);
   Result<std::string> training_set_manifest_of(const std::string& name) const;
   void make_sql_transforms();
   void start_jobs();
@@ -167,7 +171,9 @@ class Platform {
   std::unique_ptr<QuarantineDesk> quarantine_;
   std::unique_ptr<TrainingSetBuilder> training_sets_;
   std::unique_ptr<ModelRegistry> models_;
+  std::mutex model_turn_;  ///< held while a model is trained, judged, searched or looked at
   std::unique_ptr<ModelTrainer> trainer_;
+  std::unique_ptr<DriftBoard> drift_;
   std::unique_ptr<BatchRecommendations> batch_;
   std::unique_ptr<Transforms> sql_transforms_;
   std::unique_ptr<JobRunner> jobs_;
@@ -187,6 +193,7 @@ class Platform {
   FlowFeatureJob* flow_features_ = nullptr;  ///< owned by feature_jobs_; none: no views of the flow
   LoadJob* load_job_ = nullptr;              ///< owned by jobs_
   RecommendJob* recommend_job_ = nullptr;    ///< owned by jobs_
+  std::unique_ptr<ModelKeeper> model_keeper_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> ingest_workers_;
   std::unique_ptr<Dashboard> dashboard_;

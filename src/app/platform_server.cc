@@ -7,6 +7,7 @@
 #include "server/collect_routes.h"
 #include "server/contract_routes.h"
 #include "server/dashboard_routes.h"
+#include "server/drift_routes.h"
 #include "server/extract_routes.h"
 #include "server/feature_routes.h"
 #include "server/flow_routes.h"
@@ -75,12 +76,11 @@ Status Platform::open_server(Listen listen) {
       *router_,
       {*training_sets_, *lake_, *warehouse_, config_.data / "lake", [this] { return training_set_files(); }},
       *ingest_workers_, *workers_);
-  const auto models = [this]() -> Result<std::vector<ModelSpec>> {
-    if (!config_.models) return std::vector<ModelSpec>{};
-    return load_models(env_, *config_.models);
-  };
-  add_model_routes(*router_, {env_, *trainer_, *models_, *batch_, config_.data / "models", models},
+  const auto models = [this] { return model_files(); };
+  add_model_routes(*router_,
+                   {env_, *trainer_, *models_, *batch_, config_.data / "models", models, model_turn_},
                    *ingest_workers_, *workers_);
+  add_drift_routes(*router_, {*drift_, models, model_turn_}, *ingest_workers_, *workers_);
   add_feature_routes(*router_, {env_, *warehouse_, *features_, flow_features_}, *ingest_workers_);
   add_vector_routes(*router_, {env_, *vectors_, config_.vector_sets}, *workers_);
   add_extract_routes(*router_, {*extracts_, *change_streams_, *http_streams_}, *ingest_workers_, *workers_);

@@ -149,27 +149,42 @@ Result<std::vector<std::string>> ModelRegistry::versions(const std::string& name
   return versions;
 }
 
+std::vector<std::shared_ptr<const ServedModel>> ModelRegistry::all_current() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<const ServedModel>> all;
+  for (const auto& [name, model] : current_) all.push_back(model);
+  return all;
+}
+
+ModelVersion ModelRegistry::read_version(const std::string& name, const std::string& version) const {
+  const auto served = current(name);
+  ModelVersion one{.name = name,
+                   .version = version,
+                   .deployed = served && served->version == version,
+                   .manifest = nullptr,
+                   .problem = {}};
+  const auto text = read_file(env_, dir_ / name / version / "model.json");
+  if (text) one.manifest = Json::parse(*text, nullptr, false);
+  if (!one.manifest.is_object()) {
+    one.manifest = nullptr;
+    one.problem = text ? "its manifest cannot be read" : text.error().text();
+  }
+  return one;
+}
+
+Result<std::optional<ModelVersion>> ModelRegistry::newest(const std::string& name) const {
+  MILLRACE_ASSIGN(const auto numbers, versions(name));
+  if (numbers.empty()) return std::nullopt;
+  return read_version(name, numbers.front());
+}
+
 Result<std::vector<ModelVersion>> ModelRegistry::list(std::string_view name) const {
   std::vector<ModelVersion> all;
   MILLRACE_ASSIGN(const auto names, env_.list_dir(dir_));
   for (const std::string& model : names) {
     if (!name.empty() && model != name) continue;
-    const auto served = current(model);
     MILLRACE_ASSIGN(const auto numbers, versions(model));
-    for (const std::string& version : numbers) {
-      ModelVersion one{.name = model,
-                       .version = version,
-                       .deployed = served && served->version == version,
-                       .manifest = nullptr,
-                       .problem = {}};
-      const auto text = read_file(env_, dir_ / model / version / "model.json");
-      if (text) one.manifest = Json::parse(*text, nullptr, false);
-      if (!one.manifest.is_object()) {
-        one.manifest = nullptr;
-        one.problem = text ? "its manifest cannot be read" : text.error().text();
-      }
-      all.push_back(std::move(one));
-    }
+    for (const std::string& version : numbers) all.push_back(read_version(model, version));
   }
   return all;
 }

@@ -65,6 +65,12 @@ class ModelRegistry {
   /// Return the model that is deployed under a name; null for none.
   std::shared_ptr<const ServedModel> current(std::string_view name) const;
 
+  /// Return all that is deployed, by name.
+  std::vector<std::shared_ptr<const ServedModel>> all_current() const;
+
+  /// Return the newest version of a model; nothing where there is none. Errors: those of Env.
+  Result<std::optional<ModelVersion>> newest(const std::string& name) const;
+
   /// Return all versions of a model, or of all: by name, the newest version first.
   Result<std::vector<ModelVersion>> list(std::string_view name = {}) const;
 
@@ -93,6 +99,7 @@ class ModelRegistry {
   Status load_deployed(const std::string& name);
   Result<nlohmann::json> read_history(const std::string& name) const;
   Status note(const std::string& name, const nlohmann::json& version, std::string_view by);
+  ModelVersion read_version(const std::string& name, const std::string& version) const;
   Result<std::vector<std::string>> versions(const std::string& name) const;
 
   Env& env_;

@@ -14,8 +14,9 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kModelNameMax = 64;
-constexpr std::size_t kLayerMax = 4'096;  ///< outputs of a hidden layer
-constexpr std::size_t kHiddenMax = 16;    ///< layers
+constexpr DurationUs kCheckEvery = kHourUs;  ///< of models trained again on drift
+constexpr std::size_t kLayerMax = 4'096;     ///< outputs of a hidden layer
+constexpr std::size_t kHiddenMax = 16;       ///< layers
 constexpr std::size_t kServedLengthMax = 1'000;
 
 /// What people did to items, each by how much it says: as the live recommender weighs it
@@ -26,6 +27,14 @@ constexpr std::string_view kAllFeedback =
     "WHEN 'read' THEN 2 ELSE 1 END AS weight FROM item_interactions "
     "WHERE type IN ('purchase', 'add_to_cart', 'read', 'item_view', 'activity') OR (type = 'rating' AND "
     "value >= 4)";
+
+/// "7d", "90s": in the longest unit that fits.
+std::string duration_text(DurationUs duration) {
+  for (const auto& [unit, name] : {std::pair(kDayUs, "d"), std::pair(kHourUs, "h"), std::pair(kMinuteUs, "m"),
+                                   std::pair(kSecondUs, "s")})
+    if (duration >= unit && duration % unit == 0) return fmt::format("{}{}", duration / unit, name);
+  return fmt::format("{}ms", duration / kMillisecondUs);
+}
 
 class SpecReader {
  public:
@@ -49,6 +58,7 @@ class SpecReader {
     const YamlMap gate = root_.map("gate");
     read_metric(gate, spec_.gate_metric);
     gate.optional("margin", spec_.gate_margin, 0.0, 1.0);
+    read_retrain();
   }
 
  private:
@@ -198,6 +208,29 @@ class SpecReader {
       read(lengths[k], k == 0 ? evaluation.n : evaluation.further_n.emplace_back(1));
   }
 
+  /// {every: 7d, on_drift: {worse: 0.02, moved: 0.25}, at_most_every: 6h, check_every: 1h}
+  void read_retrain() {
+    const YamlMap map = root_.map("retrain");
+    RetrainSpec& retrain = spec_.retrain;
+    map.optional_duration("every", retrain.every, kSecondUs);
+    map.optional_duration("at_most_every", retrain.at_most_every, kSecondUs);
+    const bool looks = map.optional_duration("check_every", retrain.check_every, kSecondUs);
+    const auto drift = map.find("on_drift");
+    if (drift && drift->is_map()) {
+      retrain.on_drift = true;
+      drift->map().optional("worse", retrain.limits.worse, 0.0, 1'000.0);
+      drift->map().optional("moved", retrain.limits.moved, 0.0, 100.0);
+    } else if (drift) {
+      drift->read(retrain.on_drift);
+    }
+    if (retrain.on_drift && !looks) retrain.check_every = kCheckEvery;
+    if (spec_.settings.kind == RankingKind::kImported && (retrain.every > 0 || retrain.on_drift))
+      map.error(
+          "its vectors are made elsewhere, so it cannot be trained here; check_every alone looks at it");
+    if (spec_.time == kNoTime && (retrain.on_drift || looks))
+      map.error("without times of the interactions nobody can say what is new: drift cannot be seen");
+  }
+
   static void read_metric(const YamlMap& map, Metric& into) {
     map.optional_choice("metric", into,
                         {{"ndcg", Metric::kNdcg},
@@ -213,6 +246,25 @@ class SpecReader {
 };
 
 }  // namespace
+
+std::string to_text(const RetrainSpec& spec) {
+  std::vector<std::string> parts;
+  if (spec.every > 0) parts.push_back("every " + duration_text(spec.every));
+  if (spec.on_drift) parts.push_back("on drift, at most every " + duration_text(spec.at_most_every));
+  if (spec.check_every > 0) parts.push_back("looked at every " + duration_text(spec.check_every));
+  return parts.empty() ? "only when asked" : fmt::format("{}", fmt::join(parts, "; "));
+}
+
+Result<ModelSpec> find_model_spec(std::vector<ModelSpec> specs, std::string_view name) {
+  std::vector<std::string> names;
+  for (ModelSpec& spec : specs) {
+    if (spec.name == name) return std::move(spec);
+    names.push_back(spec.name);
+  }
+  const std::string nearest = nearest_name(name, names);
+  return fail(Code::kNotFound, fmt::format("the project has no models/{}.yaml{}", name,
+                                           nearest.empty() ? "" : "; did you mean " + nearest + "?"));
+}
 
 Result<ModelSpec> parse_model_spec(std::string_view text, const Path& path) {
   MILLRACE_ASSIGN(const auto yaml, YamlDocument::parse(text, path));

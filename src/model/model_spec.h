@@ -8,6 +8,7 @@
 #include "base/env.h"
 #include "base/result.h"
 #include "model/feature_source.h"
+#include "model/population_stability.h"
 #include "model/ranking_metrics.h"
 #include "model/ranking_settings.h"
 
@@ -30,6 +31,24 @@ struct SearchSpec {
   double from = 0;
   double to = 0;
 };
+
+/// What counts as drift of a model: docs/how-to/models.md.
+struct DriftLimits {
+  double worse = 0.02;               ///< by so much at least it does worse than when it was made, for sure
+  double moved = kStabilityShifted;  ///< so much of an input's stability index is beyond chance
+};
+
+/// When a model is trained again without being asked, and looked at.
+struct RetrainSpec {
+  DurationUs every = 0;  ///< 0: not by time
+  bool on_drift = false;
+  DriftLimits limits;
+  DurationUs at_most_every = 6 * kHourUs;  ///< of trainings because of drift
+  DurationUs check_every = 0;              ///< between looks for drift; 0: only when asked
+};
+
+/// Say it: "every 7d; on drift, at most every 6h; looked at every 1h"; "only when asked".
+std::string to_text(const RetrainSpec& spec);
 
 /// What a file says in the place of the column of times where there is none.
 inline constexpr std::string_view kNoTime = "none";
@@ -56,6 +75,7 @@ struct ModelSpec {
   }
   std::vector<SearchSpec> search;
   EvaluationSpec evaluation;
+  RetrainSpec retrain;
   Metric gate_metric = Metric::kNdcg;  ///< what must not get worse …
   double gate_margin = 0;              ///< … by more than this, for a version to be deployed by itself
   std::string text;                    ///< the file's
@@ -63,5 +83,8 @@ struct ModelSpec {
 
 /// Read a file. Errors: kInvalid, all mistakes at once, each with file and line.
 Result<ModelSpec> parse_model_spec(std::string_view text, const Path& path);
+
+/// Return the model of that name. Errors: kNotFound, with the name that was probably meant.
+Result<ModelSpec> find_model_spec(std::vector<ModelSpec> specs, std::string_view name);
 
 }  // namespace millrace

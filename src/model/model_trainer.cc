@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/metrics.h"
 #include "base/parallel.h"
 #include "base/text.h"
 
@@ -218,7 +219,21 @@ Result<Json> ModelTrainer::write(const ModelSpec& spec, const TrainingFeedback& 
 }
 
 Result<TrainedModel> ModelTrainer::train(const ModelSpec& spec, Deploy deploy, std::string_view by,
-                                         const std::atomic<bool>* stop, const OnStep& on_step) {
+                                         const std::atomic<bool>* stop, const OnStep& on_step,
+                                         std::string_view because) {
+  auto trained = train_version(spec, deploy, by, stop, on_step, because);
+  const char* outcome = trained ? (trained->deployed ? "deployed" : "not_deployed")
+                                : (trained.error().code == Code::kCancelled ? "stopped" : "failed");
+  metrics::counter("millrace_model_trainings_total",
+                   "Trainings of models that have ended, by what came of it",
+                   {{"model", spec.name}, {"outcome", outcome}})
+      .Increment();
+  return trained;
+}
+
+Result<TrainedModel> ModelTrainer::train_version(const ModelSpec& spec, Deploy deploy, std::string_view by,
+                                                 const std::atomic<bool>* stop, const OnStep& on_step,
+                                                 std::string_view because) {
   if (spec.settings.kind == RankingKind::kImported)
     return fail(
         Code::kInvalid,
@@ -242,7 +257,7 @@ Result<TrainedModel> ModelTrainer::train(const ModelSpec& spec, Deploy deploy, s
   MILLRACE_ASSIGN(const auto place, tools_.registry.next_version(spec.name));
   TrainedModel trained{.version = place.first, .manifest = {}};
   const GateVerdict verdict = gate(spec, report);
-  Json more = {{"gate", verdict.words}, {"passed", verdict.passed}};
+  Json more = {{"gate", verdict.words}, {"passed", verdict.passed}, {"trained_because", because}};
   if (!curve.empty()) more["curve"] = std::move(curve);
   MILLRACE_ASSIGN(trained.manifest, write(spec, feedback, *model, report, more, place.first, place.second));
   trained.manifest["evaluation"] = to_json(report);

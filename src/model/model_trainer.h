@@ -68,9 +68,11 @@ class ModelTrainer {
   /// if it passes the gate: it must be no worse than popularity, nor than the settings of the version that is
   /// deployed, trained on the same rows, by more than the margin with the interval taken in. The first
   /// version needs to pass only the first. Errors: those of read_training_feedback and of the trainers;
-  /// kNoSpace and kIo, after which nothing of it is there; kCancelled.
+  /// kNoSpace and kIo, after which nothing of it is there; kCancelled. `because` is kept with the version:
+  /// why it was trained.
   Result<TrainedModel> train(const ModelSpec& spec, Deploy deploy, std::string_view by,
-                             const std::atomic<bool>* stop, const OnStep& on_step);
+                             const std::atomic<bool>* stop, const OnStep& on_step,
+                             std::string_view because = "asked");
 
   /// Write a model that was made elsewhere as a version of `name`. `spec` is the project's file of that name;
   /// null for none. With it, the model is judged as it is on what the file asks for, and the gate decides;
@@ -96,6 +98,9 @@ class ModelTrainer {
   /// What the deployed version is called in a report beside the one that is judged.
   static constexpr std::string_view kDeployedName = "deployed";
 
+  Result<TrainedModel> train_version(const ModelSpec& spec, Deploy deploy, std::string_view by,
+                                     const std::atomic<bool>* stop, const OnStep& on_step,
+                                     std::string_view because);
   Result<EvaluationReport> judge(const ModelSpec& spec, const TrainingFeedback& feedback,
                                  const std::atomic<bool>* stop, const OnStep& on_step);
   Status deploy_by_gate(const std::string& name, Deploy deploy, const GateVerdict& verdict,

@@ -29,7 +29,8 @@ constexpr std::size_t kBaselineAt = 1;
 Json version_json(const ModelVersion& version) {
   Json json{{"version", version.version}, {"deployed", version.deployed}};
   if (!version.problem.empty()) json["problem"] = version.problem;
-  for (const char* member : {"kind", "made", "settings", "training", "metrics", "gate", "passed"})
+  for (const char* member :
+       {"kind", "made", "settings", "training", "metrics", "gate", "passed", "trained_because"})
     if (version.manifest.contains(member)) json[member] = version.manifest[member];
   return json;
 }
@@ -52,14 +53,7 @@ class ModelRoutes {
 
   Result<ModelSpec> find(const std::string& name) const {
     MILLRACE_ASSIGN(auto specs, sources_.load());
-    std::vector<std::string> names;
-    for (ModelSpec& spec : specs) {
-      if (spec.name == name) return std::move(spec);
-      names.push_back(spec.name);
-    }
-    const std::string nearest = nearest_name(name, names);
-    return fail(Code::kNotFound, fmt::format("the project has no models/{}.yaml{}", name,
-                                             nearest.empty() ? "" : "; did you mean " + nearest + "?"));
+    return find_model_spec(std::move(specs), name);
   }
 
   /// All models; and whether who asks may train and deploy them.
@@ -307,7 +301,7 @@ class ModelRoutes {
   /// when the client goes.
   template <class Work>
   void long_work(const Stream& stream, const Work& work) {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(sources_.one_at_a_time);
     const auto stop = std::make_shared<std::atomic<bool>>(false);
     stream->on_close([stop] { *stop = true; });
     const auto result = [&]() -> Result<Json> {
@@ -329,7 +323,6 @@ class ModelRoutes {
 
   const ModelSources sources_;
   const AccessPolicy& access_;
-  std::mutex mutex_;  ///< held while a model is trained, judged or searched
 };
 
 }  // namespace

@@ -21,6 +21,7 @@ struct ModelSources {
   BatchRecommendations& batch;
   Path dir;                                              ///< of the registry
   std::function<Result<std::vector<ModelSpec>>()> load;  ///< the project's, as its files are now
+  std::mutex& one_at_a_time;  ///< held while a model is trained, judged or searched
 };
 
 /// Serve GET /v1/models and /v1/models/{name}; POST …/train, …/evaluate and …/tune, which answer JSON lines,

@@ -149,8 +149,8 @@ describe('models', options, () => {
     await page.getByTestId('ask').getByText('in the place of version 1').waitFor();
     await answer(page, 'Leave it as it is');
     assert.equal((await model('near')).deployed, '1');
-    const focused = () => page.evaluate(() => document.activeElement.textContent);
-    assert.equal(await focused(), 'Deploy version 2', 'one is where one was');
+    // One is where one was.
+    await page.waitForFunction(() => document.activeElement.textContent === 'Deploy version 2');
     await row(2).getByRole('button', { name: 'Deploy' }).focus();
     await page.keyboard.press('Enter');
     await page.keyboard.press('Tab');
@@ -239,6 +239,36 @@ describe('models', options, () => {
     );
     await page.getByLabel('Items that many met').getByRole('button').first().click();
     await recommended.waitFor();
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test('looks for drift when asked, and shows what it found', async () => {
+    const rule = 'retrain: {every: 90d, check_every: 30d}\n';
+    writeFileSync(file('near.yaml'), `${readFileSync(file('near.yaml'), 'utf8')}${rule}`);
+    const page = await open('/models/near');
+    const drift = page.getByTestId('drift');
+    await page.getByText('Trained again every 90d; looked at every 30d.').waitFor();
+    await press(page, 'Check now');
+    await drift.getByText('Too little has come to say').waitFor();
+    // The same people want what others wanted before.
+    const batch = Array.from({ length: 720 }, (_, i) => ({
+      type: 'track',
+      event: 'Product Viewed',
+      anonymousId: `p${Math.floor(i / 8)}`,
+      messageId: `later${i}`,
+      timestamp: new Date(Date.UTC(2026, 0, 5, i % 8, 0, Math.floor(i / 8))).toISOString(),
+      properties: { product_id: `i${((Math.floor(i / 8) + 1) % 3) * 10 + ((i * 7 + (i >> 3)) % 10)}` },
+    }));
+    for (let at = 0; at < batch.length; at += 100)
+      assert.equal((await server.post('/v1/batch', { batch: batch.slice(at, at + 100) })).status, 200);
+    await server.drained();
+    await press(page, 'Check now');
+    await drift.getByText(/Worse than (popularity|when it was made)/).waitFor();
+    await drift.getByText('720 interactions by 90 people since its training, 720 before').waitFor();
+    await drift.getByRole('row', { name: /^Now/ }).waitFor();
+    await drift.getByRole('row', { name: /^item/ }).waitFor();
+    await page.reload();
+    await drift.getByText(/Worse than/).waitFor();
     assert.deepEqual(page.complaints, []);
   });
 

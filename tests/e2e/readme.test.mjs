@@ -37,7 +37,7 @@ function sh(text, server) {
   const command = text
     .replaceAll('127.0.0.1:8080', new URL(server.url).host)
     .replaceAll(/(build\/release\/)?millrace (?=[a-z])/g, `${binary} `)
-    .replaceAll(new RegExp(`${binary} (recommend|sql|ingest|replay|run|quarantine (list|show|replay|drop|reopen)|training-set (build|list)|features (list|get|parity)|train|tune|deploy|model (list|show|rollback|import|export)|vectors (import|export|query|list|drop))`, 'g'), `$& --data ${server.data}`);
+    .replaceAll(new RegExp(`${binary} (recommend|sql|ingest|replay|run|quarantine (list|show|replay|drop|reopen)|training-set (build|list)|features (list|get|parity)|train|tune|deploy|model (list|show|rollback|import|export|drift)|vectors (import|export|query|list|drop))`, 'g'), `$& --data ${server.data}`);
   const done = spawnSync('bash', ['-euo', 'pipefail', '-c', command], { cwd: root, encoding: 'utf8', timeout: 120_000 });
   assert.equal(done.status, 0, `${command}\n${done.stdout}${done.stderr}`);
   return done.stdout;
@@ -61,6 +61,8 @@ for (const page of pages) {
           assert.match(output, /for_you@1: 240 interactions of 60 people/);
           assert.match(output, /deployed, as the first/);
           assert.match(output, /"items":\[\{"id":"i/);
+          assert.match(output, /for_you@1: too little to say: 0 rows/);
+          assert.match(output, /"verdict":"too_little"/);
         }
         if (name === 'evaluate') assert.match(output, /ease with its fallback is better than popularity_recent/);
         if (name === 'vectors') assert.match(output, /^items +4 vectors[\s\S]*^spade +0\.74$[\s\S]*"id":"pot","score":0\.9/m);

@@ -31,9 +31,12 @@ export class MariaDb {
     db.socket = path.join(db.dir, 's');
     const user = userInfo().username;
     const data = path.join(db.dir, 'data');
+    // Each its own: a server that starts removes what looks like temporary tables of a dead one, also those of its neighbour.
+    const scratch = path.join(db.dir, 'tmp');
+    await mkdir(scratch);
     await call('mariadb-install-db', ['--no-defaults', `--datadir=${data}`, `--user=${user}`, '--auth-root-authentication-method=normal',
-      '--skip-test-db', '--skip-name-resolve', '--innodb-log-file-size=16M']);
-    db.command = ['--no-defaults', `--datadir=${data}`, `--user=${user}`, `--socket=${db.socket}`, `--port=${db.port}`, '--bind-address=127.0.0.1',
+      `--tmpdir=${scratch}`, '--skip-test-db', '--skip-name-resolve', '--innodb-log-file-size=16M']);
+    db.command = ['--no-defaults', `--datadir=${data}`, `--tmpdir=${scratch}`, `--user=${user}`, `--socket=${db.socket}`, `--port=${db.port}`, '--bind-address=127.0.0.1',
       '--skip-name-resolve', '--log-bin=bin', '--server-id=1', '--binlog-format=ROW', '--innodb-log-file-size=16M',
       '--innodb-buffer-pool-size=64M', '--innodb-flush-log-at-trx-commit=0', '--sync-binlog=0', '--performance-schema=OFF', ...options];
     await db.launch();

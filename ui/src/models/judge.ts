@@ -53,6 +53,8 @@ const doers: Record<string, string> = {
   deploy: 'by hand',
   rollback: 'by a roll-back',
   retire: 'by hand',
+  schedule: 'by a training on schedule',
+  drift: 'by a training because of drift',
 };
 
 export const doerOf = ({ by }: Deployment): string => doers[by] ?? `by ${by}`;

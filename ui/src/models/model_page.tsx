@@ -9,6 +9,7 @@ import { post } from '../lib/http.ts';
 import { navigate, useLocation } from '../lib/router.tsx';
 import { Ask } from './ask.tsx';
 import { Deployments } from './deployments.tsx';
+import { DriftCard } from './drift_card.tsx';
 import { Failure } from './failure.tsx';
 import { interval, kindName, rollbackTarget, servedOf } from './judge.ts';
 import { Locked } from './locked.tsx';
@@ -76,6 +77,7 @@ function Shown({ model, refresh }: { model: OneModel; refresh: () => void }) {
       <Served served={served} />
       <OverVersions versions={model.versions} />
       <Versions model={model} refresh={refresh} />
+      {served && model.kind && <DriftCard key={`drift ${served.version}`} model={model} />}
       {served && <TryIt key={served.version} name={model.name} version={served.version} />}
       <Deployments model={model} />
     </>

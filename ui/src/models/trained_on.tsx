@@ -6,7 +6,11 @@ import type { VersionDetail } from './types.ts';
 import styles from './models.module.css';
 
 /** What a version was made of: enough to make it again. */
-export function TrainedOn({ detail: { training, settings, definition, name } }: { detail: VersionDetail }) {
+export function TrainedOn({
+  detail: { training, settings, definition, name, trained_because: because },
+}: {
+  detail: VersionDetail;
+}) {
   return (
     <Card title="Trained on" note="The same rows, settings and seed make the same version.">
       {training && (
@@ -16,6 +20,7 @@ export function TrainedOn({ detail: { training, settings, definition, name } }: 
           <Fact name="Items">{count(training.items)}</Fact>
           <Fact name="From">{dateAndTime(training.from)}</Fact>
           <Fact name="To">{dateAndTime(training.to)}</Fact>
+          {because && <Fact name="Because">{because === 'asked' ? 'somebody asked' : because}</Fact>}
           {(training.incomplete_left_out ?? 0) > 0 && (
             <Fact name="Left out">{count(training.incomplete_left_out!)} without an id or a time</Fact>
           )}

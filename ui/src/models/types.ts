@@ -50,6 +50,8 @@ export interface Version {
   gain?: Estimate;
   gate?: string;
   passed?: boolean;
+  /** "asked", "every 7d", "drift: …". */
+  trained_because?: string;
 }
 
 export interface Model {
@@ -118,3 +120,55 @@ export const pathOf = (name: string, version?: string): string =>
   `/models/${encodeURIComponent(name)}${version === undefined ? '' : `/${encodeURIComponent(version)}`}`;
 
 export const apiOf = (name: string): string => `/v1/models/${encodeURIComponent(name)}`;
+
+/** A bin of an input, and its share of the rows. */
+export interface DriftBin {
+  value: string;
+  before: number;
+  since: number;
+}
+
+export interface InputDrift {
+  of: 'interactions' | 'users' | 'items';
+  name: string;
+  psi: number;
+  by_chance: number;
+  beyond_chance: number;
+  state: 'stable' | 'moved' | 'shifted';
+  moved_most: DriftBin[];
+}
+
+export interface PerformanceDrift {
+  /** "rmse" of models that foresee ratings, of which less is better. */
+  metric: string;
+  rows: number;
+  people: number;
+  now: Estimate;
+  popularity: number;
+  gain: Estimate;
+  then: Estimate | null;
+  change: Estimate | null;
+  at_training: Estimate | null;
+}
+
+/** What a look for drift found. */
+export interface Drift {
+  version: string;
+  checked: string;
+  verdict: 'too_little' | 'fine' | 'inputs_moved' | 'worse_than_made' | 'worse_than_popularity';
+  drifted: boolean;
+  words: string;
+  trained_to: string;
+  rows_before: number;
+  rows_since: number;
+  people_since: number;
+  inputs: InputDrift[] | null;
+  new_users?: { since: number; before: number };
+  new_items?: { since: number; before: number };
+  performance: PerformanceDrift | null;
+}
+
+export interface DriftAnswer {
+  retrain: { words: string };
+  last: Drift | null;
+}
