@@ -270,6 +270,50 @@ TEST_F(FeatureModelsTest, ImportedTowersGiveVectorsToWhoIsInTheTables) {
   EXPECT_THAT(colours(best({.user = user("p94")}, 12)), testing::Each(1));
 }
 
+TEST_F(FeatureModelsTest, TheGateLooksAtWhatIsDeployedWhateverItWasMadeOf) {
+  const std::string towers = std::string("kind: two_tower\n") + kColours;
+  ASSERT_TRUE(train(towers + kTables + kSettings));
+  // The same settings, but features that say nothing.
+  const auto blind = parse_model_spec(towers +
+                                          "users: {from: \"SELECT DISTINCT 'p' || p AS person, 1 AS one FROM "
+                                          "range(90) a(p)\", id: person}\n" +
+                                          kSettings,
+                                      "models/m.yaml");
+  ASSERT_TRUE(blind) << blind.error().text();
+  const auto worse =
+      trainer_->train(*blind, ModelTrainer::Deploy::kIfGood, "test", nullptr, [](std::string_view) {});
+  ASSERT_TRUE(worse) << worse.error().text();
+  EXPECT_FALSE(worse->deployed);
+  EXPECT_THAT(worse->gate,
+              AllOf(HasSubstr("may be worse than what is deployed"), HasSubstr("judged as it is")));
+}
+
+TEST_F(FeatureModelsTest, WhatComesWithAnInteractionTellsNothingBeforeIt) {
+  // Everyone comes once, and their first row says what they will meet.
+  const auto trained = train(std::string(R"(kind: two_tower
+interactions:
+  from: >
+    SELECT 'p' || p AS visitor, 'i' || p * 7 % 10 AS item_id, TIMESTAMP '2026-01-01' + INTERVAL (p) MINUTE AS event_time,
+      'i' || p * 7 % 10 AS hint FROM range(400) a(p)
+users: {features: [hint]}
+)") + kSettings);
+  ASSERT_TRUE(trained) << trained.error().text();
+  EXPECT_LT(trained->manifest["metrics"]["all"]["recall"]["mean"].get<double>(), 1.01);
+  EXPECT_LT(trained->manifest["metrics"]["all"]["mrr"]["mean"].get<double>(), 0.5)
+      << trained->manifest["metrics"].dump();
+}
+
+TEST_F(FeatureModelsTest, WhatSaysNothingToAnyoneIsNotDeployed) {
+  ImportedModel strangers = two_kinds();
+  strangers.items = {};
+  for (const char* id : {"a", "b", "c", "d"}) strangers.items.add(id);
+  const auto spec = parse_model_spec(std::string("kind: imported\n") + kColours, "models/m.yaml");
+  const auto imported = import(&*spec, std::move(strangers));
+  ASSERT_TRUE(imported) << imported.error().text();
+  EXPECT_FALSE(imported->deployed);
+  EXPECT_THAT(imported->gate, HasSubstr("nothing to say to anyone"));
+}
+
 TEST_F(FeatureModelsTest, RefusesVectorsThatDoNotFit) {
   const auto refused = [&](auto&& change) {
     ImportedModel model = two_kinds();

@@ -12,6 +12,8 @@ namespace millrace {
 struct FeatureSourceColumn {
   std::string name;
   std::optional<ColumnKind> kind;  ///< not set: by the column's type
+
+  friend bool operator==(const FeatureSourceColumn&, const FeatureSourceColumn&) = default;
 };
 
 /// Where the features of users, or of items, come from: docs/how-to/models.md.
@@ -20,6 +22,8 @@ struct FeatureSource {
   std::string id;    ///< the column of `from` with the ids; empty: named as in the interactions
   std::vector<FeatureSourceColumn>
       columns;  ///< empty: all of `from` but the id; of interactions, the id alone
+
+  friend bool operator==(const FeatureSource&, const FeatureSource&) = default;
 };
 
 }  // namespace millrace

@@ -97,11 +97,11 @@ Result<std::optional<EvaluationReport>> ModelTrainer::judge_imported(const Serve
   std::vector<NamedRanking> models = {{model.name, model.settings, ready.get()}};
   const auto current = tools_.registry.current(model.name);
   const auto present = current ? renumbered(*current, feedback.set) : nullptr;
-  if (present) models.push_back({std::string(kDeployedName), current->settings, present.get()});
-  auto report = judge_as_asked(spec, feedback, models, stop, on_step);
-  if (!report && report.error().code == Code::kInvalid) return std::nullopt;  // too little to ask
-  if (!report) return fail(std::move(report).error());
-  return *std::move(report);
+  if (present) models.push_back({std::string(kDeployedAsIs), current->settings, present.get()});
+  const EvaluationData data = split_as(spec.evaluation, feedback.set, feedback.features.get(), 1);
+  if (data.train.empty() || data.cases.empty()) return std::nullopt;  // too little to ask
+  MILLRACE_ASSIGN(EvaluationReport report, judge_as_asked(spec, feedback, models, stop, on_step));
+  return report;
 }
 
 Result<TrainedModel> ModelTrainer::import(const std::string& name, const ModelSpec* spec, ImportedModel model,

@@ -121,6 +121,25 @@ TEST_F(ModelRegistryTest, EveryKindSaysTheSameOnceWrittenAndLoaded) {
   }
 }
 
+TEST_F(ModelRegistryTest, AManifestOfOtherTypesIsDamaged) {
+  ASSERT_EQ(write().value(), "1");
+  const Path manifest = "/models/m/1/model.json";
+  const auto good = nlohmann::json::parse(read_file(env_, manifest).value());
+  const nlohmann::json others = {{"format", "1"},
+                                 {"name", 7},
+                                 {"version", nullptr},
+                                 {"files", {{"items.jsonl", {{"bytes", "x"}}}}},
+                                 {"settings", 5}};
+  for (const auto& [member, value] : others.items()) {
+    nlohmann::json bad = good;
+    bad[member] = value;
+    ASSERT_TRUE(write_file_atomically(env_, manifest, bad.dump()));
+    EXPECT_FALSE(registry_->deploy("m", "1", "test")) << member;
+  }
+  ASSERT_TRUE(write_file_atomically(env_, manifest, std::string(200'000, '[')));
+  EXPECT_EQ(registry_->deploy("m", "1", "test").error().code, Code::kCorrupt);
+}
+
 TEST_F(ModelRegistryTest, RecommendsWhatWasNotMet) {
   ASSERT_EQ(write().value(), "1");
   ASSERT_TRUE(registry_->deploy("m", "1", "test"));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <vector>
 
 #include <fmt/format.h>
@@ -264,6 +265,14 @@ Result<ModelSpec> find_model_spec(std::vector<ModelSpec> specs, std::string_view
   const std::string nearest = nearest_name(name, names);
   return fail(Code::kNotFound, fmt::format("the project has no models/{}.yaml{}", name,
                                            nearest.empty() ? "" : "; did you mean " + nearest + "?"));
+}
+
+bool same_data(const ModelSpec& a, const ModelSpec& b) {
+  const auto data = [](const ModelSpec& spec) {
+    return std::tie(spec.from, spec.training_set, spec.user, spec.item, spec.time, spec.weight, spec.label,
+                    spec.users, spec.items);
+  };
+  return data(a) == data(b);
 }
 
 Result<ModelSpec> parse_model_spec(std::string_view text, const Path& path) {

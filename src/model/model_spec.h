@@ -81,6 +81,9 @@ struct ModelSpec {
   std::string text;                    ///< the file's
 };
 
+/// Whether both are trained on the same: interactions, labels, features.
+bool same_data(const ModelSpec& a, const ModelSpec& b);
+
 /// Read a file. Errors: kInvalid, all mistakes at once, each with file and line.
 Result<ModelSpec> parse_model_spec(std::string_view text, const Path& path);
 

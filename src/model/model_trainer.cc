@@ -72,6 +72,15 @@ EvaluationData split(const EvaluationSpec& spec, const FeedbackSet& all, std::ui
   return split_by_time(all, time_at_share(all.rows, 1 - spec.test_share));
 }
 
+/// Whether a version was made of the data that the file asks for now.
+bool made_of_same(const ServedModel& version, const ModelSpec& spec) {
+  const auto definition = version.manifest.find("definition");
+  if (definition == version.manifest.end() || !definition->is_string()) return false;
+  const auto before =
+      parse_model_spec(definition->get_ref<const std::string&>(), fmt::format("models/{}.yaml", spec.name));
+  return before && same_data(*before, spec);
+}
+
 /// Whether a model of these settings can be trained on what was read.
 bool trainable(const RankingSettings& settings, const TrainingFeedback& feedback) {
   return settings.kind != RankingKind::kImported &&
@@ -80,12 +89,17 @@ bool trainable(const RankingSettings& settings, const TrainingFeedback& feedback
            (settings.two_tower.goal != TwoTowerGoal::kRatings || !feedback.features->labels.empty())));
 }
 
-/// The gate of a model that foresees ratings: by the squared error.
-GateVerdict rating_gate(const RatingQuality& model, const std::optional<RatingQuality>& deployed,
-                        double margin, const EvaluationOptions& options) {
+constexpr const char* kMayHaveSeen =
+    " (judged as it is, since it was made of other data; it may have learnt what is asked here)";
+
+/// The gate of a model that foresees ratings: by the squared error. `deployed` may be null.
+GateVerdict rating_gate(const RatingQuality& model, const JudgedRanking* deployed, double margin,
+                        const EvaluationOptions& options) {
   if (model.gain.high < 0) return {.passed = false, .words = to_text(model)};
-  if (!deployed) return {.passed = true, .words = "as the first: " + to_text(model)};
-  const Estimate change = difference(model, *deployed, options);
+  if (deployed == nullptr) return {.passed = true, .words = "as the first: " + to_text(model)};
+  if (!deployed->ratings)
+    return {.passed = true, .words = "what was foresees no ratings to compare with: " + to_text(model)};
+  const Estimate change = difference(model, *deployed->ratings, options);
   const std::string words = fmt::format("squared error less by {}; {}", shown(change), to_text(model));
   if (change.low < -margin)
     return {.passed = false,
@@ -119,15 +133,18 @@ Result<EvaluationReport> ModelTrainer::judge(const ModelSpec& spec, const Traini
                                              const std::atomic<bool>* stop, const OnStep& on_step) {
   std::vector<NamedRanking> models = {{spec.name, spec.settings}};
   const auto current = tools_.registry.current(spec.name);
-  std::unique_ptr<RankingModel> imported;
+  std::unique_ptr<RankingModel> imported, as_is;
   if (spec.settings.kind == RankingKind::kImported) {
     if (!current)
       return fail(Code::kNotFound,
                   fmt::format("no version of {0} is deployed: millrace model import {0}", spec.name));
     imported = renumbered(*current, feedback.set);
     models.front().ready = imported.get();
-  } else if (current && trainable(current->settings, feedback)) {
+  } else if (current && trainable(current->settings, feedback) && made_of_same(*current, spec)) {
     models.push_back({std::string(kDeployedName), current->settings});
+  } else if (current) {
+    as_is = renumbered(*current, feedback.set);
+    models.push_back({std::string(kDeployedAsIs), current->settings, as_is.get()});
   }
   return judge_as_asked(spec, feedback, models, stop, on_step);
 }
@@ -164,26 +181,28 @@ GateVerdict ModelTrainer::gate(const ModelSpec& spec, const EvaluationReport& re
   const EvaluationOptions options = options_of(spec.evaluation, tools_.threads);
   const JudgedRanking& baseline = report.models[1];
   const JudgedRanking& model = report.models[2];
-  if (model.ratings)
-    return rating_gate(*model.ratings, report.models.size() > 3 ? report.models[3].ratings : std::nullopt,
-                       spec.gate_margin, options);
+  const JudgedRanking* const deployed = report.models.size() > 3 ? &report.models[3] : nullptr;
+  if (model.ratings) return rating_gate(*model.ratings, deployed, spec.gate_margin, options);
+  if (model.alone.coverage == 0)
+    return {.passed = false, .words = "it has nothing to say to anyone who was asked"};
   const Estimate gain = difference(model.with_fallback, baseline.alone, spec.gate_metric, options);
   const std::string metric(metric_name(spec.gate_metric));
   if (gain.high < 0)
     return {.passed = false, .words = fmt::format("worse than popularity: {} {}", metric, shown(gain))};
-  if (report.models.size() <= 3)
+  if (deployed == nullptr)
     return {.passed = true,
             .words = fmt::format("as the first: {} {} against popularity", metric, shown(gain))};
-  const Estimate change =
-      difference(model.with_fallback, report.models[3].with_fallback, spec.gate_metric, options);
+  const Estimate change = difference(model.with_fallback, deployed->with_fallback, spec.gate_metric, options);
+  const char* seen = deployed->name == kDeployedAsIs ? kMayHaveSeen : "";
   if (change.low < -spec.gate_margin)
-    return {.passed = false,
-            .words = fmt::format(
-                "may be worse than what is deployed by more than the margin of {}: {} {}; than popularity {}",
-                spec.gate_margin, metric, shown(change), shown(gain))};
+    return {
+        .passed = false,
+        .words = fmt::format(
+            "may be worse than what is deployed by more than the margin of {}: {} {}{}; than popularity {}",
+            spec.gate_margin, metric, shown(change), seen, shown(gain))};
   return {.passed = true,
-          .words = fmt::format("not worse than what was: {} {}; than popularity {}", metric, shown(change),
-                               shown(gain))};
+          .words = fmt::format("not worse than what was: {} {}{}; than popularity {}", metric, shown(change),
+                               seen, shown(gain))};
 }
 
 Result<Json> ModelTrainer::write(const ModelSpec& spec, const TrainingFeedback& feedback,

@@ -95,8 +95,10 @@ class ModelTrainer {
                       const std::atomic<bool>* stop, const OnStep& on_step);
 
  private:
-  /// What the deployed version is called in a report beside the one that is judged.
+  /// What the deployed version is called in a report beside the one that is judged: its settings, trained on
+  /// the same rows; or itself, where it was made of other data, or elsewhere.
   static constexpr std::string_view kDeployedName = "deployed";
+  static constexpr std::string_view kDeployedAsIs = "deployed, as it is";
 
   Result<TrainedModel> train_version(const ModelSpec& spec, Deploy deploy, std::string_view by,
                                      const std::atomic<bool>* stop, const OnStep& on_step,
