@@ -340,8 +340,8 @@ Status VectorSet::remove_files_before(std::uint64_t number) {
 
 Status VectorSet::drop() {
   const std::lock_guard writing(writing_);
-  is_dropped_ = true;
-  return remove_vector_files(env_, dir_);  // also again, where some of it failed before
+  if (std::exchange(is_dropped_, true) && !env_.exists(dir_)) return {};
+  return remove_vector_files(env_, dir_);  // again, where some of it failed before
 }
 
 Status remove_vector_files(Env& env, const Path& dir) {
