@@ -1,6 +1,6 @@
-// Any bytes as the files of a model's version, with hashes that are right: refused as damaged, or loaded, and then
-// whoever asks is answered. A file begins with "--file NAME" on a line of its own; `settings` is what the manifest
-// says of them, `model.json` the manifest itself.
+// Any bytes as the files of a model's version, with hashes that are right: refused as damaged, or loaded, and
+// then whoever asks is answered. A file begins with "--file NAME" on a line of its own; `settings` is what
+// the manifest says of them, `model.json` the manifest itself.
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/fault_env_testing.h"
+#include "base/text.h"
 #include "model/model_bundle.h"
 #include "model/model_registry.h"
 
@@ -28,7 +29,9 @@ std::pair<std::string, std::string_view> next_file(std::string_view& rest) {
   rest.remove_prefix(std::min(line + 1, rest.size()));
   const std::string_view bytes = rest.substr(0, rest.find(kBegin));
   rest.remove_prefix(bytes.size());
-  if (name.find('/') != std::string::npos || name.find('\0') != std::string::npos || name.starts_with('.')) name.clear();
+  if (name.find('/') != std::string::npos || name.find('\0') != std::string::npos || name.starts_with('.') ||
+      !is_utf8(name))
+    name.clear();
   return {std::move(name), bytes};
 }
 
