@@ -77,20 +77,19 @@ class EmbeddingRanking : public RankingModel {
   const std::optional<TwoTowerModel> towers_;
 };
 
-/// Return for each number the row that the last of `rows` has for it, else the first there is.
-std::vector<std::uint32_t> last_rows(std::span<const Feedback> rows, std::vector<std::uint32_t> first,
-                                     std::span<const std::uint32_t> row_of,
-                                     std::uint32_t Feedback::* number) {
-  for (const Feedback& row : rows) first[row.*number] = row_of[row.row];
-  return first;
-}
-
 struct OwnedVectors {
   Matrix users;
   Matrix items;
 };
 
 }  // namespace
+
+std::vector<std::uint32_t> last_rows(std::span<const Feedback> rows, std::vector<std::uint32_t> first,
+                                     std::span<const std::uint32_t> row_of,
+                                     std::uint32_t Feedback::* number) {
+  for (const Feedback& row : rows) first[row.*number] = row_of[row.row];
+  return first;
+}
 
 std::unique_ptr<RankingModel> make_embedding_ranking(MatrixView users, MatrixView items,
                                                      std::shared_ptr<const void> owner,

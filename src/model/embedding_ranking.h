@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/result.h"
 #include "linalg/matrix.h"
@@ -18,6 +19,11 @@ namespace millrace {
 // these the first there is: what their features give, where the model has towers and the features are told;
 // their own, where the model knows them; the mean of the vectors of what they met (not where scores are
 // ratings, of which that would tell nothing).
+
+/// Return for each number (Feedback::user or Feedback::item) the row of features that the last of `rows` has
+/// for it, else `first`'s. `row_of` and `first` are of RankingFeatures.
+std::vector<std::uint32_t> last_rows(std::span<const Feedback> rows, std::vector<std::uint32_t> first,
+                                     std::span<const std::uint32_t> row_of, std::uint32_t Feedback::* number);
 
 /// Make one of vectors, in the order of the numbers of users and items. `owner` holds what the views look at.
 /// Needs views of as many columns.

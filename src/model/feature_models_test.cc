@@ -271,6 +271,22 @@ TEST_F(FeatureModelsTest, ImportedTowersGiveVectorsToWhoIsInTheTables) {
   EXPECT_THAT(colours(best({.user = user("p94")}, 12)), testing::Each(1));
 }
 
+TEST_F(FeatureModelsTest, ImportedTowersReadFeaturesOfTheInteractions) {
+  const std::string text = std::string("kind: two_tower\n") + kColours +
+                           "users: {features: [{name: country, kind: category}]}\n"
+                           "items: {features: [{name: colour, kind: category}]}\n" +
+                           kSettings;
+  ASSERT_TRUE(train(text));
+  const auto before = best({.user = user("p1")}, 11), other = best({.user = user("p2")}, 11);
+  ASSERT_NE(before, other);
+  const auto spec = parse_model_spec(text, "models/m.yaml");
+  ImportedModel model;
+  model.towers = *registry_->current("m")->ranking->towers();
+  ASSERT_TRUE(import(&*spec, std::move(model), ModelTrainer::Deploy::kAlways));
+  EXPECT_EQ(best({.user = user("p1")}, 11), before);
+  EXPECT_EQ(best({.user = user("p2")}, 11), other);
+}
+
 TEST_F(FeatureModelsTest, TheGateLooksAtWhatIsDeployedWhateverItWasMadeOf) {
   const std::string towers = std::string("kind: two_tower\n") + kColours;
   ASSERT_TRUE(train(towers + kTables + kSettings));

@@ -52,10 +52,12 @@ Status check_side(const IdMap& ids, const Matrix& vectors, std::string_view whos
 
 Status embed_the_rest(ImportedModel& model, const TrainingFeedback& feedback, int threads) {
   const RankingFeatures& known = *feedback.features;
-  MILLRACE_TRY(add_rest(model.towers->users, known.users, feedback.set.users, known.first_user_row, threads,
-                        model.users, model.user_vectors));
-  return add_rest(model.towers->items, known.items, feedback.set.items, known.first_item_row, threads,
-                  model.items, model.item_vectors);
+  MILLRACE_TRY(add_rest(model.towers->users, known.users, feedback.set.users,
+                        last_rows(feedback.set.rows, known.first_user_row, known.user_rows, &Feedback::user),
+                        threads, model.users, model.user_vectors));
+  return add_rest(model.towers->items, known.items, feedback.set.items,
+                  last_rows(feedback.set.rows, known.first_item_row, known.item_rows, &Feedback::item),
+                  threads, model.items, model.item_vectors);
 }
 
 Status check_imported(const ImportedModel& model) {
