@@ -30,7 +30,8 @@ struct Scored {
 /// The lists of everyone, made by blocks of users on several threads.
 class Lists {
  public:
-  Lists(const ServedModel& model, const FeedbackSet& feedback, std::size_t n) : model_(model), n_(n) {
+  Lists(const ServedModel& model, const FeedbackSet& feedback, std::size_t n)
+      : model_(model), top_(model.fallback.empty() ? 1 : std::ranges::max(model.fallback)), n_(n) {
     histories_.resize(feedback.users.size());
     std::vector<std::optional<std::uint32_t>> items(feedback.items.size());
     for (std::uint32_t i = 0; i < items.size(); ++i) items[i] = model.items.find(feedback.items.id(i));
@@ -67,9 +68,13 @@ class Lists {
     for (std::size_t user = begin; user < end; ++user) {
       const auto row = scores.row(user - begin);
       const HistoryRow met(person(user), items);
-      if (silent[user - begin]) continue;  // nothing is known of them
-      for (const std::uint32_t item : best_items(row, n_, met.columns))
-        lists_[user].push_back({item, row[item]});
+      std::vector<std::uint32_t> best;
+      if (!silent[user - begin]) best = best_items(row, n_, met.columns);
+      for (const std::uint32_t item : best) lists_[user].push_back({item, row[item]});
+      // What is popular comes last, below whatever the model says.
+      const float least = best.empty() ? 0 : row[best.back()];
+      for (const std::uint32_t item : model_.fill_up(best, n_, met.columns))
+        lists_[user].push_back({item, std::min(least, 0.F) - 1 + model_.fallback[item] / top_});
     }
   }
 
@@ -82,6 +87,7 @@ class Lists {
   }
 
   const ServedModel& model_;
+  const float top_;  ///< the most that an item weighs in the fallback
   const std::size_t n_;
   TimeUs now_ = std::numeric_limits<TimeUs>::min();
   std::vector<std::vector<Feedback>> histories_;

@@ -49,6 +49,14 @@ Result<std::shared_ptr<const ServedModel>> ServedModel::load(Env& env, const Pat
   MILLRACE_ASSIGN(model->users, bundle.ids("users"));
   MILLRACE_ASSIGN(model->ranking,
                   load_ranking(bundle, model->settings, model->users.size(), model->items.size()));
+  if (bundle.has("fallback_weights.npy")) {
+    MILLRACE_ASSIGN(const auto weights, bundle.floats("fallback_weights"));
+    if (weights.size() != model->items.size())
+      return fail(Code::kCorrupt, "its fallback has not a weight for each item", dir.string());
+    // What nobody met is not popular.
+    for (const float weight : weights)
+      model->fallback.push_back(weight > 0 ? weight : -std::numeric_limits<float>::infinity());
+  }
   return model;
 }
 
@@ -57,11 +65,22 @@ std::vector<ServedModel::Scored> ServedModel::recommend(const Person& person, st
   std::vector<float> scores(items.size());
   ranking->score(person, scores);
   const HistoryRow met(person, items.size());
+  const auto hidden = repeats ? std::span<const std::uint32_t>() : met.columns;
+  const auto best = best_items(scores, n, hidden);
   std::vector<Scored> list;
-  for (const std::uint32_t item :
-       best_items(scores, n, repeats ? std::span<const std::uint32_t>() : met.columns))
-    list.push_back({items.id(item), scores[item]});
+  for (const std::uint32_t item : best) list.push_back({items.id(item), scores[item]});
+  for (const std::uint32_t item : fill_up(best, n, hidden))
+    list.push_back({items.id(item), fallback[item] / std::ranges::max(fallback), true});
   return list;
+}
+
+std::vector<std::uint32_t> ServedModel::fill_up(std::span<const std::uint32_t> list, std::size_t n,
+                                                std::span<const std::uint32_t> met) const {
+  if (fallback.empty() || list.size() >= n) return {};
+  std::vector<std::uint32_t> hidden(met.begin(), met.end());
+  hidden.insert(hidden.end(), list.begin(), list.end());
+  std::ranges::sort(hidden);
+  return best_items(fallback, n - list.size(), hidden);
 }
 
 namespace {

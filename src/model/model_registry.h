@@ -26,17 +26,25 @@ struct ServedModel {
   IdMap items;
   IdMap users;  ///< of the training
   std::unique_ptr<RankingModel> ranking;
+  /// How popular each item was lately when the version was made: what fills up lists that the model leaves
+  /// short, as its evaluation counts on. Empty where scores are ratings, or nothing was known.
+  std::vector<float> fallback;
 
   /// Load a version whole. Errors: those of BundleReader and load_ranking.
   static Result<std::shared_ptr<const ServedModel>> load(Env& env, const Path& dir);
 
   /// Return the `n` best items for someone who met `history`, best first, with their scores; never what is in
-  /// the history unless `repeats`.
+  /// the history unless `repeats`. After what the model has something to say of comes what is popular.
   struct Scored {
     std::string_view item;
-    float score = 0;
+    float score = 0;  ///< the model's; of what is there for being popular, its share of the most popular
+    bool fallback = false;
   };
   std::vector<Scored> recommend(const Person& person, std::size_t n, bool repeats) const;
+
+  /// Return what is popular and neither in `list` nor in `met`, to bring a list up to `n`.
+  std::vector<std::uint32_t> fill_up(std::span<const std::uint32_t> list, std::size_t n,
+                                     std::span<const std::uint32_t> met) const;
 };
 
 /// Return a model that ranks the users and items of `set` as `model` does, which numbers them its own way; of

@@ -72,6 +72,16 @@ EvaluationData split(const EvaluationSpec& spec, const FeedbackSet& all, std::ui
   return split_by_time(all, time_at_share(all.rows, 1 - spec.test_share));
 }
 
+/// How popular each item is lately, as evaluations fall back on it.
+Result<std::vector<float>> fallback_weights(const FeedbackSet& set) {
+  MILLRACE_ASSIGN(const auto popular, train_ranking(set.rows, set.users.size(), set.items.size(),
+                                                    baselines(set.rows).back().settings, {}));
+  std::vector<float> weights(set.items.size());
+  popular->score({}, weights);
+  for (float& weight : weights) weight = std::max(weight, 0.F);
+  return weights;
+}
+
 /// Whether a version was made of the data that the file asks for now.
 bool made_of_same(const ServedModel& version, const ModelSpec& spec) {
   const auto definition = version.manifest.find("definition");
@@ -212,6 +222,10 @@ Result<Json> ModelTrainer::write(const ModelSpec& spec, const TrainingFeedback& 
   MILLRACE_TRY(writer.add("items", feedback.set.items));
   MILLRACE_TRY(writer.add("users", feedback.set.users));
   MILLRACE_TRY(model.save(writer));
+  if (!model.foresees_ratings()) {
+    MILLRACE_ASSIGN(const std::vector<float> weights, fallback_weights(feedback.set));
+    MILLRACE_TRY(writer.add("fallback_weights", std::span<const float>(weights)));
+  }
   MILLRACE_TRY(writer.add_json("evaluation", to_json(report)));
   Json manifest{{"name", spec.name},
                 {"version", version},

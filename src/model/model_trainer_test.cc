@@ -58,8 +58,8 @@ TEST_F(ModelTrainerTest, TrainsJudgesAndDeploysWhatIsBetterThanPopularity) {
   EXPECT_EQ(model->version, "1");
   const auto met = *model->items.find("i0");
   const std::vector<Feedback> history = {{0, met, 1, 0}};
-  for (const auto& [item, score] : model->recommend({.history = history, .now = 1}, 5, false))
-    EXPECT_LT(std::stoi(std::string(item.substr(1))), 12) << "of the same taste";
+  for (const auto& each : model->recommend({.history = history, .now = 1}, 5, false))
+    EXPECT_LT(std::stoi(std::string(each.item.substr(1))), 12) << "of the same taste";
 }
 
 TEST_F(ModelTrainerTest, TheSameRowsGiveTheSameHashAndModel) {

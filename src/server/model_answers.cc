@@ -85,7 +85,10 @@ Result<Json> answer(const ModelRegistry& registry, Env& env, const std::string& 
   }
   Json items = Json::array();
   const auto list = model->recommend(person, static_cast<std::size_t>(asked.n), asked.repeats);
-  for (const auto& [item, score] : list) items.push_back({{"id", item}, {"score", score}});
+  for (const auto& [item, score, fallback] : list) {
+    items.push_back({{"id", item}, {"score", score}});
+    if (fallback) items.back()["fallback"] = true;
+  }
   Json json{{"model", model->name + "@" + model->version},
             {"items", std::move(items)},
             {"unknown", std::move(unknown)}};
