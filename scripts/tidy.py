@@ -128,6 +128,25 @@ def check_functions(project):
                f"{FUNCTIONS_LONG:.0%} may (--report names them)")
 
 
+TYPE = re.compile(r"^(?:namespace ([\w:]+) \{|(?:struct|class) ([A-Z]\w*)(?: final)? ?[:{])", re.M)
+
+
+def check_type_names(project):
+    """A namespace has one type of a name: the linker takes one of two for both, and says nothing."""
+    seen = {}
+    for path in project.cpp("src/"):
+        if not path.endswith(".h"):
+            continue
+        namespace = ""
+        for match in TYPE.finditer(project.texts[path]):
+            if match[1]:
+                namespace = match[1]
+            elif other := seen.get((namespace, match[2])):
+                yield f"{path}: {namespace}::{match[2]} is the name of a type of {other} too"
+            else:
+                seen[namespace, match[2]] = path
+
+
 def check_headers(project):
     """A quoted include exists, or is made from its .in file; every header is included by something."""
     used = set()
@@ -269,7 +288,7 @@ def check_requirements(project):
                     yield f"{REQUIREMENTS}: {requirement}: test {test} does not exist"
 
 
-CHECKS = [check_layers, check_beast, check_functions, check_headers, check_unused_files, check_banned,
+CHECKS = [check_layers, check_beast, check_functions, check_headers, check_type_names, check_unused_files, check_banned,
           check_marks, check_documented_paths, check_requirements]
 
 

@@ -35,6 +35,16 @@ class TidyCase(unittest.TestCase):
             self.assertIn(word, found[0])
 
 
+class TypeNames(TidyCase):
+    def test_two_types_of_a_name_in_a_namespace_are_found(self):
+        self.assert_finding(tidy.check_type_names, {"src/log/a.h": "namespace m {\nstruct One {\n", "src/net/b.h": "namespace m {\nclass One : X {\n"},
+                            "m::One", "src/log/a.h")
+
+    def test_not_where_the_namespaces_differ_or_it_is_only_named(self):
+        self.assert_clean(tidy.check_type_names, {"src/log/a.h": "namespace m {\nstruct One {\n", "src/net/b.h": "namespace m {\nclass One;\n",
+                                                  "src/net/c.h": "namespace m::n {\nclass One final {\n"})
+
+
 def function_of(lines):
     """A function of so many lines."""
     return "int f() {\n" + "  g();\n" * (lines - 2) + "}\n"

@@ -255,10 +255,21 @@ Result<Config> load_config(Env& env, const Path& file) {
 Result<std::vector<ModelSpec>> load_models(Env& env, const Path& dir) {
   std::vector<ModelSpec> models;
   MILLRACE_TRY(each_yaml_file(env, dir, [&](const Path& path, const std::string& text) -> Status {
+    if (is_pipeline(text)) return {};
     MILLRACE_ASSIGN(models.emplace_back(), parse_model_spec(text, path));
     return {};
   }));
   return models;
+}
+
+Result<std::vector<PipelineSpec>> load_pipelines(Env& env, const Path& dir) {
+  std::vector<PipelineSpec> pipelines;
+  MILLRACE_TRY(each_yaml_file(env, dir, [&](const Path& path, const std::string& text) -> Status {
+    if (!is_pipeline(text)) return {};
+    MILLRACE_ASSIGN(pipelines.emplace_back(), parse_pipeline(text, path));
+    return {};
+  }));
+  return pipelines;
 }
 
 Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir,

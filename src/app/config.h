@@ -15,6 +15,7 @@
 #include "model/feature_view.h"
 #include "model/model_spec.h"
 #include "model/training_set.h"
+#include "recommend/pipeline_spec.h"
 #include "recommend/settings.h"
 #include "server/push_client.h"
 #include "server/vector_routes.h"
@@ -100,6 +101,10 @@ Result<Config> load_config(Env& env, const Path& file);
 /// Read the models of a project's folder, which need not be there. Errors: kInvalid, the mistakes of the
 /// first file that has some; those of Env.
 Result<std::vector<ModelSpec>> load_models(Env& env, const Path& dir);
+
+/// Read the files of the same folder that are pipelines, in the order of their names. Errors: kInvalid; those
+/// of reading files.
+Result<std::vector<PipelineSpec>> load_pipelines(Env& env, const Path& dir);
 
 /// Read the training sets of a project's folder, which may name its `views`; none when there is no such
 /// folder. Errors: kInvalid, the mistakes of the first file that has some, or whose path lies within

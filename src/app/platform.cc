@@ -130,6 +130,7 @@ Status Platform::open_all(Listen listen) {
                                                FollowOptions{.limits = {.contracts = contracts_.get()}});
     http_streams_->start();
     model_keeper_->start();
+    pipelines_->start();
   }
   return write_server_file();
 }
@@ -231,6 +232,15 @@ Status Platform::open_stores() {
   MILLRACE_ASSIGN(vectors_, VectorSets::open(env_, config_.data / "vectors", config_.vectors));
   recommender_ =
       std::make_unique<Recommender>(env_, RecommenderOptions{config_.model, config_.recommender, {}});
+  pipelines_ = std::make_unique<PipelineKeeper>(
+      PipelineKeeper::Tools{.env = env_,
+                            .registry = *models_,
+                            .recommender = *recommender_,
+                            .specs = [this]() -> Result<std::vector<PipelineSpec>> {
+                              if (!config_.models) return std::vector<PipelineSpec>{};
+                              return load_pipelines(env_, *config_.models);
+                            },
+                            .rankers = {}});
   answers_ = std::make_unique<RecommendationLog>(
       *log_, RecommendationLogOptions{.queue_max = config_.answers_queue_max});
   return {};
@@ -454,6 +464,7 @@ void Platform::stop(DurationUs grace) {
   follower_.reset();
   http_streams_->stop();
   model_keeper_->request_stop();
+  pipelines_->stop();
   queries_->stop();
   catalogue_->stop();
   warehouse_->end_answers();

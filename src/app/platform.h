@@ -25,6 +25,7 @@
 #include "net/http_server.h"
 #include "recommend/recommend_job.h"
 #include "recommend/recommendation_log.h"
+#include "recommend/pipeline_keeper.h"
 #include "recommend/recommender.h"
 #include "server/collector.h"
 #include "server/dashboard.h"
@@ -194,6 +195,7 @@ class Platform {
   LoadJob* load_job_ = nullptr;              ///< owned by jobs_
   RecommendJob* recommend_job_ = nullptr;    ///< owned by jobs_
   std::unique_ptr<ModelKeeper> model_keeper_;
+  std::unique_ptr<PipelineKeeper> pipelines_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> ingest_workers_;
   std::unique_ptr<Dashboard> dashboard_;

@@ -43,6 +43,8 @@ class EmbeddingRanking : public RankingModel {
     return items_;
   }
 
+  std::optional<MatrixView> user_vectors() const override { return users_; }
+
   std::vector<float> user_vector(const Person& person) const override {
     if (towers_ && person.features != nullptr)
       if (auto told = towers_->users.embed(*person.features)) return std::move(told->vectors.values);

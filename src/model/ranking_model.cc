@@ -92,10 +92,15 @@ class AlsRanking : public RankingModel {
     return into.add("item_factors", fold_in_.items());
   }
   std::optional<MatrixView> item_vectors() const override { return fold_in_.items(); }
+  std::optional<MatrixView> user_vectors() const override { return users_; }
+
+  /// What they did says more than what they once did: only without a history the training's factors count.
   std::vector<float> user_vector(const Person& person) const override {
     const HistoryRow met(person, fold_in_.items().rows, half_life_);
-    if (met.columns.empty()) return {};
-    return fold_in_.factors(met.row());
+    if (!met.columns.empty()) return fold_in_.factors(met.row());
+    if (!person.user || *person.user >= users_.rows) return {};
+    const auto own = users_.row(*person.user);
+    return {own.begin(), own.end()};
   }
 
  private:

@@ -40,6 +40,8 @@ class RankingModel {
   /// Return vectors of the items whose dot product with `user_vector` is the score; nothing for a model
   /// without. They stay as long as the model.
   virtual std::optional<MatrixView> item_vectors() const { return std::nullopt; }
+  /// Return the vectors of the training's users; nothing for a model without.
+  virtual std::optional<MatrixView> user_vectors() const { return std::nullopt; }
   /// Return someone's vector; empty when nothing is known of them.
   virtual std::vector<float> user_vector(const Person&) const { return {}; }
 

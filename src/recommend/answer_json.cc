@@ -25,13 +25,21 @@ void numbers(JsonWriter& json, std::string_view name, const std::map<std::string
   json.end_object();
 }
 
-void items(JsonWriter& json, const std::vector<RecommendedItem>& list) {
+void features(JsonWriter& json, const RecommendedItem& item) {
+  json.key("features").begin_object();
+  for (const auto& [name, value] : item.features) json.member(name, static_cast<double>(value));
+  json.end_object();
+}
+
+void items(JsonWriter& json, const std::vector<RecommendedItem>& list, bool with_features) {
   json.key("items").begin_array();
   for (const RecommendedItem& item : list) {
     json.begin_object().member("id", item.id).member("score", item.score).member("source", item.source);
     json.key("reason").begin_object().member("code", item.reason.code).member("text", item.reason.text);
     texts(json, "because", item.reason.because);
-    json.end_object().end_object();
+    json.end_object();
+    if (with_features && !item.features.empty()) features(json, item);
+    json.end_object();
   }
   json.end_array();
 }
@@ -43,6 +51,7 @@ void explanation(JsonWriter& json, const Recommendations& answer) {
   numbers(json, "filtered", how.filtered);
   numbers(json, "stages_us", how.stages_us);
   json.member("latency_us", answer.latency_us);
+  texts(json, "models", answer.models);
   text_or_null(json, "error", how.error);
   json.end_object();
 }
@@ -69,7 +78,8 @@ std::string answer_json(const Recommendations& answer) {
   text_or_null(json, "user", answer.user);
   json.member("model", answer.model);
   text_or_null(json, "fallback", answer.fallback.value_or(""));
-  items(json, answer.items);
+  json.member_if("fallback_reason", answer.fallback_reason);
+  items(json, answer.items, answer.explanation.has_value());
   text_or_null(json, "cursor", answer.cursor.value_or(""));
   if (answer.explanation) explanation(json, answer);
   json.end_object();
@@ -86,9 +96,11 @@ std::string record_json(const Recommendations& answer, const RecommendRequest& r
   text_or_null(json, "user", answer.user);
   text_or_null(json, "session", answer.session);
   json.member("placement", placement_name(answer.placement)).member("model", answer.model);
+  if (!answer.models.empty()) texts(json, "models", answer.models);
   text_or_null(json, "fallback", answer.fallback.value_or(""));
+  json.member_if("fallback_reason", answer.fallback_reason);
   json.member("latency_us", answer.latency_us);
-  items(json, answer.items);
+  items(json, answer.items, true);
   rest_of_request(json, request);
   json.end_object();
   return out;

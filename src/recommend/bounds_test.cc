@@ -10,10 +10,10 @@
 #include <gtest/gtest.h>
 
 #include "base/metrics.h"
+#include "base/turn_mutex.h"
 #include "recommend/lru.h"
 #include "recommend/recommend_testing.h"
 #include "recommend/recommender.h"
-#include "base/turn_mutex.h"
 
 namespace millrace {
 namespace {

@@ -56,7 +56,7 @@ void expect_equal(const RecommenderMemory& memory, const NeighbourLists& lists, 
     const auto ref = memory.items.find(a);
     ASSERT_TRUE(ref) << a;
     std::map<std::string, double> found;
-    for (const Neighbour& each : lists.of(*ref)) {
+    for (const CoOccurrence& each : lists.of(*ref)) {
       found[memory.items.get(each.item)->facts.id] = lists.cosine(*ref, each, damping);
     }
     for (const std::string& b : ids) {
@@ -222,7 +222,7 @@ TEST(NeighbourLists, TheStrongestStayWhenAnItemMeetsFarMoreThanTheLimit) {
     apply(memory, {.items = {other}, .time = kStart + session, .session = name});
   }
   std::map<std::string, float> found;
-  for (const Neighbour& each : memory.seen.of(memory.items.find("hub").value())) {
+  for (const CoOccurrence& each : memory.seen.of(memory.items.find("hub").value())) {
     found[memory.items.get(each.item)->facts.id] = each.count;
   }
   EXPECT_LE(found.size(), 30u);

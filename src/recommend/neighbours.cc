@@ -21,8 +21,8 @@ void NeighbourLists::add_pair(ItemRef a, ItemRef b, double amount) {
 }
 
 void NeighbourLists::add_one_way(ItemRef from, ItemRef to, double amount) {
-  std::vector<Neighbour>& entries = row(from).entries;
-  const auto found = std::ranges::find(entries, to, &Neighbour::item);
+  std::vector<CoOccurrence>& entries = row(from).entries;
+  const auto found = std::ranges::find(entries, to, &CoOccurrence::item);
   if (found != entries.end()) {
     found->count += static_cast<float>(amount);
     if (found->count > 0) return;
@@ -37,8 +37,8 @@ void NeighbourLists::add_one_way(ItemRef from, ItemRef to, double amount) {
   if (entries.size() > limit_ + limit_ / 2) cut(entries);
 }
 
-void NeighbourLists::cut(std::vector<Neighbour>& entries) {
-  const auto stronger = [](const Neighbour& a, const Neighbour& b) {
+void NeighbourLists::cut(std::vector<CoOccurrence>& entries) {
+  const auto stronger = [](const CoOccurrence& a, const CoOccurrence& b) {
     return a.count != b.count ? a.count > b.count : a.item < b.item;
   };
   std::ranges::nth_element(entries, entries.begin() + static_cast<std::ptrdiff_t>(limit_), stronger);
@@ -53,12 +53,12 @@ void NeighbourLists::forget(ItemRef item) {
   row = Row{};
 }
 
-std::span<const Neighbour> NeighbourLists::of(ItemRef item) const {
+std::span<const CoOccurrence> NeighbourLists::of(ItemRef item) const {
   if (item.slot() >= rows_.size()) return {};
   return rows_[item.slot()].entries;
 }
 
-double NeighbourLists::cosine(ItemRef a, const Neighbour& b, double damping) const {
+double NeighbourLists::cosine(ItemRef a, const CoOccurrence& b, double damping) const {
   if (b.item.slot() >= rows_.size()) return 0;
   const double norms = double{rows_[a.slot()].norm} * double{rows_[b.item.slot()].norm};
   const double below = std::sqrt(norms) + damping;
@@ -67,7 +67,7 @@ double NeighbourLists::cosine(ItemRef a, const Neighbour& b, double damping) con
 
 std::size_t NeighbourLists::bytes() const {
   std::size_t bytes = rows_.size() * sizeof(Row);
-  for (const Row& row : rows_) bytes += row.entries.capacity() * sizeof(Neighbour);
+  for (const Row& row : rows_) bytes += row.entries.capacity() * sizeof(CoOccurrence);
   return bytes;
 }
 

@@ -12,7 +12,7 @@
 namespace millrace {
 
 /// One item met together with another, and how much.
-struct Neighbour {
+struct CoOccurrence {
   ItemRef item;
   float count = 0;
 };
@@ -37,23 +37,23 @@ class NeighbourLists {
   void forget(ItemRef item);
 
   /// Return the neighbours of an item, in no order; some may have been dropped from the store since.
-  std::span<const Neighbour> of(ItemRef item) const;
+  std::span<const CoOccurrence> of(ItemRef item) const;
 
   /// Return count / (sqrt(N(a)·N(b)) + damping), which is at most 1.
-  double cosine(ItemRef a, const Neighbour& b, double damping) const;
+  double cosine(ItemRef a, const CoOccurrence& b, double damping) const;
 
   std::size_t pairs() const { return pairs_; }
   std::size_t bytes() const;
 
  private:
   struct Row {
-    std::vector<Neighbour> entries;
+    std::vector<CoOccurrence> entries;
     float norm = 0;
   };
 
   Row& row(ItemRef item);
   void add_one_way(ItemRef from, ItemRef to, double amount);
-  void cut(std::vector<Neighbour>& entries);
+  void cut(std::vector<CoOccurrence>& entries);
 
   std::size_t limit_;
   std::deque<Row> rows_;  ///< by item slot

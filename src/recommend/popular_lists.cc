@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <shared_mutex>
+#include <unordered_map>
 
 namespace millrace {
 namespace {
@@ -63,8 +64,8 @@ std::vector<RankedItem> ranked(const std::vector<Scored>& list) {
 class Builder {
  public:
   Builder(const RecommenderMemory& memory, TurnMutex& mutex, const ModelSettings& model,
-          const RecommenderLimits& limits)
-      : memory_(memory), mutex_(mutex), model_(model), limits_(limits) {}
+          const RecommenderLimits& limits, const std::vector<ItemFilter>& promotions)
+      : memory_(memory), mutex_(mutex), model_(model), limits_(limits), promotions_(promotions) {}
 
   std::shared_ptr<const PopularLists> make() {
     gather_counts();
@@ -81,6 +82,7 @@ class Builder {
   void list_countries();
   void list_categories_and_fresh();
   void add_to_categories(const Item& item, const RankedItem& entry);
+  void add_to_promotions(const Item& item, const RankedItem& entry);
   void add_if_fresh(const Item& item, ItemRef ref);
   void list_standby();
   void add_standby(const RankedItem& entry, bool sold);
@@ -89,6 +91,7 @@ class Builder {
   TurnMutex& mutex_;
   const ModelSettings& model_;
   const RecommenderLimits& limits_;
+  const std::vector<ItemFilter>& promotions_;
   std::shared_ptr<PopularLists> lists_ = std::make_shared<PopularLists>();
   std::vector<double> scores_;                            ///< by slot
   std::map<std::string, std::vector<Scored>> countries_;  ///< an item once for each era
@@ -153,6 +156,14 @@ void Builder::add_to_categories(const Item& item, const RankedItem& entry) {
   }
 }
 
+void Builder::add_to_promotions(const Item& item, const RankedItem& entry) {
+  for (const ItemFilter& filter : promotions_) {
+    if (!filter.matches(item.facts)) continue;
+    std::vector<RankedItem>& list = lists_->by_promotion[filter.text()];
+    if (list.size() < PopularLists::kListMax) list.push_back(entry);
+  }
+}
+
 void Builder::add_if_fresh(const Item& item, ItemRef ref) {
   if (!item.catalogued || model_.new_item_age <= 0) return;
   const auto born = item.born_us();
@@ -169,6 +180,7 @@ void Builder::list_categories_and_fresh() {
       const Item* item = memory_.items.get(all[i].item);
       if (!item) continue;
       add_to_categories(*item, all[i]);
+      add_to_promotions(*item, all[i]);
       add_if_fresh(*item, all[i].item);
     }
   }
@@ -194,6 +206,13 @@ void Builder::list_standby() {
   for (const RankedItem& each : lists_->week) add_standby(each, true);
   const std::size_t head = std::min(lists_->overall.size(), 2 * PopularLists::kListMax);
   for (std::size_t i = 0; i < head; ++i) add_standby(lists_->overall[i], false);
+  std::unordered_map<std::string_view, std::uint32_t> numbers;
+  for (std::uint32_t i = 0; i < lists_->standby.size(); ++i) numbers.emplace(lists_->standby[i].facts.id, i);
+  for (const auto& [country, list] : lists_->by_country)
+    for (const RankedItem& each : list)
+      if (const Item* item = memory_.items.get(each.item))
+        if (const auto at = numbers.find(item->facts.id); at != numbers.end())
+          lists_->standby_by_country[country].push_back(at->second);
 }
 
 }  // namespace
@@ -214,8 +233,9 @@ std::vector<RankedItem> sold_in_week(const RecommenderMemory& memory, std::optio
 
 std::shared_ptr<const PopularLists> make_popular_lists(const RecommenderMemory& memory, TurnMutex& mutex,
                                                        const ModelSettings& model,
-                                                       const RecommenderLimits& limits) {
-  return Builder(memory, mutex, model, limits).make();
+                                                       const RecommenderLimits& limits,
+                                                       const std::vector<ItemFilter>& promotions) {
+  return Builder(memory, mutex, model, limits, promotions).make();
 }
 
 }  // namespace millrace

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "base/turn_mutex.h"
 #include "recommend/item_store.h"
 #include "recommend/memory.h"
 #include "recommend/settings.h"
-#include "base/turn_mutex.h"
 
 namespace millrace {
 
@@ -36,16 +36,20 @@ struct PopularLists {
   std::vector<RankedItem> overall;  ///< every item, those nobody touched last
   std::map<std::string, std::vector<RankedItem>, std::less<>> by_country;
   std::map<std::string, std::vector<RankedItem>, std::less<>> by_category;  ///< every prefix of a path
-  std::vector<RankedItem> week;      ///< sold most in the 7 days before each era's "now"
-  std::vector<RankedItem> fresh;     ///< youngest first
-  std::vector<float> score_of_slot;  ///< the score in `overall`
-  std::vector<StandbyItem> standby;  ///< sold most, then most popular
+  std::vector<RankedItem> week;   ///< sold most in the 7 days before each era's "now"
+  std::vector<RankedItem> fresh;  ///< youngest first
+  std::map<std::string, std::vector<RankedItem>, std::less<>> by_promotion;  ///< by the text of its filter
+  std::vector<float> score_of_slot;                                          ///< the score in `overall`
+  std::vector<StandbyItem> standby;                                          ///< sold most, then most popular
+  /// Numbers of what is popular by country among `standby`, the most popular first.
+  std::map<std::string, std::vector<std::uint32_t>, std::less<>> standby_by_country;
 };
 
 /// Make the lists. Takes `mutex` shared, for short stretches only, and sorts between them.
 std::shared_ptr<const PopularLists> make_popular_lists(const RecommenderMemory& memory, TurnMutex& mutex,
                                                        const ModelSettings& model,
-                                                       const RecommenderLimits& limits);
+                                                       const RecommenderLimits& limits,
+                                                       const std::vector<ItemFilter>& promotions = {});
 
 /// Return the items sold most in the 7 days up to `until`, best first, at most kListMax. The caller holds
 /// the memory's lock.

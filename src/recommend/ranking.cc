@@ -1,25 +1,26 @@
 #include "recommend/ranking.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "recommend/cursor.h"
+#include "recommend/page.h"
 
 namespace millrace {
 namespace {
 
-constexpr std::size_t kCheckEvery = 256;  ///< candidates between two looks at the clock
+constexpr std::size_t kCheckEvery = 256;   ///< candidates between two looks at the clock
+constexpr std::size_t kFromModel = 100;    ///< candidates asked of each model, beside what was met …
+constexpr std::size_t kFromModelPage = 3;  ///< … or so many times the page, if that is more
+constexpr double kNewnessHalfLife = 7.0 * static_cast<double>(kDayUs);
 
 /// How much each thing counts at a placement.
 struct Rules {
-  double seen = 1;     ///< met in sessions
-  double bought = 1;   ///< met in orders
-  double history = 1;  ///< what the person did, when the page itself says something
+  double seen = 1;    ///< met in sessions
+  double bought = 1;  ///< met in orders
 };
 
 Rules rules_of(Placement placement) {
@@ -27,206 +28,117 @@ Rules rules_of(Placement placement) {
     case Placement::kHome:
       return {};
     case Placement::kItem:
-      return {.seen = 1, .bought = 0.5, .history = 0.1};
+      return {.seen = 1, .bought = 0.5};
     case Placement::kCart:
     case Placement::kCheckout:
-      return {.seen = 0.25, .bought = 1, .history = 0.1};
+      return {.seen = 0.25, .bought = 1};
   }
   return {};
-}
-
-double kind_factor(TouchKind kind) {
-  switch (kind) {
-    case TouchKind::kCart:
-      return 1.5;
-    case TouchKind::kLike:
-      return 1.2;
-    default:
-      return 1;
-  }
-}
-
-/// Shares of the popular lists in an item's popularity.
-constexpr double kOverallShare = 0.30;
-constexpr double kWeekShare = 0.35;
-constexpr double kCountryShare = 0.35;
-constexpr double kCategoryShare = 0.40;
-constexpr double kNewShare = 0.05;
-constexpr std::size_t kPageWithNew = 5;  ///< pages of at least so many items have room for a new one
-
-/// A candidate of another category takes an item's place only if it scores at least this much of it.
-constexpr double kDiversityPrice = 0.5;
-
-std::string_view top_category(const Item& item) {
-  const std::string_view path = item.facts.category;
-  return path.substr(0, path.find('/'));
-}
-
-std::size_t table_slot(ItemRef item, std::size_t size) {
-  return (item.value() * 0x9e3779b1u >> 7) & (size - 1);
 }
 
 }  // namespace
 
-std::string_view dropped_name(Dropped why) {
-  constexpr std::array<std::string_view, 13> kNames = {
-      "",        "excluded", "context",     "shown",   "bought",         "read",  "disliked",
-      "deleted", "hidden",   "unavailable", "expired", "not_sold_there", "filter"};
-  return kNames[static_cast<std::size_t>(why)];
-}
-
-std::string_view candidate_source_name(CandidateSource source) {
-  constexpr std::array<std::string_view, 7> kNames = {
-      "co_bought", "co_seen", "popular_country", "popular_category", "popular_week", "popular", "new"};
-  return kNames[static_cast<std::size_t>(source)];
-}
-
-void Exclusions::add(std::uint32_t fingerprint, Dropped why) {
-  if (++used_ * 2 > slots_.size()) grow();
-  for (std::size_t at = fingerprint & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {
-    if (slots_[at].why != Dropped::kNot && slots_[at].fingerprint == fingerprint) return;
-    if (slots_[at].why != Dropped::kNot) continue;
-    slots_[at] = {fingerprint, why};
-    return;
-  }
-}
-
-void Exclusions::grow() {
-  const std::vector<Slot> old = std::exchange(slots_, std::vector<Slot>(slots_.size() * 2));
-  used_ = 1;
-  for (const Slot& slot : old) {
-    if (slot.why != Dropped::kNot) add(slot.fingerprint, slot.why);
-  }
-}
-
-Dropped Exclusions::find(std::uint32_t fingerprint) const {
-  for (std::size_t at = fingerprint & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {
-    if (slots_[at].why == Dropped::kNot || slots_[at].fingerprint == fingerprint) return slots_[at].why;
-  }
-}
-
-Ranking::Ranking(const RecommenderMemory& memory, const PopularLists& lists, const ModelSettings& model,
-                 const RecommendRequest& request, const Budget& budget, Exclusions& exclusions,
-                 Explanation* explanation)
-    : memory_(memory),
-      lists_(lists),
-      model_(model),
-      request_(request),
-      budget_(budget),
+Ranking::Ranking(const Input& input, Exclusions& exclusions, Explanation* explanation)
+    : memory_(input.memory),
+      lists_(input.lists),
+      pipeline_(input.pipeline),
+      model_(input.pipeline.settings),
+      request_(input.request),
+      budget_(input.budget),
+      wall_now_(input.wall_now),
+      before_stage_(input.before_stage),
       exclusions_(exclusions),
-      explanation_(explanation),
-      country_(request.country),
-      table_(4'096) {
-  candidates_.reserve(1'024);
+      explanation_(explanation) {}
+
+Status Ranking::stage(std::string_view name, Status (Ranking::*work)()) {
+  const DurationUs begin = budget_.spent();
+  if (before_stage_) MILLRACE_TRY(before_stage_(name));
+  MILLRACE_TRY((this->*work)());
+  if (explanation_) explanation_->stages_us[std::string(name)] = budget_.spent() - begin;
+  return {};
 }
 
-Status Ranking::run(const Checkpoint& before_stage) {
-  const auto stage = [&](std::string_view name, Status (Ranking::*work)()) -> Status {
-    const DurationUs begin = budget_.spent();
-    if (before_stage) MILLRACE_TRY(before_stage(name));
-    MILLRACE_TRY((this->*work)());
-    if (explanation_) explanation_->stages_us[std::string(name)] = budget_.spent() - begin;
-    if (budget_.over()) return fail(Code::kDeadline, fmt::format("the deadline passed in stage {}", name));
-    return {};
-  };
-  MILLRACE_TRY(stage("context", &Ranking::find_context));
+Status Ranking::begin() {
+  MILLRACE_TRY(stage("context", &Ranking::look_at_visitor));
+  if (budget_.over()) return fail(Code::kDeadline, "the deadline passed in stage context");
+  return {};
+}
+
+Status Ranking::finish() {
   MILLRACE_TRY(stage("candidates", &Ranking::find_candidates));
   return stage("rank", &Ranking::rank);
 }
 
-// ---- context
+void Ranking::leave_out(std::string_view source, std::string_view why) {
+  if (!partial_.empty()) partial_ += "; ";
+  partial_ += fmt::format("{}: {}", source, why);
+}
 
-Status Ranking::find_context() {
-  add_page_items();
-  const Profile* profile = memory_.profiles.find(request_.user, request_.session);
-  if (profile) {
-    if (country_.empty()) country_ = profile->country;
-    const bool at_cart = request_.placement == Placement::kCart || request_.placement == Placement::kCheckout;
-    add_history(*profile, at_cart && request_.items.empty());
-    exclude_known(*profile);
-  }
-  if (request_.placement == Placement::kCheckout) set_price_limit();
+Status Ranking::look_at_visitor() {
+  context_ = find_context(memory_, request_, model_, exclusions_);
+  met_ = context_.met_items();
   return {};
 }
 
-void Ranking::add_context(ItemRef item, TouchKind kind, double factor, bool on_page) {
-  if (context_.size() >= model_.context_items) return;
-  const bool there = std::ranges::find(context_, item, &ContextItem::item) != context_.end();
-  if (there) return;
-  const double recency = std::pow(model_.context_decay, static_cast<double>(context_.size()));
-  context_.push_back({item, recency * factor * kind_factor(kind), kind, on_page});
-}
+// ---- models
 
-void Ranking::add_page_items() {
-  const bool at_cart = request_.placement == Placement::kCart || request_.placement == Placement::kCheckout;
-  const TouchKind kind = at_cart ? TouchKind::kCart : TouchKind::kView;
-  for (auto id = request_.items.rbegin(); id != request_.items.rend(); ++id) {
-    if (const auto item = memory_.items.find(*id)) add_context(*item, kind, 1, true);
-  }
-}
-
-/// Add what the person did, latest first. What belongs to this visit is not recommended: the session asked
-/// for or, when none is named, what lies within a session's silence of their latest event.
-void Ranking::add_history(const Profile& profile, bool carts_only) {
-  const std::uint64_t session = session_hash(request_.session);
-  const double factor = context_.empty() ? 1 : rules_of(request_.placement).history;
-  std::optional<TimeUs> latest;
-  for (auto touch = profile.history.rbegin(); touch != profile.history.rend(); ++touch) {
-    if (request_.as_of && touch->time > *request_.as_of) continue;
-    if (!latest) latest = touch->time;
-    const Item* item = memory_.items.get(touch->item);
-    if (!item) continue;
-    const bool this_visit =
-        session != 0 ? touch->session == session : *latest - touch->time <= model_.session_gap;
-    if (this_visit) exclusions_.add(item->fingerprint, Dropped::kContext);
-    if (touch->disliked) {
-      exclusions_.add(item->fingerprint, Dropped::kDisliked);
+void Ranking::ask_models() {
+  const DurationUs begin = budget_.spent();
+  for (const std::string& absent : pipeline_.absent) leave_out(absent, "no version is deployed");
+  from_models_.resize(pipeline_.models.size());
+  for (std::size_t i = 0; i < pipeline_.models.size(); ++i) {
+    const ModelSource& source = *pipeline_.models[i];
+    if (budget_.over()) {
+      leave_out(source.model().name, "no time was left");
       continue;
     }
-    const bool in_cart = touch->kind == TouchKind::kCart;
-    if (carts_only && in_cart) exclusions_.add(item->fingerprint, Dropped::kContext);
-    if (!carts_only || in_cart) add_context(touch->item, touch->kind, factor, false);
-  }
-  if (carts_only && context_.empty()) add_history(profile, false);
-}
-
-void Ranking::exclude_known(const Profile& profile) {
-  if (model_.exclude_bought && request_.as_of) {
-    for (const Touch& touch : profile.history) {
-      const Item* item = memory_.items.get(touch.item);
-      const bool had = touch.kind == TouchKind::kBought && touch.time <= *request_.as_of;
-      if (item && had) exclusions_.add(item->fingerprint, Dropped::kBought);
+    const DurationUs asked = budget_.spent();
+    auto list = ask(source);
+    if (explanation_) explanation_->stages_us["model:" + source.model().name] = budget_.spent() - asked;
+    if (list) {
+      models_spoke_ |= !list->empty() && source.model().settings.kind != RankingKind::kPopularity;
+      from_models_[i] = *std::move(list);
+    } else {
+      leave_out(source.model().name, list.error().message);
     }
-  } else if (model_.exclude_bought) {
-    for (const std::uint32_t item : profile.bought.values()) exclusions_.add(item, Dropped::kBought);
   }
-  if (model_.exclude_read || request_.exclude_read) {
-    for (const std::uint32_t item : profile.read.values()) exclusions_.add(item, Dropped::kRead);
-  }
+  if (explanation_ && !pipeline_.models.empty()) explanation_->stages_us["models"] = budget_.spent() - begin;
 }
 
-/// At checkout only small things are added: cheap in relation to what the cart is worth, as far as its
-/// prices are known and in one currency.
-void Ranking::set_price_limit() {
-  double worth = 0;
-  for (const ContextItem& each : context_) {
-    const Item* item = memory_.items.get(each.item);
-    if (each.kind != TouchKind::kCart || !item || !item->facts.price) continue;
-    if (worth > 0 && item->facts.currency != price_currency_) return;
-    price_currency_ = item->facts.currency;
-    worth += item->facts.price->to_double();
+Result<std::vector<ModelCandidate>> Ranking::ask(const ModelSource& source) const {
+  try {
+    if (before_stage_) MILLRACE_TRY(before_stage_("model:" + source.model().name));
+    const std::size_t n = std::max(kFromModel, kFromModelPage * request_.n) + met_.size();
+    return source.find({.user = context_.about_page() ? std::string_view() : request_.user,
+                        .met = met_,
+                        .now = context_.now},
+                       n);
+  } catch (const std::exception& error) {
+    return fail(Code::kInternal, error.what());
   }
-  if (worth > 0) price_max_ = worth * model_.checkout_price_share;
 }
 
 // ---- candidates
 
+double Ranking::popularity_share() const {
+  return context_.items.empty() && !models_spoke_ ? 1 : model_.popularity_share;
+}
+
 Status Ranking::find_candidates() {
-  popularity_share_ = context_.empty() ? 1 : model_.popularity_share;
-  MILLRACE_TRY(find_neighbours());
-  MILLRACE_TRY(find_popular());
+  if (budget_.over() && !models_spoke_)
+    return fail(Code::kDeadline, "the deadline passed before any candidate was found");
+  add_models();
+  if (!find_neighbours()) leave_out("co_seen", "no time was left");
+  find_popular();
   if (explanation_) explain();
   return {};
+}
+
+void Ranking::add_models() {
+  for (std::size_t i = 0; i < from_models_.size(); ++i)
+    for (const ModelCandidate& each : from_models_[i])
+      if (const auto item = memory_.items.find(each.id))
+        contribute(*item, static_cast<CandidateSource>(kBuiltInSources + i), each.score);
 }
 
 bool Ranking::expired(const Item& item) const {
@@ -245,120 +157,118 @@ Dropped Ranking::filter(const Item& item) const {
   if (!item.facts.available) return Dropped::kUnavailable;
   if (expired(item)) return Dropped::kExpired;
   const auto& countries = item.facts.countries;
-  if (!countries.empty() && !country_.empty() && std::ranges::find(countries, country_) == countries.end()) {
+  if (!countries.empty() && !context_.country.empty() &&
+      std::ranges::find(countries, context_.country) == countries.end()) {
     return Dropped::kNotSoldThere;
   }
+  if (!pipeline_.filter.matches(item.facts)) return Dropped::kRule;
   return request_.filter.matches(item.facts) ? Dropped::kNot : Dropped::kFilter;
 }
 
 /// Return the candidate of an item, filtered and given its popularity when it is a new one.
-Ranking::Candidate& Ranking::candidate(ItemRef ref) {
-  if (candidates_.size() * 2 > table_.size()) {
-    table_.assign(table_.size() * 2, 0);
-    for (std::uint32_t i = 0; i < candidates_.size(); ++i) {
-      std::size_t at = table_slot(candidates_[i].item, table_.size());
-      while (table_[at] != 0) at = (at + 1) & (table_.size() - 1);
-      table_[at] = i + 1;
-    }
-  }
-  std::size_t at = table_slot(ref, table_.size());
-  for (; table_[at] != 0; at = (at + 1) & (table_.size() - 1)) {
-    if (candidates_[table_[at] - 1].item == ref) return candidates_[table_[at] - 1];
-  }
-  Candidate made{.item = ref, .facts = memory_.items.get(ref)};
-  made.dropped = made.facts ? filter(*made.facts) : Dropped::kDeleted;
-  if (made.dropped == Dropped::kNot) {
-    ++admitted_;
-    const bool known = !request_.as_of && ref.slot() < lists_.score_of_slot.size();
-    const double overall = known ? lists_.score_of_slot[ref.slot()] : 0;
-    made.score = made.best = popularity_share_ * kOverallShare * overall;
-    const ItemFacts& facts = made.facts->facts;
-    made.dear = price_max_ && !(facts.price && facts.currency == price_currency_ &&
-                                facts.price->to_double() <= *price_max_);
-  }
-  candidates_.push_back(made);
-  table_[at] = static_cast<std::uint32_t>(candidates_.size());
-  return candidates_.back();
+Candidate& Ranking::candidate(ItemRef ref) {
+  const auto [found, made] = candidates_.of(ref);
+  if (!made) return found;
+  found.facts = memory_.items.get(ref);
+  found.dropped = found.facts ? filter(*found.facts) : Dropped::kDeleted;
+  if (found.dropped != Dropped::kNot) return found;
+  ++admitted_;
+  const bool known = !request_.as_of && ref.slot() < lists_.score_of_slot.size();
+  if (known)
+    found.by_source[static_cast<std::size_t>(CandidateSource::kPopular)] = lists_.score_of_slot[ref.slot()];
+  const ItemFacts& facts = found.facts->facts;
+  found.dear = context_.price_max && !(facts.price && facts.currency == context_.price_currency &&
+                                       facts.price->to_double() <= *context_.price_max);
+  return found;
 }
 
 void Ranking::contribute(ItemRef item, CandidateSource source, double amount, std::size_t because) {
   Candidate& to = candidate(item);
-  to.found_by |= static_cast<std::uint16_t>(1u << static_cast<unsigned>(source));
+  const auto number = static_cast<std::size_t>(source);
+  to.found_by |= 1u << number;
   if (to.dropped != Dropped::kNot) return;
-  to.score += amount;
-  if (amount <= to.best && !(amount > 0 && to.best == 0)) return;
-  to.best = amount;
-  to.source = source;
-  to.because = static_cast<std::uint16_t>(because);
+  to.by_source[number] += static_cast<float>(amount);
+  if (source > CandidateSource::kCoSeen || amount <= to.most[number]) return;
+  to.most[number] = static_cast<float>(amount);
+  to.because[number] = static_cast<std::uint16_t>(because);
 }
 
-Status Ranking::find_neighbours() {
+/// Add what goes with the context. Returns false when time ran out.
+bool Ranking::find_neighbours() {
   const Rules rules = rules_of(request_.placement);
   double weights = 0;
-  for (const ContextItem& each : context_) weights += each.weight;
-  for (std::size_t i = 0; i < context_.size(); ++i) {
-    const ContextItem& from = context_[i];
+  for (const ContextItem& each : context_.items) weights += each.weight;
+  for (std::size_t i = 0; i < context_.items.size(); ++i) {
+    const ContextItem& from = context_.items[i];
     const auto add = [&](const NeighbourLists& lists, CandidateSource source, double share) {
+      if (pipeline_.weights[static_cast<std::size_t>(source)] <= 0) return;
       const double factor = share * from.weight / weights;
-      for (const Neighbour& to : lists.of(from.item)) {
+      for (const CoOccurrence& to : lists.of(from.item))
         contribute(to.item, source, factor * lists.cosine(from.item, to, model_.cosine_damping), i);
-      }
     };
     add(memory_.bought, CandidateSource::kCoBought, rules.bought);
     add(memory_.seen, CandidateSource::kCoSeen, rules.seen);
-    if (budget_.over()) return fail(Code::kDeadline, "the deadline passed among the neighbours");
+    if (budget_.over()) return false;
   }
-  return {};
+  return true;
 }
 
-void Ranking::add_list(const std::vector<RankedItem>& list, CandidateSource source, double share) {
-  for (const RankedItem& each : list)
-    contribute(each.item, source, popularity_share_ * share * each.score, 0);
+void Ranking::add_list(const std::vector<RankedItem>& list, CandidateSource source, double factor) {
+  for (const RankedItem& each : list) contribute(each.item, source, factor * each.score);
 }
 
 void Ranking::add_category_list(std::string_view category) {
   const auto found = lists_.by_category.find(category);
-  if (found != lists_.by_category.end())
-    add_list(found->second, CandidateSource::kPopularCategory, kCategoryShare);
+  if (found != lists_.by_category.end()) add_list(found->second, CandidateSource::kPopularCategory);
 }
 
-Status Ranking::find_popular() {
+void Ranking::find_popular() {
   std::string_view category = request_.filter.only_category();
-  if (category.empty() && request_.placement == Placement::kItem && !context_.empty()) {
-    const Item* item = memory_.items.get(context_.front().item);
+  if (category.empty() && request_.placement == Placement::kItem && !context_.items.empty()) {
+    const Item* item = memory_.items.get(context_.items.front().item);
     if (item) category = item->facts.category;
   }
   if (request_.as_of) {
-    // Only what was sold is known of another time; the rest fills up without a score.
-    add_list(sold_in_week(memory_, request_.as_of), CandidateSource::kPopularWeek, 1);
+    // Only what was sold is known of another time, and counts whole; the rest fills up without a score.
+    const double weight = pipeline_.weights[static_cast<std::size_t>(CandidateSource::kPopularWeek)];
+    add_list(sold_in_week(memory_, request_.as_of), CandidateSource::kPopularWeek,
+             weight > 0 ? 1 / weight : 1);
     return fill_from_all();
   }
   if (!category.empty()) add_category_list(category);
-  if (const auto found = lists_.by_country.find(country_); found != lists_.by_country.end()) {
-    add_list(found->second, CandidateSource::kPopularCountry, kCountryShare);
+  if (const auto found = lists_.by_country.find(context_.country); found != lists_.by_country.end())
+    add_list(found->second, CandidateSource::kPopularCountry);
+  add_list(lists_.week, CandidateSource::kPopularWeek);
+  add_list(lists_.fresh, CandidateSource::kNew);
+  add_promoted();
+  fill_from_all();
+}
+
+/// Promoted items are candidates although nothing speaks for them.
+void Ranking::add_promoted() {
+  for (const Promotion& promotion : pipeline_.promotions) {
+    const auto found = lists_.by_promotion.find(promotion.filter.text());
+    if (found == lists_.by_promotion.end()) continue;
+    for (const RankedItem& each : found->second)
+      contribute(each.item, CandidateSource::kPromotion, each.score);
   }
-  add_list(lists_.week, CandidateSource::kPopularWeek, kWeekShare);
-  add_list(lists_.fresh, CandidateSource::kNew, kNewShare);
-  return fill_from_all();
 }
 
 /// Go down the list of all items until there is enough to choose a page from.
-Status Ranking::fill_from_all() {
+void Ranking::fill_from_all() {
   const std::size_t enough = std::max<std::size_t>(50, 2 * request_.n);
   for (std::size_t i = 0; i < lists_.overall.size() && (admitted_ < enough || i < enough); ++i) {
-    contribute(lists_.overall[i].item, CandidateSource::kPopular, 0, 0);
-    if (i % kCheckEvery == 0 && budget_.over()) {
-      return fail(Code::kDeadline, "the deadline passed among the popular items");
-    }
+    contribute(lists_.overall[i].item, CandidateSource::kPopular, 0);
+    if (i % kCheckEvery == kCheckEvery - 1 && budget_.over()) return leave_out("popular", "no time was left");
   }
-  return {};
 }
 
 void Ranking::explain() const {
-  for (const Candidate& each : candidates_) {
-    for (unsigned source = 0; source < static_cast<unsigned>(CandidateSource::kCount); ++source) {
-      if ((each.found_by >> source & 1u) == 0) continue;
-      ++explanation_->candidates[std::string(candidate_source_name(static_cast<CandidateSource>(source)))];
+  const std::size_t sources = kBuiltInSources + pipeline_.models.size();
+  for (const Candidate& each : candidates_.all()) {
+    for (std::size_t number = 0; number < sources; ++number) {
+      const auto source = static_cast<CandidateSource>(number);
+      if (each.is_found_by(source)) ++explanation_->candidates[std::string(pipeline_.source_name(source))];
     }
     if (each.dropped != Dropped::kNot) ++explanation_->filtered[std::string(dropped_name(each.dropped))];
   }
@@ -366,85 +276,103 @@ void Ranking::explain() const {
 
 // ---- rank
 
-std::vector<const Ranking::Candidate*> Ranking::best_candidates() const {
-  std::vector<const Candidate*> best;
-  best.reserve(candidates_.size());
-  for (const Candidate& each : candidates_) {
-    if (each.dropped == Dropped::kNot) best.push_back(&each);
-  }
-  const auto better = [](const Candidate* a, const Candidate* b) {
-    if (a->dear != b->dear) return b->dear;
-    return a->score != b->score ? a->score > b->score : a->facts->facts.id < b->facts->facts.id;
+void Ranking::add_features(Candidate& candidate) const {
+  const auto set = [&](RankFeature feature, double value) {
+    candidate.features[static_cast<std::size_t>(feature)] = static_cast<float>(value);
   };
-  const std::size_t kept = std::min(best.size(), 4 * request_.n + 40);
-  std::ranges::partial_sort(best, best.begin() + static_cast<std::ptrdiff_t>(kept), better);
-  best.resize(kept);
-  return best;
+  const ItemFacts& facts = candidate.facts->facts;
+  if (const auto born = candidate.facts->born_us())
+    set(RankFeature::kNewness,
+        std::exp2(-static_cast<double>(std::max<TimeUs>(0, context_.now - *born)) / kNewnessHalfLife));
+  if (context_.price > 0 && facts.price && facts.price->to_double() > 0)
+    set(RankFeature::kPriceFit, 1 / (1 + std::abs(std::log(facts.price->to_double() / context_.price))));
+  if (!context_.items.empty() && !facts.category.empty()) {
+    const auto top = [](std::string_view path) { return path.substr(0, path.find('/')); };
+    double same = 0;
+    for (const ContextItem& each : context_.items)
+      if (const Item* item = memory_.items.get(each.item))
+        same += top(item->facts.category) == top(facts.category) ? 1 : 0;
+    set(RankFeature::kSameCategory, same / static_cast<double>(context_.items.size()));
+  }
+  set(RankFeature::kMetBefore, std::ranges::find(context_.met, candidate.item) == context_.met.end() ? 0 : 1);
 }
 
-/// Choose a page from the top: the best first, but once a category has its share of the page, the best of
-/// another one unless that is much weaker.
-std::vector<const Ranking::Candidate*> Ranking::diversify(std::vector<const Candidate*> best) const {
-  std::vector<const Candidate*> page;
-  const std::size_t n = request_.n;
-  const auto share_max =
-      static_cast<std::size_t>(std::max(1.0, std::ceil(static_cast<double>(n) * model_.category_share_max)));
-  std::map<std::string_view, std::size_t> taken;
-  const auto full = [&](const Candidate* each) {
-    const std::string_view category = top_category(*each->facts);
-    return !category.empty() && taken[category] >= share_max;
-  };
-  const bool one_category = !request_.filter.only_category().empty();
-  while (page.size() < n && !best.empty()) {
-    auto chosen = best.begin();
-    if (!one_category && full(*chosen)) {
-      const auto other = std::find_if(best.begin(), best.end(), [&](const Candidate* each) {
-        return !full(each) && each->dear == (*chosen)->dear &&
-               each->score >= kDiversityPrice * (*chosen)->score;
-      });
-      if (other != best.end()) chosen = other;
-    }
-    ++taken[top_category(*(*chosen)->facts)];
-    page.push_back(*chosen);
-    best.erase(chosen);
+/// Add up what the sources say, by the pipeline's weights or the ranker's.
+void Ranking::score(Candidate& candidate) const {
+  const std::size_t sources = kBuiltInSources + pipeline_.models.size();
+  const double share = popularity_share();
+  double loudest = 0;
+  for (std::size_t number = 0; number < sources; ++number) {
+    const auto source = static_cast<CandidateSource>(number);
+    const bool popular = source >= CandidateSource::kPopularCountry && source <= CandidateSource::kNew;
+    const double amount = candidate.by_source[number] * pipeline_.weights[number] * (popular ? share : 1);
+    candidate.score += amount;
+    if (amount <= loudest) continue;
+    loudest = amount;
+    candidate.source = source;
   }
-  return page;
-}
-
-/// A new item that nobody has met can never earn a place by itself: one place of a page is for it.
-void Ranking::give_room_to_new(std::vector<const Candidate*>& page) const {
-  constexpr auto kNewBit = 1u << static_cast<unsigned>(CandidateSource::kNew);
-  const auto is_new = [](const Candidate* each) { return (each->found_by & kNewBit) != 0; };
-  if (request_.placement != Placement::kHome || page.size() < kPageWithNew) return;
-  if (std::ranges::any_of(page, is_new)) return;
-  const Candidate* first = nullptr;
-  for (const Candidate& each : candidates_) {
-    if (each.dropped != Dropped::kNot || !is_new(&each)) continue;
-    if (!first || each.score > first->score) first = &each;
-  }
-  if (first) page.back() = first;
 }
 
 Status Ranking::rank() {
-  std::vector<const Candidate*> page = diversify(best_candidates());
-  give_room_to_new(page);
+  const bool with_features = pipeline_.ranker || pipeline_.keeps_features;
+  for (Candidate& each : candidates_.all()) {
+    if (each.dropped != Dropped::kNot) continue;
+    if (with_features) add_features(each);
+    score(each);
+    if (pipeline_.ranker) each.score = pipeline_.learned_score(each);
+  }
+  const std::vector<const Candidate*> page = choose_page(candidates_.all(), pipeline_, request_, wall_now_);
   page_size_ = page.size();
   answer_.reserve(page.size());
-  for (const Candidate* each : page) {
-    answer_.push_back({each->facts->facts.id, each->score, std::string(candidate_source_name(each->source)),
-                       reason_of(*each)});
-  }
+  for (const Candidate* each : page) answer_.push_back(item_of(*each));
   return {};
 }
 
+RecommendedItem Ranking::item_of(const Candidate& candidate) const {
+  RecommendedItem item{.id = candidate.facts->facts.id,
+                       .score = candidate.score,
+                       .source = std::string(pipeline_.source_name(candidate.source)),
+                       .reason = reason_of(candidate),
+                       .features = {}};
+  if (!pipeline_.keeps_features) return item;
+  for (std::size_t number = 0; number < kBuiltInSources + pipeline_.models.size(); ++number)
+    if (candidate.by_source[number] != 0)
+      item.features.emplace_back(pipeline_.source_name(static_cast<CandidateSource>(number)),
+                                 candidate.by_source[number]);
+  for (std::size_t number = 0; number < kRankFeatures; ++number)
+    if (candidate.features[number] != 0)
+      item.features.emplace_back(rank_feature_name(static_cast<RankFeature>(number)),
+                                 candidate.features[number]);
+  return item;
+}
+
 Reason Ranking::reason_of(const Candidate& candidate) const {
-  const bool personal =
-      candidate.source == CandidateSource::kCoBought || candidate.source == CandidateSource::kCoSeen;
-  const ContextItem* context = personal ? &context_[candidate.because] : nullptr;
-  std::string_view category = request_.filter.only_category();
-  if (category.empty()) category = candidate.facts->facts.category;
-  return make_reason(candidate.source, context, context ? memory_.items.get(context->item) : nullptr,
-                     request_.placement, country_, category);
+  ReasonInput input{.source = candidate.source,
+                    .placement = request_.placement,
+                    .country = context_.country,
+                    .category = {},
+                    .promotion = {}};
+  input.category = request_.filter.only_category();
+  if (input.category.empty()) input.category = candidate.facts->facts.category;
+  if (candidate.source <= CandidateSource::kCoSeen) {
+    input.context = &context_.items[candidate.because[static_cast<std::size_t>(candidate.source)]];
+    input.because = memory_.items.get(input.context->item);
+  } else if (candidate.source >= CandidateSource::kModel) {
+    const ModelSource& model =
+        *pipeline_.models[static_cast<std::size_t>(candidate.source) - kBuiltInSources];
+    if (const auto met = model.because({.user = request_.user, .met = met_, .now = context_.now},
+                                       candidate.facts->facts.id)) {
+      input.because = memory_.items.get(context_.met[*met]);
+      const auto in_context = std::ranges::find(context_.items, context_.met[*met], &ContextItem::item);
+      if (in_context != context_.items.end()) input.context = &*in_context;
+    }
+  } else if (candidate.is_found_by(CandidateSource::kPromotion)) {
+    if (const Promotion* promotion = promotion_of(pipeline_, candidate.facts->facts, wall_now_)) {
+      input.source = CandidateSource::kPromotion;
+      input.promotion = promotion->text;
+    }
+  }
+  return make_reason(input);
 }
 
 }  // namespace millrace

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <bitset>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -8,48 +7,15 @@
 #include <vector>
 
 #include "base/env.h"
+#include "recommend/candidates.h"
+#include "recommend/exclusions.h"
 #include "recommend/memory.h"
+#include "recommend/pipeline.h"
 #include "recommend/popular_lists.h"
 #include "recommend/recommendation.h"
-#include "recommend/settings.h"
+#include "recommend/visit_context.h"
 
 namespace millrace {
-
-/// Why an item was not shown, in the words of Explanation::filtered.
-enum class Dropped : std::uint8_t {
-  kNot,
-  kExcluded,  ///< by the request
-  kContext,   ///< it is what the page or the session is about
-  kShown,     ///< on an earlier page
-  kBought,
-  kRead,
-  kDisliked,
-  kDeleted,
-  kHidden,
-  kUnavailable,
-  kExpired,
-  kNotSoldThere,
-  kFilter,
-};
-
-std::string_view dropped_name(Dropped why);
-
-/// Items that are not to be shown, by fingerprint, and why: the first reason given stays.
-class Exclusions {
- public:
-  void add(std::uint32_t fingerprint, Dropped why);
-  Dropped find(std::uint32_t fingerprint) const;
-
- private:
-  void grow();
-
-  struct Slot {
-    std::uint32_t fingerprint = 0;
-    Dropped why = Dropped::kNot;
-  };
-  std::vector<Slot> slots_ = std::vector<Slot>(256);  ///< open addressing; a power of two
-  std::size_t used_ = 0;
-};
 
 /// Time left for an answer, by the Env's steady clock.
 class Budget {
@@ -64,110 +30,110 @@ class Budget {
   DurationUs length_;
 };
 
-/// Where a candidate comes from.
-enum class CandidateSource : std::uint8_t {
-  kCoBought,
-  kCoSeen,
-  kPopularCountry,
-  kPopularCategory,
-  kPopularWeek,
-  kPopular,
-  kNew,
-  kCount,
-};
-
-std::string_view candidate_source_name(CandidateSource source);
-
-/// One answer in the making: context → candidates, filtered as they come → rank and diversify. Lives for
-/// one request, under the memory's shared lock.
+/// One answer in the making: context → models → candidates, filtered as they come → rank and choose the page.
+/// Lives for one request. `begin` and `finish` need the memory's shared lock, `ask_models` does not: what it
+/// takes holds up nobody who writes.
 class Ranking {
  public:
+  /// Called before each stage and each model ("model:NAME"); an error fails it.
   using Checkpoint = std::function<Status(std::string_view stage)>;
 
-  /// All arguments must outlive the object. `exclusions` holds what the request excludes; what the
-  /// person excludes is added. `explanation` may be null.
-  Ranking(const RecommenderMemory& memory, const PopularLists& lists, const ModelSettings& model,
-          const RecommendRequest& request, const Budget& budget, Exclusions& exclusions,
-          Explanation* explanation);
+  /// What an answer is made of and for. All must outlive the Ranking.
+  struct Input {
+    const RecommenderMemory& memory;
+    const PopularLists& lists;
+    const Pipeline& pipeline;
+    const RecommendRequest& request;
+    const Budget& budget;
+    TimeUs wall_now = 0;             ///< which promotions run
+    const Checkpoint& before_stage;  ///< may be empty
+  };
 
-  /// Make the answer's items. `before_stage` may be empty.
-  /// Errors: kDeadline, and those of `before_stage`.
-  Status run(const Checkpoint& before_stage);
+  /// `exclusions` holds what the request excludes; what the person excludes is added. `explanation` may be
+  /// null.
+  Ranking(const Input& input, Exclusions& exclusions, Explanation* explanation);
+
+  /// Find what the answer can rest on. Errors: kDeadline, and those of `before_stage`.
+  Status begin();
+
+  /// Ask the pipeline's models. One that fails, or that there is no time for, is left out, which `partial`
+  /// tells of.
+  void ask_models();
+
+  /// Find the other candidates, rank them, choose the page. Errors: kDeadline when there is not even one,
+  /// and those of `before_stage`.
+  Status finish();
 
   std::vector<RecommendedItem> take_items() { return std::move(answer_); }
   /// Return whether more items than the page holds passed the filters.
   bool has_more() const { return admitted_ > page_size_; }
   /// Return whether nothing was known that the answer could rest on.
-  bool cold() const { return context_.empty(); }
-
-  /// What the context knows of an item.
-  struct ContextItem {
-    ItemRef item;
-    double weight = 0;
-    TouchKind kind = TouchKind::kView;
-    bool on_page = false;  ///< named by the request
-  };
+  bool cold() const { return context_.items.empty() && !models_spoke_; }
+  /// Return why some sources were not heard; empty when all were.
+  const std::string& partial() const { return partial_; }
 
  private:
-  struct Candidate {
-    ItemRef item;
-    const Item* facts = nullptr;
-    double score = 0;
-    double best = 0;                                     ///< the largest contribution to the score …
-    CandidateSource source = CandidateSource::kPopular;  ///< … and where it came from
-    std::uint16_t because = 0;   ///< context item it rests on, for kCoBought and kCoSeen
-    std::uint16_t found_by = 0;  ///< bit set of CandidateSource
-    Dropped dropped = Dropped::kNot;
-    bool dear = false;  ///< above what checkout prefers
-  };
+  Status stage(std::string_view name, Status (Ranking::*work)());
 
-  Status find_context();
-  void add_page_items();
-  void add_history(const Profile& profile, bool carts_only);
-  void add_context(ItemRef item, TouchKind kind, double factor, bool on_page);
-  void exclude_known(const Profile& profile);
-  void set_price_limit();
+  Status look_at_visitor();
+  Result<std::vector<ModelCandidate>> ask(const ModelSource& source) const;
+  void leave_out(std::string_view source, std::string_view why);
 
   Status find_candidates();
-  Status find_neighbours();
-  Status find_popular();
-  void add_list(const std::vector<RankedItem>& list, CandidateSource source, double share);
+  void add_models();
+  bool find_neighbours();
+  void find_popular();
+  void add_list(const std::vector<RankedItem>& list, CandidateSource source, double factor = 1);
   void add_category_list(std::string_view category);
-  Status fill_from_all();
+  void add_promoted();
+  void fill_from_all();
   Candidate& candidate(ItemRef item);
-  void contribute(ItemRef item, CandidateSource source, double amount, std::size_t because);
+  void contribute(ItemRef item, CandidateSource source, double amount, std::size_t because = 0);
   Dropped filter(const Item& item) const;
   bool expired(const Item& item) const;
+  double popularity_share() const;
 
   Status rank();
-  std::vector<const Candidate*> best_candidates() const;
-  std::vector<const Candidate*> diversify(std::vector<const Candidate*> best) const;
-  void give_room_to_new(std::vector<const Candidate*>& page) const;
+  void add_features(Candidate& candidate) const;
+  void score(Candidate& candidate) const;
   void explain() const;
+  RecommendedItem item_of(const Candidate& candidate) const;
   Reason reason_of(const Candidate& candidate) const;
 
   const RecommenderMemory& memory_;
   const PopularLists& lists_;
+  const Pipeline& pipeline_;
   const ModelSettings& model_;
   const RecommendRequest& request_;
   const Budget& budget_;
+  const TimeUs wall_now_;
+  const Checkpoint& before_stage_;
   Exclusions& exclusions_;
   Explanation* explanation_;
 
-  std::string country_;
-  std::vector<ContextItem> context_;  ///< latest first
-  std::optional<double> price_max_;   ///< checkout: what is dear
-  std::string price_currency_;
-  double popularity_share_ = 1;
-  std::vector<Candidate> candidates_;  ///< also the dropped ones
-  std::vector<std::uint32_t> table_;   ///< index into candidates_ + 1, open addressing by ItemRef
+  VisitContext context_;
+  std::vector<MetItem> met_;                              ///< views into context_
+  std::vector<std::vector<ModelCandidate>> from_models_;  ///< in the order of the pipeline's models
+  bool models_spoke_ = false;
+  std::string partial_;
+  CandidateTable candidates_;  ///< also the dropped ones
   std::size_t admitted_ = 0;
   std::size_t page_size_ = 0;
   std::vector<RecommendedItem> answer_;
 };
 
-/// Return why an item is recommended, in words. `because` is the item it rests on, if any.
-Reason make_reason(CandidateSource source, const Ranking::ContextItem* context, const Item* because,
-                   Placement placement, std::string_view country, std::string_view category);
+/// What a reason is made from.
+struct ReasonInput {
+  CandidateSource source = CandidateSource::kPopular;
+  const ContextItem* context = nullptr;  ///< that it rests on, if any
+  const Item* because = nullptr;         ///< that one's facts
+  Placement placement = Placement::kHome;
+  std::string_view country;
+  std::string_view category;
+  std::string_view promotion;  ///< its text
+};
+
+/// Return why an item is recommended, in words.
+Reason make_reason(const ReasonInput& input);
 
 }  // namespace millrace

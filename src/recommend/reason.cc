@@ -11,7 +11,7 @@ Reason because_of(std::string_view code, std::string_view before, const Item& it
   return {std::string(code), fmt::format("{}{}{}", before, name, after), {item.facts.id}};
 }
 
-Reason seen_together(const Ranking::ContextItem& context, const Item& item, Placement placement) {
+Reason seen_together(const ContextItem& context, const Item& item, Placement placement) {
   switch (context.kind) {
     case TouchKind::kCart:
       return because_of("because_cart", "Goes with ", item, " in your cart");
@@ -32,25 +32,32 @@ Reason seen_together(const Ranking::ContextItem& context, const Item& item, Plac
 
 }  // namespace
 
-Reason make_reason(CandidateSource source, const Ranking::ContextItem* context, const Item* because,
-                   Placement placement, std::string_view country, std::string_view category) {
-  switch (source) {
+Reason make_reason(const ReasonInput& input) {
+  switch (input.source) {
     case CandidateSource::kCoBought:
-      if (because) return because_of("bought_together", "Often bought together with ", *because);
+      if (input.because) return because_of("bought_together", "Often bought together with ", *input.because);
       break;
     case CandidateSource::kCoSeen:
-      if (because && context) return seen_together(*context, *because, placement);
+      if (input.because && input.context)
+        return seen_together(*input.context, *input.because, input.placement);
       break;
     case CandidateSource::kPopularCountry:
-      return {"popular_country", fmt::format("Popular in {}", country), {}};
+      return {"popular_country", fmt::format("Popular in {}", input.country), {}};
     case CandidateSource::kPopularCategory:
-      return {"popular_category", fmt::format("Popular in {}", category), {}};
+      return {"popular_category", fmt::format("Popular in {}", input.category), {}};
     case CandidateSource::kPopularWeek:
       return {"popular_week", "Sold most this week", {}};
+    case CandidateSource::kPopular:
+      break;
     case CandidateSource::kNew:
       return {"new", "New here", {}};
+    case CandidateSource::kPromotion:
+      return {"promotion", input.promotion.empty() ? "Promoted" : std::string(input.promotion), {}};
     default:
-      break;
+      if (input.because && input.context)
+        return seen_together(*input.context, *input.because, input.placement);
+      if (input.because) return because_of("because_met", "Because of ", *input.because);
+      return {"for_you", "Chosen for you", {}};
   }
   return {"popular", "Popular now", {}};
 }

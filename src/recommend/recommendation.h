@@ -36,6 +36,7 @@ struct RecommendRequest {
   Cursor cursor;              ///< what earlier pages have shown
   bool exclude_read = false;  ///< never what the person viewed or read (N7), whatever the model says
   bool explain = false;
+  DurationUs budget = 0;        ///< of time; 0: the pipeline's deadline, which it cannot exceed
   std::optional<TimeUs> as_of;  ///< popular lists of then; what the person did later is left out
 };
 
@@ -51,6 +52,7 @@ struct RecommendedItem {
   double score = 0;
   std::string source;  ///< the candidate source that spoke loudest for it
   Reason reason;
+  std::vector<std::pair<std::string, float>> features;  ///< what a ranker learns from, where it is to be kept
 };
 
 /// How an answer came about.
@@ -67,8 +69,10 @@ struct Recommendations {
   std::string user;
   std::string session;
   Placement placement = Placement::kHome;
-  std::string model;                    ///< "name@version"
-  std::optional<std::string> fallback;  ///< "deadline", "error", "cold" or nothing
+  std::string model;                    ///< of the pipeline: "name@version"
+  std::vector<std::string> models;      ///< trained ones that it asked, as "name@version"
+  std::optional<std::string> fallback;  ///< "partial", "deadline", "error", "cold" or nothing
+  std::string fallback_reason;          ///< in words; empty without a fallback
   std::vector<RecommendedItem> items;
   std::optional<std::string> cursor;  ///< of the next page; nothing when the list ends
   DurationUs latency_us = 0;

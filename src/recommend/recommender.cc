@@ -10,10 +10,10 @@
 #include "base/logging.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "base/turn_mutex.h"
 #include "recommend/memory.h"
 #include "recommend/popular_lists.h"
 #include "recommend/ranking.h"
-#include "base/turn_mutex.h"
 
 namespace millrace {
 namespace {
@@ -49,6 +49,7 @@ class Recommender::Impl {
  public:
   Impl(Env& env, RecommenderOptions options) : env_(env), options_(std::move(options)) {
     clear();
+    set_pipelines(std::make_shared<const PipelineSet>(options_.model));
     publish_limits();
   }
 
@@ -60,13 +61,15 @@ class Recommender::Impl {
   Recommendations recommend(RecommendRequest request, bool similar) const;
   void clear();
   void refresh();
+  void set_pipelines(std::shared_ptr<const PipelineSet> pipelines);
+  std::shared_ptr<const PipelineSet> pipelines() const;
   RecommenderStats stats() const;
   const ModelSettings& model() const { return options_.model; }
 
  private:
-  Recommendations head_of(const RecommendRequest& request) const;
-  Status answer(const RecommendRequest& request, const Budget& budget, Exclusions& exclusions, bool similar,
-                Recommendations& out) const;
+  Recommendations head_of(const RecommendRequest& request, const Pipeline& pipeline) const;
+  Status answer(const RecommendRequest& request, const Pipeline& pipeline, const Budget& budget,
+                Exclusions& exclusions, bool similar, Recommendations& out) const;
   void turn_page(const RecommendRequest& request, Recommendations& out) const;
   void fall_back(const RecommendRequest& request, const Exclusions& exclusions, Recommendations& out) const;
   Result<std::shared_lock<TurnMutex>> lock_in_time(const Budget& budget) const;
@@ -78,14 +81,15 @@ class Recommender::Impl {
   Env& env_;
   const RecommenderOptions options_;
 
-  mutable TurnMutex mutex_;  ///< guards memory_
-  std::unique_ptr<RecommenderMemory> memory_;
-  std::atomic<std::uint64_t> version_{0};  ///< counts changes of memory_
+  mutable TurnMutex mutex_;                    ///< guards memory_
+  std::shared_ptr<RecommenderMemory> memory_;  ///< one that is replaced lives until the last answer from it
+  std::atomic<std::uint64_t> version_{0};      ///< counts changes of memory_
 
   std::mutex refresh_mutex_;  ///< one refresh at a time; guards listed_version_
   std::uint64_t listed_version_ = 0;
-  mutable std::mutex lists_mutex_;  ///< guards the pointer; held for its copying only
+  mutable std::mutex lists_mutex_;  ///< guards the two pointers; held for their copying only
   std::shared_ptr<const PopularLists> lists_ = std::make_shared<PopularLists>();
+  std::shared_ptr<const PipelineSet> pipelines_;
 
   prometheus::Histogram& latency_ =
       metrics::latency_seconds("millrace_recommend_seconds", "Time to make an answer, without the network");
@@ -128,7 +132,7 @@ void Recommender::Impl::delete_user(std::string_view id) {
 
 void Recommender::Impl::clear() {
   const std::lock_guard no_refresh(refresh_mutex_);
-  auto other = std::make_unique<RecommenderMemory>(options_.model, options_.limits);
+  auto other = std::make_shared<RecommenderMemory>(options_.model, options_.limits);
   const std::unique_lock lock(mutex_);
   memory_.swap(other);
   ++version_;
@@ -139,14 +143,28 @@ std::shared_ptr<const PopularLists> Recommender::Impl::lists() const {
   return lists_;
 }
 
-Recommendations Recommender::Impl::head_of(const RecommendRequest& request) const {
+void Recommender::Impl::set_pipelines(std::shared_ptr<const PipelineSet> pipelines) {
+  {
+    const std::lock_guard lock(lists_mutex_);
+    pipelines_.swap(pipelines);
+  }
+  ++version_;  // other promotions want other lists
+}
+
+std::shared_ptr<const PipelineSet> Recommender::Impl::pipelines() const {
+  const std::lock_guard lock(lists_mutex_);
+  return pipelines_;
+}
+
+Recommendations Recommender::Impl::head_of(const RecommendRequest& request, const Pipeline& pipeline) const {
   Recommendations out;
   out.recommendation_id = new_uuid(env_);
   out.time = env_.now();
   out.user = request.user;
   out.session = request.session;
   out.placement = request.placement;
-  out.model = fmt::format("{}@{}", options_.model.name, options_.model.version);
+  out.model = pipeline.name;
+  out.models = pipeline.models_named;
   if (request.explain) out.explanation.emplace();
   return out;
 }
@@ -161,53 +179,94 @@ Result<std::shared_lock<TurnMutex>> Recommender::Impl::lock_in_time(const Budget
   return std::shared_lock(mutex_, std::adopt_lock);
 }
 
-Status Recommender::Impl::answer(const RecommendRequest& request, const Budget& budget,
-                                 Exclusions& exclusions, bool similar, Recommendations& out) const {
+Status Recommender::Impl::answer(const RecommendRequest& request, const Pipeline& pipeline,
+                                 const Budget& budget, Exclusions& exclusions, bool similar,
+                                 Recommendations& out) const {
   const std::shared_ptr<const PopularLists> popular = lists();
   try {
-    MILLRACE_ASSIGN(const std::shared_lock<TurnMutex> lock, lock_in_time(budget));
-    Ranking ranking(*memory_, *popular, options_.model, request, budget, exclusions,
-                    out.explanation ? &*out.explanation : nullptr);
-    MILLRACE_TRY(ranking.run(options_.before_stage));
-    if (ranking.cold() && similar) return {};
-    out.items = ranking.take_items();
-    if (ranking.cold()) out.fallback = "cold";
-    if (ranking.has_more()) out.cursor.emplace();
+    std::shared_ptr<const RecommenderMemory> memory;
+    std::optional<Ranking> ranking;
+    {
+      MILLRACE_ASSIGN(const std::shared_lock<TurnMutex> lock, lock_in_time(budget));
+      memory = memory_;
+      ranking.emplace(
+          Ranking::Input{*memory, *popular, pipeline, request, budget, out.time, options_.before_stage},
+          exclusions, out.explanation ? &*out.explanation : nullptr);
+      MILLRACE_TRY(ranking->begin());
+      if (!pipeline.asks_models()) MILLRACE_TRY(ranking->finish());
+    }
+    if (pipeline.asks_models()) {
+      ranking->ask_models();
+      MILLRACE_ASSIGN(const std::shared_lock<TurnMutex> lock, lock_in_time(budget));
+      MILLRACE_TRY(ranking->finish());
+    }
+    if (ranking->cold() && similar) return {};
+    out.items = ranking->take_items();
+    if (ranking->cold()) {
+      out.fallback = "cold";
+      out.fallback_reason = "nothing is known of the person or the page";
+    } else if (!ranking->partial().empty()) {
+      out.fallback = "partial";
+      out.fallback_reason = ranking->partial();
+    }
+    if (ranking->has_more()) out.cursor.emplace();
     return {};
   } catch (const std::exception& error) {
     return fail(Code::kInternal, error.what());
   }
 }
 
+/// Answer with what is popular, in the visitor's country first, from a list that is always ready.
 void Recommender::Impl::fall_back(const RecommendRequest& request, const Exclusions& exclusions,
                                   Recommendations& out) const {
   const std::shared_ptr<const PopularLists> popular = lists();
   out.items.clear();
-  for (const StandbyItem& each : popular->standby) {
-    if (exclusions.find(each.fingerprint) != Dropped::kNot || !request.filter.matches(each.facts)) continue;
+  std::vector<bool> taken(popular->standby.size());
+  const auto take = [&](std::uint32_t number, bool by_country) {
+    const StandbyItem& each = popular->standby[number];
+    if (taken[number] || exclusions.find(each.fingerprint) != Dropped::kNot ||
+        !request.filter.matches(each.facts))
+      return;
+    taken[number] = true;
     if (out.items.size() == request.n) {
       out.cursor.emplace();
-      break;
+      return;
     }
-    const CandidateSource source =
-        each.sold_this_week ? CandidateSource::kPopularWeek : CandidateSource::kPopular;
-    out.items.push_back({each.facts.id, each.score, std::string(candidate_source_name(source)),
-                         make_reason(source, nullptr, nullptr, request.placement, {}, {})});
-  }
+    CandidateSource source = each.sold_this_week ? CandidateSource::kPopularWeek : CandidateSource::kPopular;
+    if (by_country) source = CandidateSource::kPopularCountry;
+    out.items.push_back({each.facts.id,
+                         each.score,
+                         std::string(candidate_source_name(source)),
+                         make_reason({.source = source,
+                                      .placement = request.placement,
+                                      .country = request.country,
+                                      .category = {},
+                                      .promotion = {}}),
+                         {}});
+  };
+  const auto local = popular->standby_by_country.find(request.country);
+  if (local != popular->standby_by_country.end())
+    for (const std::uint32_t number : local->second) take(number, true);
+  for (std::uint32_t number = 0; number < popular->standby.size() && !out.cursor; ++number)
+    take(number, false);
 }
 
 Recommendations Recommender::Impl::recommend(RecommendRequest request, bool similar) const {
-  const Budget budget(env_, options_.model.deadline);
+  const std::shared_ptr<const PipelineSet> pipelines = this->pipelines();
+  const Pipeline& pipeline = pipelines->of(request.placement);
+  const DurationUs deadline = pipeline.settings.deadline;
+  const Budget budget(env_, request.budget > 0 ? std::min(request.budget, deadline) : deadline);
   request.n = std::clamp<std::size_t>(request.n, 1, options_.limits.page_items);
-  Recommendations out = head_of(request);
+  Recommendations out = head_of(request, pipeline);
   Exclusions exclusions;
   for (const auto& id : request.items) exclusions.add(item_fingerprint(id), Dropped::kContext);
   for (const auto& id : request.exclude) exclusions.add(item_fingerprint(id), Dropped::kExcluded);
   for (const std::uint32_t shown : request.cursor.shown()) exclusions.add(shown, Dropped::kShown);
 
-  const Status done = answer(request, budget, exclusions, similar, out);
+  const Status done = answer(request, pipeline, budget, exclusions, similar, out);
   if (!done) {
     out.fallback = done.error().code == Code::kDeadline ? "deadline" : "error";
+    out.fallback_reason = done.error().message;
     if (out.explanation) out.explanation->error = done.error().text();
     fall_back(request, exclusions, out);
   }
@@ -231,7 +290,7 @@ void Recommender::Impl::note(const Recommendations& answer) const {
   answers_.Increment();
   latency_.Observe(static_cast<double>(answer.latency_us) / 1e6);
   if (!answer.fallback) return;
-  metrics::counter("millrace_recommend_fallbacks_total", "Answers of popular items only, by cause",
+  metrics::counter("millrace_recommend_fallbacks_total", "Answers that are less than they could be, by cause",
                    {{"cause", *answer.fallback}})
       .Increment();
 }
@@ -240,7 +299,10 @@ void Recommender::Impl::refresh() {
   const std::lock_guard one_at_a_time(refresh_mutex_);
   const std::uint64_t version = version_;
   if (version == listed_version_) return;
-  auto made = make_popular_lists(*memory_, mutex_, options_.model, options_.limits);
+  std::vector<ItemFilter> promotions;
+  for (const auto& pipeline : pipelines()->all())
+    for (const Promotion& promotion : pipeline->promotions) promotions.push_back(promotion.filter);
+  auto made = make_popular_lists(*memory_, mutex_, options_.model, options_.limits, promotions);
   {
     const std::lock_guard lock(lists_mutex_);
     lists_.swap(made);
@@ -320,6 +382,12 @@ void Recommender::refresh() {
 }
 RecommenderStats Recommender::stats() const {
   return impl_->stats();
+}
+void Recommender::set_pipelines(std::shared_ptr<const PipelineSet> pipelines) {
+  impl_->set_pipelines(std::move(pipelines));
+}
+std::shared_ptr<const PipelineSet> Recommender::pipelines() const {
+  return impl_->pipelines();
 }
 const ModelSettings& Recommender::model() const {
   return impl_->model();

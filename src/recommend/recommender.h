@@ -12,6 +12,7 @@
 #include "base/env.h"
 #include "event/event.h"
 #include "recommend/item_filter.h"
+#include "recommend/pipeline.h"
 #include "recommend/recommendation.h"
 #include "recommend/settings.h"
 
@@ -45,13 +46,14 @@ struct RecommenderOptions {
   ModelSettings model;
   RecommenderLimits limits;
 
-  /// Called before each stage of an answer ("context", "candidates", "rank"); an error, or
-  /// an exception, fails the stage. For fault injection by tests; empty otherwise.
+  /// Called before each stage of an answer ("context", "candidates", "rank") and before each model is asked
+  /// ("model:NAME"); an error, or an exception, fails it. For fault injection by tests; empty otherwise.
   std::function<Status(std::string_view stage)> before_stage;
 };
 
 /// Recommends from memory: popularity with forward decay, co-occurrence of items in sessions and
-/// orders, and what the person just did. How an answer comes about: docs/recommendations.md.
+/// orders, what the person just did, and what trained models say of that. How an answer comes about:
+/// docs/recommendations.md.
 ///
 /// Threads: any method from any thread. Readers run beside one another; writers take turns and hold
 /// readers up for one short chunk at a time. `env` must outlive the object.
@@ -74,8 +76,12 @@ class Recommender {
   /// Forget the person: facts and history.
   void delete_user(std::string_view id);
 
-  /// Answer within the model's deadline; past it, or on any failure, with popular items. Returns fewer
-  /// than n items only when no more pass the filters.
+  /// Make answers from now on as these pipelines say. Answers under way go on as they began.
+  void set_pipelines(std::shared_ptr<const PipelineSet> pipelines);
+  std::shared_ptr<const PipelineSet> pipelines() const;
+
+  /// Answer within the deadline: past it with what was found until then, else, and on any failure, with what
+  /// is popular. Returns fewer than n items only when no more pass the filters.
   Recommendations recommend(const RecommendRequest& request) const noexcept;
 
   /// Return what goes with an item, for anyone: best first, with reasons. Empty when nothing is known.

@@ -73,7 +73,8 @@ TEST(RecommenderAnswer, AClockThatJumpsInAnyStageStillGivesAnAnswer) {
     clock = &scene.env;
     scene.views({"a", "b"}, {"x", "y"});
     const Recommendations answer = scene.recommend({.user = "c"});
-    EXPECT_EQ(answer.fallback, "deadline") << late;
+    // Once candidates are found, to choose among them takes no longer than to give up.
+    EXPECT_EQ(answer.fallback, late == "rank" ? "cold" : "deadline") << late;
     EXPECT_FALSE(answer.items.empty()) << late;
   }
 }

@@ -5,6 +5,7 @@
 
 #include "event/json_writer.h"
 #include "recommend/answer_json.h"
+#include "server/json_text.h"
 
 namespace millrace {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 constexpr RouteRule kRule = {Access::kRead, true};
 constexpr std::int64_t kItemsMax = 200;
 constexpr std::size_t kNewsDefault = 5;
+constexpr std::int64_t kBudgetMsMax = 60'000;
 
 /// Split "a,b" and repeated parameters into ids; empty ones are left out.
 std::vector<std::string> ids_of(const QueryParameters& query, std::string_view name) {
@@ -27,13 +29,13 @@ std::vector<std::string> ids_of(const QueryParameters& query, std::string_view n
 }
 
 Result<RecommendRequest> parse_request(const QueryParameters& query) {
-  static const std::vector<std::string_view> kKnown = {"user", "session", "country", "items",  "placement",
-                                                       "n",    "exclude", "filter",  "cursor", "explain"};
+  static const std::vector<std::string_view> kKnown = {"user",      "session", "country",  "items",
+                                                       "placement", "n",       "exclude",  "filter",
+                                                       "cursor",    "explain", "budget_ms"};
   if (const auto unknown = query.unknown(kKnown))
-    return fail(
-        Code::kInvalid,
-        "there is no parameter '" + std::string(*unknown) +
-            "'; known are user, session, country, items, placement, n, exclude, filter, cursor, explain");
+    return fail(Code::kInvalid, "there is no parameter '" + std::string(*unknown) +
+                                    "'; known are user, session, country, items, placement, n, exclude, "
+                                    "filter, cursor, explain, budget_ms");
   RecommendRequest request;
   request.user = query.get("user");
   request.session = query.get("session");
@@ -46,6 +48,10 @@ Result<RecommendRequest> parse_request(const QueryParameters& query) {
   MILLRACE_ASSIGN(request.filter, ItemFilter::parse(query.get("filter")));
   MILLRACE_ASSIGN(request.cursor, Cursor::parse(query.get("cursor")));
   MILLRACE_ASSIGN(request.explain, query.boolean("explain", false));
+  if (query.find("budget_ms") != nullptr) {
+    MILLRACE_ASSIGN(const std::int64_t budget, query.integer("budget_ms", 0, 1, kBudgetMsMax));
+    request.budget = budget * kMillisecondUs;
+  }
   return request;
 }
 
@@ -79,10 +85,33 @@ std::string news_json(const Recommendations& answer) {
   return out;
 }
 
+nlohmann::json pipeline_json(const Pipeline& pipeline) {
+  nlohmann::json sources = nlohmann::json::array();
+  for (std::size_t number = 0; number < kBuiltInSources + pipeline.models.size(); ++number) {
+    if (pipeline.weights[number] <= 0) continue;
+    const auto source = static_cast<CandidateSource>(number);
+    nlohmann::json one{{"name", pipeline.source_name(source)}, {"weight", pipeline.weights[number]}};
+    if (source >= CandidateSource::kModel) {
+      const ModelSource& model = *pipeline.models[number - kBuiltInSources];
+      one["model"] = model.model().name + "@" + model.model().version;
+      one["how"] = model.description();
+    }
+    sources.push_back(std::move(one));
+  }
+  nlohmann::json json{{"model", pipeline.name},
+                      {"sources", std::move(sources)},
+                      {"absent", pipeline.absent},
+                      {"deadline_ms", pipeline.settings.deadline / kMillisecondUs}};
+  json["ranker"] = pipeline.ranker ? nlohmann::json(pipeline.ranker->version) : nlohmann::json();
+  for (const Promotion& promotion : pipeline.promotions) json["promotions"].push_back(promotion.name);
+  return json;
+}
+
 class RecommendRoutes {
  public:
-  RecommendRoutes(const Recommender& recommender, RecommendationLog& answers, ServingStats& serving)
-      : recommender_(recommender), answers_(answers), serving_(serving) {}
+  RecommendRoutes(const Recommender& recommender, const PipelineKeeper& pipelines, RecommendationLog& answers,
+                  ServingStats& serving)
+      : recommender_(recommender), pipelines_(pipelines), answers_(answers), serving_(serving) {}
 
   void recommend(const Exchange& exchange) {
     const Result<RecommendRequest> request = parse_request(exchange.request.query());
@@ -103,6 +132,20 @@ class RecommendRoutes {
     keep(answer, request, "similar");
   }
 
+  /// How each placement is answered now, and what keeps it from being answered as the files say.
+  void pipelines(const Exchange& exchange) const {
+    const auto set = recommender_.pipelines();
+    nlohmann::json placements = nlohmann::json::object();
+    for (const Placement placement :
+         {Placement::kHome, Placement::kItem, Placement::kCart, Placement::kCheckout})
+      placements[std::string(placement_name(placement))] = pipeline_json(set->of(placement));
+    nlohmann::json problems = nlohmann::json::array();
+    for (const auto& [about, why] : pipelines_.problems())
+      problems.push_back({{"about", about}, {"why", why}});
+    const nlohmann::json json{{"placements", std::move(placements)}, {"problems", std::move(problems)}};
+    exchange.send(HttpResponse::json(200, json_text(json)));
+  }
+
   void news(const Exchange& exchange) {
     const Result<RecommendRequest> request = parse_news_request(exchange.request.query());
     if (!request) return exchange.send_error(request.error());
@@ -118,19 +161,21 @@ class RecommendRoutes {
   }
 
   const Recommender& recommender_;
+  const PipelineKeeper& pipelines_;
   RecommendationLog& answers_;
   ServingStats& serving_;
 };
 
 }  // namespace
 
-void add_recommend_routes(Router& router, const Recommender& recommender, RecommendationLog& answers,
-                          ServingStats& serving) {
-  const auto routes = std::make_shared<RecommendRoutes>(recommender, answers, serving);
+void add_recommend_routes(Router& router, const Recommender& recommender, const PipelineKeeper& pipelines,
+                          RecommendationLog& answers, ServingStats& serving) {
+  const auto routes = std::make_shared<RecommendRoutes>(recommender, pipelines, answers, serving);
   router.add("GET", "/v1/recommendations", kRule,
              [routes](const auto& exchange) { routes->recommend(*exchange); });
   router.add("GET", "/v1/items/{id}/similar", kRule,
              [routes](const auto& exchange) { routes->similar(*exchange); });
+  router.add("GET", "/v1/pipelines", kRule, [routes](const auto& exchange) { routes->pipelines(*exchange); });
   router.add("GET", "/recommendation", kRule, [routes](const auto& exchange) { routes->news(*exchange); });
 }
 

@@ -16,7 +16,7 @@ class SqlFunction : public FlowFunction {
 
   Result<std::vector<FlowOutcome>> apply(std::span<const SubscriptionMessage* const> messages) override {
     std::vector<std::string> attributes;
-    std::vector<FlowRow> rows;
+    std::vector<ExpressionRow> rows;
     attributes.reserve(messages.size());
     for (const SubscriptionMessage* message : messages) {
       attributes.push_back(Json(message->attributes).dump(-1, ' ', false, Json::error_handler_t::replace));

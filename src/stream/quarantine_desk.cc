@@ -132,7 +132,7 @@ Status QuarantineDesk::mend(std::vector<Entry>& entries, const std::string& expr
   if (expression.empty()) return {};
   const bool sees_raw = expression.find("raw") != std::string::npos;
   MILLRACE_ASSIGN(const auto function, FlowExpression::open(expression));
-  std::vector<FlowRow> rows;
+  std::vector<ExpressionRow> rows;
   std::vector<std::string> attributes;
   attributes.reserve(entries.size());
   for (const Entry& entry : entries) {

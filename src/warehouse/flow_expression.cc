@@ -32,12 +32,12 @@ class TimeLimit {
 class DuckFlowExpression : public FlowExpression {
  public:
   Status open_all(std::string_view sql);
-  Result<std::vector<Outcome>> apply(std::span<const FlowRow> rows, DurationUs limit) override;
+  Result<std::vector<Outcome>> apply(std::span<const ExpressionRow> rows, DurationUs limit) override;
 
  private:
-  Status apply_part(std::span<const FlowRow> rows, DurationUs limit, DurationUs part_limit,
+  Status apply_part(std::span<const ExpressionRow> rows, DurationUs limit, DurationUs part_limit,
                     std::vector<Outcome>& outcomes);
-  Status fill(std::span<const FlowRow> rows);
+  Status fill(std::span<const ExpressionRow> rows);
   Status run(std::size_t count, DurationUs limit, std::vector<Outcome>& outcomes);
 
   std::unique_ptr<duck::Database> database_;
@@ -65,7 +65,7 @@ Status DuckFlowExpression::open_all(std::string_view sql) {
   return {};
 }
 
-Status DuckFlowExpression::fill(std::span<const FlowRow> rows) {
+Status DuckFlowExpression::fill(std::span<const ExpressionRow> rows) {
   MILLRACE_TRY(connection_->execute("TRUNCATE given"));
   MILLRACE_ASSIGN(auto appender, duck::TableAppender::open(*connection_, "given"));
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -95,7 +95,7 @@ Status DuckFlowExpression::run(std::size_t count, DurationUs limit, std::vector<
   }
 }
 
-Status DuckFlowExpression::apply_part(std::span<const FlowRow> rows, DurationUs limit, DurationUs part_limit,
+Status DuckFlowExpression::apply_part(std::span<const ExpressionRow> rows, DurationUs limit, DurationUs part_limit,
                                       std::vector<Outcome>& outcomes) {
   MILLRACE_TRY(fill(rows));
   const std::size_t before = outcomes.size();
@@ -114,7 +114,7 @@ Status DuckFlowExpression::apply_part(std::span<const FlowRow> rows, DurationUs 
   return apply_part(rows.subspan(half), part_limit, part_limit, outcomes);
 }
 
-Result<std::vector<FlowExpression::Outcome>> DuckFlowExpression::apply(std::span<const FlowRow> rows,
+Result<std::vector<FlowExpression::Outcome>> DuckFlowExpression::apply(std::span<const ExpressionRow> rows,
                                                                        DurationUs limit) {
   std::vector<Outcome> outcomes;
   outcomes.reserve(rows.size());

@@ -13,7 +13,7 @@
 namespace millrace {
 
 /// One message as a SQL expression sees it: the columns of the same names.
-struct FlowRow {
+struct ExpressionRow {
   std::string_view data;        ///< JSON; NULL when the message is none
   std::string_view key;         ///< VARCHAR; NULL when it has none
   TimeUs time = 0;              ///< TIMESTAMP, when it was published
@@ -34,7 +34,7 @@ class FlowExpression {
 
   /// Apply it to all rows at once; when that fails, to ever smaller parts, so that only the rows to blame
   /// fail. It may take `limit`, a part a quarter of that. Errors: DuckDB's own troubles.
-  virtual Result<std::vector<Outcome>> apply(std::span<const FlowRow> rows, DurationUs limit) = 0;
+  virtual Result<std::vector<Outcome>> apply(std::span<const ExpressionRow> rows, DurationUs limit) = 0;
 };
 
 }  // namespace millrace

@@ -10,7 +10,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 /// Return what an expression makes of messages: the text, "NULL", or "failed: code".
-std::vector<std::string> results(std::string_view sql, const std::vector<FlowRow>& rows,
+std::vector<std::string> results(std::string_view sql, const std::vector<ExpressionRow>& rows,
                                  DurationUs limit = 10 * kSecondUs) {
   auto expression = FlowExpression::open(sql);
   if (!expression) return {expression.error().text()};
@@ -23,7 +23,7 @@ std::vector<std::string> results(std::string_view sql, const std::vector<FlowRow
   return texts;
 }
 
-FlowRow row(std::string_view data) {
+ExpressionRow row(std::string_view data) {
   return {data, "k", 1'700'000'000'000'000, R"({"source":"web"})"};
 }
 
@@ -39,7 +39,7 @@ TEST(FlowExpression, SeesTheColumnsOfAMessage) {
 }
 
 TEST(FlowExpression, OnlyTheRowsToBlameFail) {
-  std::vector<FlowRow> rows(100, row(R"({"n":"1"})"));
+  std::vector<ExpressionRow> rows(100, row(R"({"n":"1"})"));
   rows[17] = row(R"({"n":"x"})");
   rows[18] = row(R"({"n":"y"})");
   rows[99] = row(R"({"n":"z"})");

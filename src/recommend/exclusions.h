@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace millrace {
+
+/// Why an item was not shown, in the words of Explanation::filtered.
+enum class Dropped : std::uint8_t {
+  kNot,
+  kExcluded,  ///< by the request
+  kContext,   ///< it is what the page or the session is about
+  kShown,     ///< on an earlier page
+  kBought,
+  kRead,
+  kDisliked,
+  kDeleted,
+  kHidden,
+  kUnavailable,
+  kExpired,
+  kNotSoldThere,
+  kFilter,
+  kRule,  ///< the pipeline's filter
+};
+
+std::string_view dropped_name(Dropped why);
+
+/// Items that are not to be shown, by fingerprint, and why: the first reason given stays.
+class Exclusions {
+ public:
+  void add(std::uint32_t fingerprint, Dropped why);
+  Dropped find(std::uint32_t fingerprint) const;
+
+ private:
+  void grow();
+
+  struct Slot {
+    std::uint32_t fingerprint = 0;
+    Dropped why = Dropped::kNot;
+  };
+  std::vector<Slot> slots_ = std::vector<Slot>(256);  ///< open addressing; a power of two
+  std::size_t used_ = 0;
+};
+
+}  // namespace millrace
