@@ -108,6 +108,7 @@ void add_contract_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_training_set_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_model_commands(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_model_files_commands(CLI::App& models, CommonOptions& common, int& exit_code);
+void add_pipeline_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_drift_command(CLI::App& models, CommonOptions& common, int& exit_code);
 void add_up_command(CLI::App& app, CommonOptions& common, int& exit_code);
 void add_demo_command(CLI::App& app, CommonOptions& common, int& exit_code);

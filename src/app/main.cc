@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
   millrace::add_features_command(app, common, exit_code);
   millrace::add_training_set_command(app, common, exit_code);
   millrace::add_model_commands(app, common, exit_code);
+  millrace::add_pipeline_command(app, common, exit_code);
   millrace::add_vectors_command(app, common, exit_code);
   millrace::add_evaluate_command(app, common, exit_code);
   millrace::add_contract_command(app, common, exit_code);

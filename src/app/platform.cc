@@ -232,15 +232,13 @@ Status Platform::open_stores() {
   MILLRACE_ASSIGN(vectors_, VectorSets::open(env_, config_.data / "vectors", config_.vectors));
   recommender_ =
       std::make_unique<Recommender>(env_, RecommenderOptions{config_.model, config_.recommender, {}});
-  pipelines_ = std::make_unique<PipelineKeeper>(
-      PipelineKeeper::Tools{.env = env_,
-                            .registry = *models_,
-                            .recommender = *recommender_,
-                            .specs = [this]() -> Result<std::vector<PipelineSpec>> {
-                              if (!config_.models) return std::vector<PipelineSpec>{};
-                              return load_pipelines(env_, *config_.models);
-                            },
-                            .rankers = {}});
+  MILLRACE_ASSIGN(rankers_, RankerStore::open(env_, config_.data / "rankers"));
+  pipelines_ = std::make_unique<PipelineKeeper>(PipelineKeeper::Tools{
+      .env = env_,
+      .registry = *models_,
+      .recommender = *recommender_,
+      .specs = [this] { return pipeline_files(); },
+      .rankers = [this] { return rankers_->in_use(); }});
   answers_ = std::make_unique<RecommendationLog>(
       *log_, RecommendationLogOptions{.queue_max = config_.answers_queue_max});
   return {};
@@ -268,6 +266,11 @@ void Platform::make_models(const TrainingSetFiles& sets) {
 Result<std::vector<ModelSpec>> Platform::model_files() const {
   if (!config_.models) return std::vector<ModelSpec>{};
   return load_models(env_, *config_.models);
+}
+
+Result<std::vector<PipelineSpec>> Platform::pipeline_files() const {
+  if (!config_.models) return std::vector<PipelineSpec>{};
+  return load_pipelines(env_, *config_.models);
 }
 
 Result<std::vector<TrainingSet>> Platform::training_set_files() const {

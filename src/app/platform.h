@@ -26,6 +26,7 @@
 #include "recommend/recommend_job.h"
 #include "recommend/recommendation_log.h"
 #include "recommend/pipeline_keeper.h"
+#include "recommend/ranker_store.h"
 #include "recommend/recommender.h"
 #include "server/collector.h"
 #include "server/dashboard.h"
@@ -124,6 +125,7 @@ class Platform {
   BodyLimits collect_limits() const;
   Result<std::vector<TrainingSet>> training_set_files() const;
   Result<std::vector<ModelSpec>> model_files() const;
+  Result<std::vector<PipelineSpec>> pipeline_files() const;
   void make_models(const TrainingSetFiles& sets);
   Result<std::string> training_set_manifest_of(const std::string& name) const;
   void make_sql_transforms();
@@ -195,6 +197,7 @@ class Platform {
   LoadJob* load_job_ = nullptr;              ///< owned by jobs_
   RecommendJob* recommend_job_ = nullptr;    ///< owned by jobs_
   std::unique_ptr<ModelKeeper> model_keeper_;
+  std::unique_ptr<RankerStore> rankers_;
   std::unique_ptr<PipelineKeeper> pipelines_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> ingest_workers_;

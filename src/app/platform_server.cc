@@ -16,6 +16,7 @@
 #include "server/model_routes.h"
 #include "server/notice_routes.h"
 #include "server/ops_routes.h"
+#include "server/pipeline_routes.h"
 #include "server/quarantine_routes.h"
 #include "server/query_routes.h"
 #include "server/recommend_routes.h"
@@ -66,7 +67,10 @@ Status Platform::open_server(Listen listen) {
   validated.contracts = quiet_contracts_.get();
   add_contract_routes(*router_, {*contracts_, *warehouse_, validated, env_}, *ingest_workers_);
   add_catalogue_routes(*router_, *log_, *catalogue_, *workers_, env_);
-  add_recommend_routes(*router_, *recommender_, *pipelines_, *answers_, serving_);
+  add_recommend_routes(*router_, *recommender_, *answers_, serving_);
+  add_pipeline_routes(
+      *router_, {*recommender_, *pipelines_, *rankers_, *warehouse_, [this] { return pipeline_files(); }},
+      *workers_);
   add_query_routes(*router_, *queries_, *workers_);
   add_topic_routes(*router_, *log_, env_);
   add_subscription_routes(*router_, *subscriptions_);

@@ -5,7 +5,6 @@
 
 #include "event/json_writer.h"
 #include "recommend/answer_json.h"
-#include "server/json_text.h"
 
 namespace millrace {
 namespace {
@@ -85,33 +84,10 @@ std::string news_json(const Recommendations& answer) {
   return out;
 }
 
-nlohmann::json pipeline_json(const Pipeline& pipeline) {
-  nlohmann::json sources = nlohmann::json::array();
-  for (std::size_t number = 0; number < kBuiltInSources + pipeline.models.size(); ++number) {
-    if (pipeline.weights[number] <= 0) continue;
-    const auto source = static_cast<CandidateSource>(number);
-    nlohmann::json one{{"name", pipeline.source_name(source)}, {"weight", pipeline.weights[number]}};
-    if (source >= CandidateSource::kModel) {
-      const ModelSource& model = *pipeline.models[number - kBuiltInSources];
-      one["model"] = model.model().name + "@" + model.model().version;
-      one["how"] = model.description();
-    }
-    sources.push_back(std::move(one));
-  }
-  nlohmann::json json{{"model", pipeline.name},
-                      {"sources", std::move(sources)},
-                      {"absent", pipeline.absent},
-                      {"deadline_ms", pipeline.settings.deadline / kMillisecondUs}};
-  json["ranker"] = pipeline.ranker ? nlohmann::json(pipeline.ranker->version) : nlohmann::json();
-  for (const Promotion& promotion : pipeline.promotions) json["promotions"].push_back(promotion.name);
-  return json;
-}
-
 class RecommendRoutes {
  public:
-  RecommendRoutes(const Recommender& recommender, const PipelineKeeper& pipelines, RecommendationLog& answers,
-                  ServingStats& serving)
-      : recommender_(recommender), pipelines_(pipelines), answers_(answers), serving_(serving) {}
+  RecommendRoutes(const Recommender& recommender, RecommendationLog& answers, ServingStats& serving)
+      : recommender_(recommender), answers_(answers), serving_(serving) {}
 
   void recommend(const Exchange& exchange) {
     const Result<RecommendRequest> request = parse_request(exchange.request.query());
@@ -132,20 +108,6 @@ class RecommendRoutes {
     keep(answer, request, "similar");
   }
 
-  /// How each placement is answered now, and what keeps it from being answered as the files say.
-  void pipelines(const Exchange& exchange) const {
-    const auto set = recommender_.pipelines();
-    nlohmann::json placements = nlohmann::json::object();
-    for (const Placement placement :
-         {Placement::kHome, Placement::kItem, Placement::kCart, Placement::kCheckout})
-      placements[std::string(placement_name(placement))] = pipeline_json(set->of(placement));
-    nlohmann::json problems = nlohmann::json::array();
-    for (const auto& [about, why] : pipelines_.problems())
-      problems.push_back({{"about", about}, {"why", why}});
-    const nlohmann::json json{{"placements", std::move(placements)}, {"problems", std::move(problems)}};
-    exchange.send(HttpResponse::json(200, json_text(json)));
-  }
-
   void news(const Exchange& exchange) {
     const Result<RecommendRequest> request = parse_news_request(exchange.request.query());
     if (!request) return exchange.send_error(request.error());
@@ -161,21 +123,19 @@ class RecommendRoutes {
   }
 
   const Recommender& recommender_;
-  const PipelineKeeper& pipelines_;
   RecommendationLog& answers_;
   ServingStats& serving_;
 };
 
 }  // namespace
 
-void add_recommend_routes(Router& router, const Recommender& recommender, const PipelineKeeper& pipelines,
-                          RecommendationLog& answers, ServingStats& serving) {
-  const auto routes = std::make_shared<RecommendRoutes>(recommender, pipelines, answers, serving);
+void add_recommend_routes(Router& router, const Recommender& recommender, RecommendationLog& answers,
+                          ServingStats& serving) {
+  const auto routes = std::make_shared<RecommendRoutes>(recommender, answers, serving);
   router.add("GET", "/v1/recommendations", kRule,
              [routes](const auto& exchange) { routes->recommend(*exchange); });
   router.add("GET", "/v1/items/{id}/similar", kRule,
              [routes](const auto& exchange) { routes->similar(*exchange); });
-  router.add("GET", "/v1/pipelines", kRule, [routes](const auto& exchange) { routes->pipelines(*exchange); });
   router.add("GET", "/recommendation", kRule, [routes](const auto& exchange) { routes->news(*exchange); });
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include "recommend/pipeline_keeper.h"
 #include "recommend/recommendation_log.h"
 #include "recommend/recommender.h"
 #include "server/router.h"
@@ -8,10 +7,10 @@
 
 namespace millrace {
 
-/// Add GET /v1/recommendations, GET /v1/items/{id}/similar, GET /v1/pipelines, and the news system's own GET
+/// Add GET /v1/recommendations, GET /v1/items/{id}/similar, and the news system's own GET
 /// /recommendation (N7). Every answer is handed to `answers`, which keeps it, and counted in `serving`. All
 /// arguments must outlive the router.
-void add_recommend_routes(Router& router, const Recommender& recommender, const PipelineKeeper& pipelines,
-                          RecommendationLog& answers, ServingStats& serving);
+void add_recommend_routes(Router& router, const Recommender& recommender, RecommendationLog& answers,
+                          ServingStats& serving);
 
 }  // namespace millrace
