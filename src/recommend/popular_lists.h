@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "base/turn_mutex.h"
 #include "recommend/item_store.h"
 #include "recommend/memory.h"
 #include "recommend/settings.h"
-#include "base/turn_mutex.h"
 
 namespace millrace {
 
@@ -21,6 +21,7 @@ struct RankedItem {
 /// An item with all that is needed to show it, should the memory be out of reach.
 struct StandbyItem {
   ItemFacts facts;
+  MatchContext context;  ///< as of the list's making, without a person
   std::uint32_t fingerprint = 0;
   float score = 0;
   bool sold_this_week = false;

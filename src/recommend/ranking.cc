@@ -75,6 +75,24 @@ std::string_view dropped_name(Dropped why) {
   return kNames[static_cast<std::size_t>(why)];
 }
 
+bool lifts(const ItemFilter& filter, Dropped why) {
+  switch (why) {
+    case Dropped::kBought:  // what is rated counts as bought
+      return filter.asks_for(ItemState::kBought) || filter.asks_for(ItemState::kDisliked);
+    case Dropped::kContext:
+    case Dropped::kRead:
+      return filter.asks_for_deed();
+    case Dropped::kDisliked:
+      return filter.asks_for(ItemState::kDisliked);
+    case Dropped::kUnavailable:
+      return filter.asks_against(ItemState::kAvailable);
+    case Dropped::kExpired:
+      return filter.asks_for(ItemState::kExpired);
+    default:
+      return false;
+  }
+}
+
 std::string_view candidate_source_name(CandidateSource source) {
   constexpr std::array<std::string_view, 7> kNames = {
       "co_bought", "co_seen", "popular_country", "popular_category", "popular_week", "popular", "new"};
@@ -144,6 +162,8 @@ Status Ranking::find_context() {
     const bool at_cart = request_.placement == Placement::kCart || request_.placement == Placement::kCheckout;
     add_history(*profile, at_cart && request_.items.empty());
     exclude_known(*profile);
+    if (request_.filter.needs_person())
+      exclusions_.person = PersonFacts(*profile, memory_.items, request_.as_of);
   }
   if (request_.placement == Placement::kCheckout) set_price_limit();
   return {};
@@ -178,16 +198,20 @@ void Ranking::add_history(const Profile& profile, bool carts_only) {
     if (!item) continue;
     const bool this_visit =
         session != 0 ? touch->session == session : *latest - touch->time <= model_.session_gap;
-    if (this_visit) exclusions_.add(item->fingerprint, Dropped::kContext);
+    if (this_visit) exclude(item->fingerprint, Dropped::kContext);
     if (touch->disliked) {
-      exclusions_.add(item->fingerprint, Dropped::kDisliked);
+      exclude(item->fingerprint, Dropped::kDisliked);
       continue;
     }
     const bool in_cart = touch->kind == TouchKind::kCart;
-    if (carts_only && in_cart) exclusions_.add(item->fingerprint, Dropped::kContext);
+    if (carts_only && in_cart) exclude(item->fingerprint, Dropped::kContext);
     if (!carts_only || in_cart) add_context(touch->item, touch->kind, factor, false);
   }
   if (carts_only && context_.empty()) add_history(profile, false);
+}
+
+void Ranking::exclude(std::uint32_t fingerprint, Dropped why) {
+  if (!lifts(request_.filter, why)) exclusions_.add(fingerprint, why);
 }
 
 void Ranking::exclude_known(const Profile& profile) {
@@ -195,13 +219,13 @@ void Ranking::exclude_known(const Profile& profile) {
     for (const Touch& touch : profile.history) {
       const Item* item = memory_.items.get(touch.item);
       const bool had = touch.kind == TouchKind::kBought && touch.time <= *request_.as_of;
-      if (item && had) exclusions_.add(item->fingerprint, Dropped::kBought);
+      if (item && had) exclude(item->fingerprint, Dropped::kBought);
     }
   } else if (model_.exclude_bought) {
-    for (const std::uint32_t item : profile.bought.values()) exclusions_.add(item, Dropped::kBought);
+    for (const std::uint32_t item : profile.bought.values()) exclude(item, Dropped::kBought);
   }
   if (model_.exclude_read || request_.exclude_read) {
-    for (const std::uint32_t item : profile.read.values()) exclusions_.add(item, Dropped::kRead);
+    for (const std::uint32_t item : profile.read.values()) exclude(item, Dropped::kRead);
   }
 }
 
@@ -229,26 +253,27 @@ Status Ranking::find_candidates() {
   return {};
 }
 
-bool Ranking::expired(const Item& item) const {
-  if (!item.facts.expires_us && model_.item_age_max <= 0) return false;
-  const auto now = request_.as_of ? request_.as_of : memory_.popularity.now(item.era);
-  if (!now) return false;
-  if (item.facts.expires_us && *item.facts.expires_us <= *now) return true;
-  const auto born = item.born_us();
-  return model_.item_age_max > 0 && born && *now - *born > model_.item_age_max;
+MatchContext Ranking::match_context(const Item& item) const {
+  MatchContext context{.person = exclusions_.person.of(item.fingerprint)};
+  if (!item.facts.expires_us && model_.item_age_max <= 0 && !request_.filter.needs_now()) return context;
+  context.now = request_.as_of ? request_.as_of : memory_.popularity.now(item.era);
+  context.expired = item.expired(context.now, model_.item_age_max);
+  return context;
 }
 
 Dropped Ranking::filter(const Item& item) const {
   if (const Dropped why = exclusions_.find(item.fingerprint); why != Dropped::kNot) return why;
   if (item.deleted) return Dropped::kDeleted;
   if (item.facts.hidden) return Dropped::kHidden;
-  if (!item.facts.available) return Dropped::kUnavailable;
-  if (expired(item)) return Dropped::kExpired;
+  const ItemFilter& wanted = request_.filter;
+  if (!item.facts.available && !lifts(wanted, Dropped::kUnavailable)) return Dropped::kUnavailable;
+  const MatchContext context = match_context(item);
+  if (context.expired && !lifts(wanted, Dropped::kExpired)) return Dropped::kExpired;
   const auto& countries = item.facts.countries;
   if (!countries.empty() && !country_.empty() && std::ranges::find(countries, country_) == countries.end()) {
     return Dropped::kNotSoldThere;
   }
-  return request_.filter.matches(item.facts) ? Dropped::kNot : Dropped::kFilter;
+  return wanted.matches(item.facts, context) ? Dropped::kNot : Dropped::kFilter;
 }
 
 /// Return the candidate of an item, filtered and given its popularity when it is a new one.
@@ -342,8 +367,27 @@ Status Ranking::find_popular() {
   return fill_from_all();
 }
 
+/// Add what no list holds, since it may not be shown otherwise.
+Status Ranking::add_unavailable() {
+  for (std::uint32_t slot = 0; slot < memory_.items.slots(); ++slot) {
+    if (slot % kCheckEvery == 0 && budget_.over())
+      return fail(Code::kDeadline, "the deadline passed among the items not available");
+    const Item& item = memory_.items.in_slot(slot);
+    if (item.used && !item.facts.available)
+      contribute(memory_.items.ref_of(slot), CandidateSource::kPopular, 0, 0);
+  }
+  return {};
+}
+
 /// Go down the list of all items until there is enough to choose a page from.
 Status Ranking::fill_from_all() {
+  if (const auto* ids = request_.filter.only_ids()) {
+    for (const std::string& id : *ids) {
+      if (const auto item = memory_.items.find(id)) contribute(*item, CandidateSource::kPopular, 0, 0);
+    }
+    return {};
+  }
+  if (lifts(request_.filter, Dropped::kUnavailable)) return add_unavailable();
   const std::size_t enough = std::max<std::size_t>(50, 2 * request_.n);
   for (std::size_t i = 0; i < lists_.overall.size() && (admitted_ < enough || i < enough); ++i) {
     contribute(lists_.overall[i].item, CandidateSource::kPopular, 0, 0);
@@ -355,13 +399,16 @@ Status Ranking::fill_from_all() {
 }
 
 void Ranking::explain() const {
+  FilterReport report(request_.filter);
   for (const Candidate& each : candidates_) {
     for (unsigned source = 0; source < static_cast<unsigned>(CandidateSource::kCount); ++source) {
       if ((each.found_by >> source & 1u) == 0) continue;
       ++explanation_->candidates[std::string(candidate_source_name(static_cast<CandidateSource>(source)))];
     }
     if (each.dropped != Dropped::kNot) ++explanation_->filtered[std::string(dropped_name(each.dropped))];
+    if (each.facts) report.look_at(each.facts->facts, match_context(*each.facts));
   }
+  explanation_->filter = report.take();
 }
 
 // ---- rank

@@ -9,6 +9,7 @@
 
 #include "base/env.h"
 #include "recommend/memory.h"
+#include "recommend/person_facts.h"
 #include "recommend/popular_lists.h"
 #include "recommend/recommendation.h"
 #include "recommend/settings.h"
@@ -34,11 +35,17 @@ enum class Dropped : std::uint8_t {
 
 std::string_view dropped_name(Dropped why);
 
+/// Return whether `filter` asks for the very items that the rule `why` keeps from an answer, such as `bought`
+/// for what was bought: the rule does not hold then. Hidden and deleted items are never asked for.
+bool lifts(const ItemFilter& filter, Dropped why);
+
 /// Items that are not to be shown, by fingerprint, and why: the first reason given stays.
 class Exclusions {
  public:
   void add(std::uint32_t fingerprint, Dropped why);
   Dropped find(std::uint32_t fingerprint) const;
+
+  PersonFacts person;  ///< for filters that ask what the person did; empty until the answer knows the person
 
  private:
   void grow();
@@ -137,7 +144,9 @@ class Ranking {
   Candidate& candidate(ItemRef item);
   void contribute(ItemRef item, CandidateSource source, double amount, std::size_t because);
   Dropped filter(const Item& item) const;
-  bool expired(const Item& item) const;
+  MatchContext match_context(const Item& item) const;
+  void exclude(std::uint32_t fingerprint, Dropped why);
+  Status add_unavailable();
 
   Status rank();
   std::vector<const Candidate*> best_candidates() const;

@@ -184,7 +184,11 @@ void Recommender::Impl::fall_back(const RecommendRequest& request, const Exclusi
   const std::shared_ptr<const PopularLists> popular = lists();
   out.items.clear();
   for (const StandbyItem& each : popular->standby) {
-    if (exclusions.find(each.fingerprint) != Dropped::kNot || !request.filter.matches(each.facts)) continue;
+    if (exclusions.find(each.fingerprint) != Dropped::kNot) continue;
+    MatchContext context = each.context;
+    context.person = exclusions.person.of(each.fingerprint);
+    if (context.expired && !lifts(request.filter, Dropped::kExpired)) continue;
+    if (!request.filter.matches(each.facts, context)) continue;
     if (out.items.size() == request.n) {
       out.cursor.emplace();
       break;
@@ -272,6 +276,7 @@ RecommenderStats Recommender::Impl::stats() const {
 void Recommender::Impl::publish_limits() const {
   const RecommenderLimits& limits = options_.limits;
   limit_gauge("items").Set(static_cast<double>(limits.items));
+  limit_gauge("attribute_bytes").Set(static_cast<double>(limits.attribute_bytes));
   limit_gauge("profiles").Set(static_cast<double>(limits.profiles));
   limit_gauge("aliases").Set(static_cast<double>(limits.aliases));
   limit_gauge("sessions").Set(static_cast<double>(limits.sessions));
@@ -282,6 +287,7 @@ void Recommender::Impl::publish_limits() const {
 void Recommender::Impl::publish_sizes() const {
   const std::shared_lock lock(mutex_);
   entries_gauge("items").Set(static_cast<double>(memory_->items.size()));
+  entries_gauge("attribute_bytes").Set(static_cast<double>(memory_->items.attribute_bytes()));
   entries_gauge("profiles").Set(static_cast<double>(memory_->profiles.size()));
   entries_gauge("aliases").Set(static_cast<double>(memory_->profiles.aliases()));
   entries_gauge("sessions").Set(static_cast<double>(memory_->sessions()));
