@@ -367,19 +367,21 @@ Status Ranking::find_popular() {
   return fill_from_all();
 }
 
-/// Add what no list holds, since it may not be shown otherwise.
-Status Ranking::add_unavailable() {
+/// Look through all items for those that a filter of states asks for: they are few, or in no list.
+Status Ranking::add_wanted() {
+  const bool unavailable = lifts(request_.filter, Dropped::kUnavailable);
   for (std::uint32_t slot = 0; slot < memory_.items.slots(); ++slot) {
     if (slot % kCheckEvery == 0 && budget_.over())
-      return fail(Code::kDeadline, "the deadline passed among the items not available");
+      return fail(Code::kDeadline, "the deadline passed in the catalogue");
     const Item& item = memory_.items.in_slot(slot);
-    if (item.used && !item.facts.available)
-      contribute(memory_.items.ref_of(slot), CandidateSource::kPopular, 0, 0);
+    const bool wanted = unavailable ? !item.facts.available : exclusions_.person.of(item.fingerprint) != 0;
+    if (item.used && wanted) contribute(memory_.items.ref_of(slot), CandidateSource::kPopular, 0, 0);
   }
   return {};
 }
 
-/// Go down the list of all items until there is enough to choose a page from.
+/// Go down the list of all items until there is enough to choose a page from. What the filter drops becomes
+/// no candidate, unless it is to be explained: there may be a whole catalogue of it.
 Status Ranking::fill_from_all() {
   if (const auto* ids = request_.filter.only_ids()) {
     for (const std::string& id : *ids) {
@@ -387,10 +389,12 @@ Status Ranking::fill_from_all() {
     }
     return {};
   }
-  if (lifts(request_.filter, Dropped::kUnavailable)) return add_unavailable();
+  if (request_.filter.asks_for_deed() || lifts(request_.filter, Dropped::kUnavailable)) return add_wanted();
   const std::size_t enough = std::max<std::size_t>(50, 2 * request_.n);
   for (std::size_t i = 0; i < lists_.overall.size() && (admitted_ < enough || i < enough); ++i) {
-    contribute(lists_.overall[i].item, CandidateSource::kPopular, 0, 0);
+    const Item* item = memory_.items.get(lists_.overall[i].item);
+    if (item && (explanation_ || filter(*item) == Dropped::kNot))
+      contribute(lists_.overall[i].item, CandidateSource::kPopular, 0, 0);
     if (i % kCheckEvery == 0 && budget_.over()) {
       return fail(Code::kDeadline, "the deadline passed among the popular items");
     }

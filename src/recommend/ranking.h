@@ -146,7 +146,7 @@ class Ranking {
   Dropped filter(const Item& item) const;
   MatchContext match_context(const Item& item) const;
   void exclude(std::uint32_t fingerprint, Dropped why);
-  Status add_unavailable();
+  Status add_wanted();
 
   Status rank();
   std::vector<const Candidate*> best_candidates() const;
