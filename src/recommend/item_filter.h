@@ -95,7 +95,7 @@ struct FilterClause {
 };
 
 /// A condition on items, and on what a person did with them, from a small expression: clauses joined by
-/// commas, all of which must hold. docs/filters.md has the language; `category:Garden/Tools,stock>0,!seen`.
+/// commas, all of which must hold. docs/how-to/filters.md has the language; `category:Garden/Tools,stock>0,!seen`.
 /// Knows nothing of HTTP. Threads: never changed once parsed.
 class ItemFilter {
  public:
