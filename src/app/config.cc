@@ -101,6 +101,8 @@ void read_recommend(const YamlMap& map, Config& config) {
   const YamlMap limits = map.map("limits");
   limits.optional("items", config.recommender.items, 100, 1 << 24);
   limits.optional("profiles", config.recommender.profiles, 100, 100'000'000);
+  limits.optional_bytes("item_attribute_bytes", config.recommender.item_attribute_bytes);
+  limits.optional_bytes("attribute_bytes", config.recommender.attribute_bytes);
   limits.optional("neighbours", config.recommender.neighbours, 5, 1'000);
   limits.optional("history", config.recommender.history, 5, 10'000);
   map.optional("answers_queue_max", config.answers_queue_max, 1, 10'000'000);

@@ -44,11 +44,22 @@ void items(JsonWriter& json, const std::vector<RecommendedItem>& list, bool with
   json.end_array();
 }
 
+void clauses(JsonWriter& json, const std::vector<ClauseReport>& filter) {
+  json.key("filter").begin_array();
+  for (const ClauseReport& each : filter) {
+    json.begin_object().member("clause", each.clause).member("looked_at", each.looked_at);
+    json.member("found", each.found).member("matched", each.matched);
+    json.member_if("hint", each.hint).end_object();
+  }
+  json.end_array();
+}
+
 void explanation(JsonWriter& json, const Recommendations& answer) {
   const Explanation& how = *answer.explanation;
   json.key("explanation").begin_object();
   numbers(json, "candidates", how.candidates);
   numbers(json, "filtered", how.filtered);
+  if (!how.filter.empty()) clauses(json, how.filter);
   numbers(json, "stages_us", how.stages_us);
   json.member("latency_us", answer.latency_us);
   texts(json, "models", answer.models);

@@ -45,6 +45,11 @@ TEST(AnswerJson, ExplainsWhenAsked) {
   EXPECT_EQ(how.at("stages_us").at("rank"), 9);
   EXPECT_EQ(how.at("latency_us"), 412);
   EXPECT_TRUE(how.at("error").is_null());
+  EXPECT_FALSE(how.contains("filter"));
+  answer.explanation->filter = {{"a:b", 3, 0, 1, "no item"}, {"stock>0", 3, 2, 1, ""}};
+  EXPECT_EQ(Json::parse(answer_json(answer)).at("explanation").at("filter"),
+            Json::parse(R"([{"clause":"a:b","looked_at":3,"found":0,"matched":1,"hint":"no item"},
+                            {"clause":"stock>0","looked_at":3,"found":2,"matched":1}])"));
 }
 
 TEST(AnswerJson, ABadByteInAnIdDoesNotBreakTheJson) {

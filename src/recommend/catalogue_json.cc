@@ -1,5 +1,8 @@
 #include "recommend/catalogue_json.h"
 
+#include <algorithm>
+#include <array>
+
 #include <nlohmann/json.hpp>
 
 #include "base/time.h"
@@ -43,7 +46,41 @@ void read_countries(const Json& object, const char* name, std::vector<std::strin
   }
 }
 
+/// Names whose values ItemFacts has members for.
+constexpr std::array<std::string_view, 10> kMembers = {"available", "category", "countries", "country",
+                                                       "currency",  "expires",  "hidden",    "name",
+                                                       "price",     "published"};
+
+bool add_value(std::string_view name, const Json& value, ItemAttributes& into) {
+  if (value.is_null()) return true;
+  if (value.is_boolean()) return into.add_truth(name, value.get<bool>());
+  if (value.is_number()) return into.add_number(name, value.get<double>());
+  if (value.is_string()) return into.add_text(name, value.get_ref<const std::string&>());
+  return value.empty() || into.add_presence(name);
+}
+
+void read_others(const Json& attributes, ItemAttributes& into) {
+  std::size_t left_out = 0;
+  for (const auto& [name, value] : attributes.items()) {
+    if (std::ranges::find(kMembers, name) != kMembers.end()) continue;
+    if (!value.is_array()) {
+      left_out += !add_value(name, value, into);
+      continue;
+    }
+    for (const Json& each : value) left_out += !add_value(name, each, into);
+  }
+  note_attributes_left_out(left_out);
+}
+
+/// Many shops send how many there are and nothing else.
+bool is_sold_out(const ItemAttributes& attributes) {
+  static const AttributeName kStock("stock");
+  return attributes.any_of(kStock, [](const auto& value) { return value.number && *value.number <= 0; });
+}
+
 void read_item(const Json& attributes, ItemFacts& facts) {
+  read_others(attributes, facts.attributes);
+  facts.available = !is_sold_out(facts.attributes);
   read_text(attributes, "name", facts.name);
   read_text(attributes, "category", facts.category);
   read_price(attributes, facts.price);

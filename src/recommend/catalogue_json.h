@@ -18,7 +18,8 @@ struct CatalogueChange {
 
 /// Read a record of `items`. Attributes used: name, category, price (text or number), currency,
 /// available, hidden (bool), country or countries (text or array), published and expires (time text, or
-/// microseconds since 1970); others are left alone, and so are values of a wrong type.
+/// microseconds since 1970); values of a wrong type are left alone. All others go to ItemFacts::attributes.
+/// A `stock` of 0 or less makes an item unavailable, unless `available` says otherwise.
 /// Errors: kInvalid when it is not such a record.
 Result<CatalogueChange<ItemFacts>> parse_item_record(std::string_view json);
 

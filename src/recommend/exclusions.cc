@@ -12,6 +12,24 @@ std::string_view dropped_name(Dropped why) {
   return kNames[static_cast<std::size_t>(why)];
 }
 
+bool lifts(const ItemFilter& filter, Dropped why) {
+  switch (why) {
+    case Dropped::kBought:  // what is rated counts as bought
+      return filter.asks_for(ItemState::kBought) || filter.asks_for(ItemState::kDisliked);
+    case Dropped::kContext:
+    case Dropped::kRead:
+      return filter.asks_for_deed();
+    case Dropped::kDisliked:
+      return filter.asks_for(ItemState::kDisliked);
+    case Dropped::kUnavailable:
+      return filter.asks_against(ItemState::kAvailable);
+    case Dropped::kExpired:
+      return filter.asks_for(ItemState::kExpired);
+    default:
+      return false;
+  }
+}
+
 void Exclusions::add(std::uint32_t fingerprint, Dropped why) {
   if (++used_ * 2 > slots_.size()) grow();
   for (std::size_t at = fingerprint & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {

@@ -5,6 +5,9 @@
 #include <string_view>
 #include <vector>
 
+#include "recommend/item_filter.h"
+#include "recommend/person_facts.h"
+
 namespace millrace {
 
 /// Why an item was not shown, in the words of Explanation::filtered.
@@ -27,11 +30,17 @@ enum class Dropped : std::uint8_t {
 
 std::string_view dropped_name(Dropped why);
 
+/// Return whether `filter` asks for the very items that the rule `why` keeps from an answer, such as `bought`
+/// for what was bought: the rule does not hold then. Hidden and deleted items are never asked for.
+bool lifts(const ItemFilter& filter, Dropped why);
+
 /// Items that are not to be shown, by fingerprint, and why: the first reason given stays.
 class Exclusions {
  public:
   void add(std::uint32_t fingerprint, Dropped why);
   Dropped find(std::uint32_t fingerprint) const;
+
+  PersonFacts person;  ///< for filters that ask what the person did; empty until the answer knows the person
 
  private:
   void grow();

@@ -8,8 +8,17 @@
 
 namespace millrace {
 
-ItemStore::ItemStore(std::size_t limit, OnDrop on_drop)
-    : limit_(std::clamp<std::size_t>(limit, 1, ItemRef::kSlotsMax)), on_drop_(std::move(on_drop)) {}
+bool Item::expired(std::optional<TimeUs> now, DurationUs age_max) const {
+  if (!now) return false;
+  if (facts.expires_us && *facts.expires_us <= *now) return true;
+  const auto born = born_us();
+  return age_max > 0 && born && *now - *born > age_max;
+}
+
+ItemStore::ItemStore(std::size_t limit, OnDrop on_drop, AttributeLimits attributes)
+    : limit_(std::clamp<std::size_t>(limit, 1, ItemRef::kSlotsMax)),
+      on_drop_(std::move(on_drop)),
+      attribute_limits_(attributes) {}
 
 std::optional<ItemRef> ItemStore::find(std::string_view id) const {
   const auto found = slot_of_.find(id);
@@ -52,6 +61,7 @@ void ItemStore::drop_one() {
   on_drop_(ref_of(slot));
   Item& item = items_[slot];
   slot_of_.erase(item.facts.id);
+  attribute_bytes_ -= item.facts.attributes.bytes();
   const auto generation = static_cast<std::uint8_t>(item.generation + 1);
   item = Item{};
   item.generation = generation;
@@ -69,10 +79,18 @@ void ItemStore::put(const ItemFacts& facts, std::optional<TimeUs> put_time) {
   }
   // The id stays as it is: the map's key views it.
   std::string id = std::move(item.facts.id);
+  attribute_bytes_ -= item.facts.attributes.bytes();
   item.facts = facts;
   item.facts.id = std::move(id);
+  keep_attributes(item.facts.attributes);
   item.deleted = false;
   if (!item.first_seen_us) item.first_seen_us = put_time;
+}
+
+void ItemStore::keep_attributes(ItemAttributes& attributes) {
+  const std::size_t room = attribute_limits_.of_all - std::min(attribute_bytes_, attribute_limits_.of_all);
+  note_attributes_left_out(attributes.keep(std::min(attribute_limits_.of_item, room)));
+  attribute_bytes_ += attributes.bytes();
 }
 
 void ItemStore::erase(std::string_view id) {
@@ -82,6 +100,7 @@ void ItemStore::erase(std::string_view id) {
 std::size_t ItemStore::bytes() const {
   const auto heap = [](const std::string& text) { return text.capacity() > 15 ? text.capacity() + 1 : 0; };
   std::size_t bytes = items_.size() * (sizeof(Item) + 16) + slot_of_.size() * 48;
+  bytes += attribute_bytes_;
   for (const Item& item : items_)
     bytes += heap(item.facts.id) + heap(item.facts.name) + heap(item.facts.category);
   return bytes;

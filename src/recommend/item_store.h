@@ -47,6 +47,14 @@ struct Item {
   /// Return when its age began, if known.
   std::optional<TimeUs> born_us() const { return facts.published_us ? facts.published_us : first_seen_us; }
   bool showable() const { return used && !deleted && !facts.hidden && facts.available; }
+  /// Return whether at `now` it is past its end, or was born longer than `age_max` ago (0: any age will do).
+  bool expired(std::optional<TimeUs> now, DurationUs age_max) const;
+};
+
+/// How many bytes of attributes are kept for filters: of one item, and of all.
+struct AttributeLimits {
+  std::size_t of_item = 2'048;
+  std::size_t of_all = std::size_t{64} << 20;
 };
 
 /// All items known, at most `limit`: beyond it the one used longest ago is dropped, items that the
@@ -56,7 +64,7 @@ class ItemStore {
   using OnDrop = std::function<void(ItemRef)>;
 
   /// `on_drop` is called before a slot is given to another item.
-  ItemStore(std::size_t limit, OnDrop on_drop);
+  ItemStore(std::size_t limit, OnDrop on_drop, AttributeLimits attributes = {});
 
   /// Return the item of that id, made when absent, and mark it used just now.
   ItemRef intern(std::string_view id);
@@ -66,6 +74,7 @@ class ItemStore {
   const Item* get(ItemRef ref) const;
   Item& at(ItemRef ref) { return items_[ref.slot()]; }
 
+  /// Attributes past the limits are left out, and counted.
   void put(const ItemFacts& facts, std::optional<TimeUs> put_time);
   void erase(std::string_view id);
 
@@ -77,6 +86,7 @@ class ItemStore {
   std::uint32_t slots() const { return static_cast<std::uint32_t>(items_.size()); }
   std::size_t size() const { return slot_of_.size(); }
   std::size_t limit() const { return limit_; }
+  std::size_t attribute_bytes() const { return attribute_bytes_; }
   std::size_t catalogued() const { return catalogued_.size(); }
   std::uint64_t evictions() const { return evictions_; }
   std::size_t bytes() const;
@@ -84,6 +94,7 @@ class ItemStore {
  private:
   LruList& list_of(const Item& item) { return item.catalogued ? catalogued_ : met_; }
   void drop_one();
+  void keep_attributes(ItemAttributes& attributes);
 
   std::size_t limit_;
   OnDrop on_drop_;
@@ -93,6 +104,8 @@ class ItemStore {
   LruList met_;  ///< only met in events
   LruList catalogued_;
   std::uint64_t evictions_ = 0;
+  AttributeLimits attribute_limits_;
+  std::size_t attribute_bytes_ = 0;
 };
 
 }  // namespace millrace

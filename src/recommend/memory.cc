@@ -38,7 +38,8 @@ RecommenderMemory::RecommenderMemory(const ModelSettings& model, const Recommend
               seen.forget(item);
               bought.forget(item);
               popularity.forget(item);
-            }),
+            },
+            {.of_item = limits.item_attribute_bytes, .of_all = limits.attribute_bytes}),
       seen(limits.neighbours),
       bought(limits.neighbours),
       popularity(model, limits),

@@ -109,8 +109,13 @@ Page diversify(const Page& best, std::size_t n, double lambda) {
   return page;
 }
 
-bool runs(const Promotion& promotion, TimeUs now) {
-  return (!promotion.from || *promotion.from <= now) && (!promotion.until || now < *promotion.until);
+bool runs(const Promotion& promotion, const PageTimes& times) {
+  return (!promotion.from || *promotion.from <= times.wall) &&
+         (!promotion.until || times.wall < *promotion.until);
+}
+
+bool promotes(const Promotion& promotion, const ItemFacts& item, const PageTimes& times) {
+  return promotion.filter.matches(item, {.now = times.data});
 }
 
 std::size_t places(double share, std::size_t n) {
@@ -119,10 +124,12 @@ std::size_t places(double share, std::size_t n) {
 
 /// Give each promotion that runs its places, spread over the page; what stands there moves down.
 void promote(Page& page, const std::vector<Candidate>& candidates, const Pipeline& pipeline, std::size_t n,
-             TimeUs now) {
+             const PageTimes& times) {
   for (const Promotion& promotion : pipeline.promotions) {
-    if (!runs(promotion, now)) continue;
-    const auto promoted = [&](const Candidate* each) { return promotion.filter.matches(each->facts->facts); };
+    if (!runs(promotion, times)) continue;
+    const auto promoted = [&](const Candidate* each) {
+      return promotes(promotion, each->facts->facts, times);
+    };
     const std::size_t wanted = places(promotion.share, n);
     const auto there = static_cast<std::size_t>(std::ranges::count_if(page, promoted));
     if (there >= wanted) continue;
@@ -168,21 +175,21 @@ void give_room_to_new(Page& page, const std::vector<Candidate>& candidates, std:
 
 }  // namespace
 
-const Promotion* promotion_of(const Pipeline& pipeline, const ItemFacts& item, TimeUs now) {
+const Promotion* promotion_of(const Pipeline& pipeline, const ItemFacts& item, const PageTimes& times) {
   for (const Promotion& promotion : pipeline.promotions)
-    if (runs(promotion, now) && promotion.filter.matches(item)) return &promotion;
+    if (runs(promotion, times) && promotes(promotion, item, times)) return &promotion;
   return nullptr;
 }
 
 Page choose_page(const std::vector<Candidate>& candidates, const Pipeline& pipeline,
-                 const RecommendRequest& request, TimeUs now) {
+                 const RecommendRequest& request, const PageTimes& times) {
   Page best = best_candidates(candidates, request.n);
   // Who asks for one category wants no other.
   const bool one_category = !request.filter.only_category().empty();
   if (pipeline.diversity > 0) best = diversify(best, 2 * request.n, pipeline.diversity);
   Page page =
       cap_categories(std::move(best), request.n, one_category ? 1 : pipeline.settings.category_share_max);
-  promote(page, candidates, pipeline, request.n, now);
+  promote(page, candidates, pipeline, request.n, times);
   if (request.placement == Placement::kHome && page.size() >= kPageWithNew)
     give_room_to_new(page, candidates, places(pipeline.new_share, request.n));
   return page;

@@ -1,8 +1,8 @@
 #include "recommend/pipeline_keeper.h"
 
-#include <pthread.h>
-
 #include <algorithm>
+
+#include <pthread.h>
 
 #include "base/logging.h"
 #include "base/thread.h"

@@ -102,6 +102,9 @@ class PipelineReader {
     Promotion promotion{.name = name, .text = {}, .filter = {}, .from = {}, .until = {}};
     read_filter(map, promotion.filter);
     if (!map.find("filter")) map.missing("filter");
+    if (promotion.filter.needs_person())
+      map.find("filter")->error(
+          "what is promoted is the same for everybody: it cannot go by what a person did");
     map.optional("share", promotion.share, 0.0, 1.0);
     map.optional("text", promotion.text);
     read_time(map, "from", promotion.from);

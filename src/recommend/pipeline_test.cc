@@ -267,17 +267,18 @@ TEST_F(PipelineTest, TheFilesMistakesAreToldTogetherWithTheirLines) {
 placements: [hom]
 sources: {for_you: -1}
 rules:
-  filter: "prise"
+  filter: "price<"
   diversity: 2
-  promotions: {x: {share: 0.1, from: soon}}
+  promotions: {x: {share: 0.1, from: soon}, y: {filter: bought}}
 deadline: 0s
 colour: red
 )",
                                   "models/shop.yaml");
   ASSERT_FALSE(bad);
-  EXPECT_THAT(bad.error().text(), AllOf(HasSubstr("models/shop.yaml:2"), HasSubstr("no placement 'hom'"),
-                                        HasSubstr(":3"), HasSubstr(":5"), HasSubstr(":6"), HasSubstr("soon"),
-                                        HasSubstr(":8"), HasSubstr("colour")));
+  EXPECT_THAT(bad.error().text(),
+              AllOf(HasSubstr("models/shop.yaml:2"), HasSubstr("no placement 'hom'"), HasSubstr(":3"),
+                    HasSubstr(":5"), HasSubstr(":6"), HasSubstr("soon"), HasSubstr("what a person did"),
+                    HasSubstr(":8"), HasSubstr("colour")));
   EXPECT_TRUE(is_pipeline("kind: pipeline\n"));
   EXPECT_FALSE(is_pipeline("kind: als\n"));
   EXPECT_FALSE(is_pipeline("[,"));

@@ -158,7 +158,7 @@ void Builder::add_to_categories(const Item& item, const RankedItem& entry) {
 
 void Builder::add_to_promotions(const Item& item, const RankedItem& entry) {
   for (const ItemFilter& filter : promotions_) {
-    if (!filter.matches(item.facts)) continue;
+    if (!filter.matches(item.facts, {.now = memory_.popularity.now({})})) continue;
     std::vector<RankedItem>& list = lists_->by_promotion[filter.text()];
     if (list.size() < PopularLists::kListMax) list.push_back(entry);
   }
@@ -198,7 +198,10 @@ void Builder::add_standby(const RankedItem& entry, bool sold) {
   const bool there = std::ranges::any_of(lists_->standby, [&](const StandbyItem& each) {
     return each.fingerprint == item->fingerprint && each.facts.id == item->facts.id;
   });
-  if (!there) lists_->standby.push_back({item->facts, item->fingerprint, entry.score, sold});
+  if (there) return;
+  const auto now = memory_.popularity.now(item->era);
+  const MatchContext context{.now = now, .expired = item->expired(now, model_.item_age_max)};
+  lists_->standby.push_back({item->facts, context, item->fingerprint, entry.score, sold});
 }
 
 void Builder::list_standby() {

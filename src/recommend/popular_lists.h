@@ -21,6 +21,7 @@ struct RankedItem {
 /// An item with all that is needed to show it, should the memory be out of reach.
 struct StandbyItem {
   ItemFacts facts;
+  MatchContext context;  ///< as of the list's making, without a person
   std::uint32_t fingerprint = 0;
   float score = 0;
   bool sold_this_week = false;

@@ -75,7 +75,8 @@ void Ranking::leave_out(std::string_view source, std::string_view why) {
 }
 
 Status Ranking::look_at_visitor() {
-  context_ = find_context(memory_, request_, model_, exclusions_);
+  context_ = find_context(memory_, request_, model_,
+                          request_.filter.needs_person() || pipeline_.filter.needs_person(), exclusions_);
   met_ = context_.met_items();
   return {};
 }
@@ -141,28 +142,30 @@ void Ranking::add_models() {
         contribute(*item, static_cast<CandidateSource>(kBuiltInSources + i), each.score);
 }
 
-bool Ranking::expired(const Item& item) const {
-  if (!item.facts.expires_us && model_.item_age_max <= 0) return false;
-  const auto now = request_.as_of ? request_.as_of : memory_.popularity.now(item.era);
-  if (!now) return false;
-  if (item.facts.expires_us && *item.facts.expires_us <= *now) return true;
-  const auto born = item.born_us();
-  return model_.item_age_max > 0 && born && *now - *born > model_.item_age_max;
+MatchContext Ranking::match_context(const Item& item) const {
+  MatchContext context{.person = exclusions_.person.of(item.fingerprint)};
+  const bool needs_now = request_.filter.needs_now() || pipeline_.filter.needs_now();
+  if (!item.facts.expires_us && model_.item_age_max <= 0 && !needs_now) return context;
+  context.now = request_.as_of ? request_.as_of : memory_.popularity.now(item.era);
+  context.expired = item.expired(context.now, model_.item_age_max);
+  return context;
 }
 
 Dropped Ranking::filter(const Item& item) const {
   if (const Dropped why = exclusions_.find(item.fingerprint); why != Dropped::kNot) return why;
   if (item.deleted) return Dropped::kDeleted;
   if (item.facts.hidden) return Dropped::kHidden;
-  if (!item.facts.available) return Dropped::kUnavailable;
-  if (expired(item)) return Dropped::kExpired;
+  const ItemFilter& wanted = request_.filter;
+  if (!item.facts.available && !lifts(wanted, Dropped::kUnavailable)) return Dropped::kUnavailable;
+  const MatchContext context = match_context(item);
+  if (context.expired && !lifts(wanted, Dropped::kExpired)) return Dropped::kExpired;
   const auto& countries = item.facts.countries;
   if (!countries.empty() && !context_.country.empty() &&
       std::ranges::find(countries, context_.country) == countries.end()) {
     return Dropped::kNotSoldThere;
   }
-  if (!pipeline_.filter.matches(item.facts)) return Dropped::kRule;
-  return request_.filter.matches(item.facts) ? Dropped::kNot : Dropped::kFilter;
+  if (!pipeline_.filter.matches(item.facts, context)) return Dropped::kRule;
+  return wanted.matches(item.facts, context) ? Dropped::kNot : Dropped::kFilter;
 }
 
 /// Return the candidate of an item, filtered and given its popularity when it is a new one.
@@ -254,16 +257,38 @@ void Ranking::add_promoted() {
   }
 }
 
-/// Go down the list of all items until there is enough to choose a page from.
+/// Look through all items for those that a filter of states asks for: they are few, or in no list.
+void Ranking::add_wanted() {
+  const bool unavailable = lifts(request_.filter, Dropped::kUnavailable);
+  for (std::uint32_t slot = 0; slot < memory_.items.slots(); ++slot) {
+    if (slot % kCheckEvery == kCheckEvery - 1 && budget_.over())
+      return leave_out("catalogue", "no time was left");
+    const Item& item = memory_.items.in_slot(slot);
+    const bool wanted = unavailable ? !item.facts.available : exclusions_.person.of(item.fingerprint) != 0;
+    if (item.used && wanted) contribute(memory_.items.ref_of(slot), CandidateSource::kPopular, 0);
+  }
+}
+
+/// Go down the list of all items until there is enough to choose a page from. What the filter drops becomes
+/// no candidate, unless it is to be explained: there may be a whole catalogue of it.
 void Ranking::fill_from_all() {
+  if (const auto* ids = request_.filter.only_ids()) {
+    for (const std::string& id : *ids)
+      if (const auto item = memory_.items.find(id)) contribute(*item, CandidateSource::kPopular, 0);
+    return;
+  }
+  if (request_.filter.asks_for_deed() || lifts(request_.filter, Dropped::kUnavailable)) return add_wanted();
   const std::size_t enough = std::max<std::size_t>(50, 2 * request_.n);
   for (std::size_t i = 0; i < lists_.overall.size() && (admitted_ < enough || i < enough); ++i) {
-    contribute(lists_.overall[i].item, CandidateSource::kPopular, 0);
+    const Item* item = memory_.items.get(lists_.overall[i].item);
+    if (item && (explanation_ || filter(*item) == Dropped::kNot))
+      contribute(lists_.overall[i].item, CandidateSource::kPopular, 0);
     if (i % kCheckEvery == kCheckEvery - 1 && budget_.over()) return leave_out("popular", "no time was left");
   }
 }
 
 void Ranking::explain() const {
+  FilterReport report(request_.filter);
   const std::size_t sources = kBuiltInSources + pipeline_.models.size();
   for (const Candidate& each : candidates_.all()) {
     for (std::size_t number = 0; number < sources; ++number) {
@@ -271,7 +296,9 @@ void Ranking::explain() const {
       if (each.is_found_by(source)) ++explanation_->candidates[std::string(pipeline_.source_name(source))];
     }
     if (each.dropped != Dropped::kNot) ++explanation_->filtered[std::string(dropped_name(each.dropped))];
+    if (each.facts) report.look_at(each.facts->facts, match_context(*each.facts));
   }
+  explanation_->filter = report.take();
 }
 
 // ---- rank
@@ -321,7 +348,8 @@ Status Ranking::rank() {
     score(each);
     if (pipeline_.ranker) each.score = pipeline_.learned_score(each);
   }
-  const std::vector<const Candidate*> page = choose_page(candidates_.all(), pipeline_, request_, wall_now_);
+  const std::vector<const Candidate*> page =
+      choose_page(candidates_.all(), pipeline_, request_, {wall_now_, context_.now});
   page_size_ = page.size();
   answer_.reserve(page.size());
   for (const Candidate* each : page) answer_.push_back(item_of(*each));
@@ -367,7 +395,8 @@ Reason Ranking::reason_of(const Candidate& candidate) const {
       if (in_context != context_.items.end()) input.context = &*in_context;
     }
   } else if (candidate.is_found_by(CandidateSource::kPromotion)) {
-    if (const Promotion* promotion = promotion_of(pipeline_, candidate.facts->facts, wall_now_)) {
+    if (const Promotion* promotion =
+            promotion_of(pipeline_, candidate.facts->facts, {wall_now_, context_.now})) {
       input.source = CandidateSource::kPromotion;
       input.promotion = promotion->text;
     }

@@ -86,11 +86,12 @@ class Ranking {
   void add_list(const std::vector<RankedItem>& list, CandidateSource source, double factor = 1);
   void add_category_list(std::string_view category);
   void add_promoted();
+  void add_wanted();
   void fill_from_all();
   Candidate& candidate(ItemRef item);
   void contribute(ItemRef item, CandidateSource source, double amount, std::size_t because = 0);
   Dropped filter(const Item& item) const;
-  bool expired(const Item& item) const;
+  MatchContext match_context(const Item& item) const;
   double popularity_share() const;
 
   Status rank();

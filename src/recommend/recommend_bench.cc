@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include "recommend/catalogue_json.h"
 #include "recommend/recommender.h"
 
 namespace millrace {
@@ -172,10 +173,50 @@ void bench(const Size& size) {
   print("recommend p99, " + of, quantile(times, 0.99), "us", {yardstick, quantile(scans, 0.99)}, 1'000, true);
   print("refresh of the popular lists, " + of, refresh_us / 1'000, "ms", {}, 100, true);
   print("apply, " + of, static_cast<double>(size.events) / apply_us * 1e6, "events/s", {}, 500'000, false);
+  for (const char* text : {"!seen", "bought", "colour:red"}) {
+    const auto filter = ItemFilter::parse(text);
+    std::size_t at = 0;
+    const auto filtered = time_each_us(std::min<std::size_t>(size.requests, 200), [&] {
+      RecommendRequest request = requests[at++];
+      if (filter) request.filter = *filter;
+      served += recommender.recommend(request).items.size();
+    });
+    print(fmt::format("recommend p50 with filter {}, {}", text, of), quantile(filtered, 0.5), "us", {},
+          20'000, true);
+  }
   const RecommenderStats stats = recommender.stats();
   print("memory in all, " + of, static_cast<double>(stats.bytes) / 1e6, "MB", {}, 512, true);
   print("memory an interaction, " + of, static_cast<double>(stats.bytes) / static_cast<double>(size.events),
         "bytes", {}, 512, true);
+}
+
+/// A filter on its own: what it costs to ask four things of every item, and what its attributes weigh.
+void bench_filter(std::size_t n) {
+  std::vector<ItemFacts> items(n);
+  std::mt19937 random(3);
+  std::size_t attribute_bytes = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    items[i].id = fmt::format("item-{:06}", i);
+    items[i].category = random() % 2 == 0 ? "Garden/Tools/Rakes" : "Garden/Pots";
+    items[i].price = Decimal::from_integer(random() % 100);
+    const std::string attributes = fmt::format(
+        R"({{"brand":"{}","colour":"green","ean":"40{:011}","material":"steel","rating":{}.5,"stock":{},"tags":["summer","new"],"weight":2.5}})",
+        random() % 2 == 0 ? "Acme" : "Bosch", i, random() % 5, random() % 9);
+    if (!read_item_attributes(attributes, items[i])) return;
+    static_cast<void>(items[i].attributes.keep(2'048));
+    attribute_bytes += items[i].attributes.bytes();
+  }
+  const auto filter = ItemFilter::parse("category:Garden,stock>0,brand:Acme|Gardena,weight<3");
+  std::size_t matched = 0;
+  const auto times = time_each_us(9, [&] {
+    for (const ItemFacts& item : items) matched += filter && filter->matches(item);
+  });
+  if (matched < n || matched > 9 * n / 2) fmt::print(stderr, "the filter matched {} of 9 x {}\n", matched, n);
+  const auto count = static_cast<double>(n);
+  print(fmt::format("filter of 4 clauses, {} items", n), quantile(times, 0.5) * 1e3 / count, "ns an item", {},
+        500, true);
+  print("attributes of an item, 8 of them", static_cast<double>(attribute_bytes) / count, "bytes", {}, 512,
+        true);
 }
 
 /// What an item and a person weigh when their lists are as long as they may get at the defaults.
@@ -210,6 +251,7 @@ int main(int argc, char** argv) {
                    .events = 1'000'000 / part,
                    .people = 100'000 / part,
                    .requests = 20'000 / part});
+  millrace::bench_filter(100'000 / part);
   millrace::bench_memory(100'000 / part);
   return 0;
 }

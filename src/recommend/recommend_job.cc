@@ -143,7 +143,8 @@ void Rebuild::put_items(std::span<const CatalogueItem> rows) {
     if (!row.category.empty()) facts.category = row.category;
     if (row.price) facts.price = row.price;
     if (!row.currency.empty()) facts.currency = row.currency;
-    facts.available = row.available;
+    // The table knows nothing of stock.
+    facts.available &= row.available;
     recommender_.put_item(facts);
   }
 }

@@ -1,6 +1,7 @@
 // From the log, through the warehouse and a restart, to the recommender: nothing missed, nothing twice.
 #include "recommend/recommend_job.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <future>
 #include <set>
@@ -157,6 +158,26 @@ TEST_F(RecommendJobTest, FollowsTheCatalogueAndWhatIsDeletedStaysSo) {
   catch_up(*job_);
   EXPECT_EQ(recommender_->recommend({.items = {"lid"}}).items.at(0).reason.text,
             "Because you looked at Glass Lid");
+}
+
+TEST_F(RecommendJobTest, KnowsAllAttributesAlsoAfterTheTablesHaveThem) {
+  log_item(R"({"op":"put","id":"few","attributes":{"stock":3,"tags":["summer"]}})");
+  log_item(R"({"op":"put","id":"none","attributes":{"stock":0,"tags":["summer"]}})");
+  log_item(R"({"op":"put","id":"order","attributes":{"stock":0,"available":true,"tags":["winter"]}})");
+  log_item(R"({"op":"put","id":"no","attributes":{"stock":5,"available":false}})");
+  for (const bool loaded : {false, true}) {
+    if (loaded) load();
+    restart();
+    const auto ids = [&](std::string_view filter) {
+      auto found = ids_of(recommender_->recommend({.filter = ItemFilter::parse(filter).value()}));
+      std::ranges::sort(found);
+      return found;
+    };
+    EXPECT_EQ(ids(""), (std::vector<std::string>{"few", "order"})) << "loaded: " << loaded;
+    EXPECT_EQ(ids("tags:summer"), std::vector<std::string>{"few"}) << "loaded: " << loaded;
+    EXPECT_EQ(ids("!available"), (std::vector<std::string>{"no", "none"})) << "loaded: " << loaded;
+    EXPECT_EQ(ids("stock<1"), std::vector<std::string>{"order"}) << "loaded: " << loaded;
+  }
 }
 
 TEST_F(RecommendJobTest, FollowsWhatIsKnownOfPeople) {

@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "recommend/cursor.h"
 #include "recommend/item_filter.h"
+#include "recommend/item_filter_report.h"
 
 namespace millrace {
 
@@ -59,6 +60,7 @@ struct RecommendedItem {
 struct Explanation {
   std::map<std::string, std::uint64_t> candidates;  ///< found, by source
   std::map<std::string, std::uint64_t> filtered;    ///< dropped, by the reason
+  std::vector<ClauseReport> filter;                 ///< what each clause of the filter did
   std::map<std::string, DurationUs> stages_us;      ///< time taken, by stage
   std::string error;                                ///< of the stage that failed, or empty
 };

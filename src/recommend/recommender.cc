@@ -224,9 +224,11 @@ void Recommender::Impl::fall_back(const RecommendRequest& request, const Exclusi
   std::vector<bool> taken(popular->standby.size());
   const auto take = [&](std::uint32_t number, bool by_country) {
     const StandbyItem& each = popular->standby[number];
-    if (taken[number] || exclusions.find(each.fingerprint) != Dropped::kNot ||
-        !request.filter.matches(each.facts))
-      return;
+    if (taken[number] || exclusions.find(each.fingerprint) != Dropped::kNot) return;
+    MatchContext context = each.context;
+    context.person = exclusions.person.of(each.fingerprint);
+    if (context.expired && !lifts(request.filter, Dropped::kExpired)) return;
+    if (!request.filter.matches(each.facts, context)) return;
     taken[number] = true;
     if (out.items.size() == request.n) {
       out.cursor.emplace();
@@ -334,6 +336,7 @@ RecommenderStats Recommender::Impl::stats() const {
 void Recommender::Impl::publish_limits() const {
   const RecommenderLimits& limits = options_.limits;
   limit_gauge("items").Set(static_cast<double>(limits.items));
+  limit_gauge("attribute_bytes").Set(static_cast<double>(limits.attribute_bytes));
   limit_gauge("profiles").Set(static_cast<double>(limits.profiles));
   limit_gauge("aliases").Set(static_cast<double>(limits.aliases));
   limit_gauge("sessions").Set(static_cast<double>(limits.sessions));
@@ -344,6 +347,7 @@ void Recommender::Impl::publish_limits() const {
 void Recommender::Impl::publish_sizes() const {
   const std::shared_lock lock(mutex_);
   entries_gauge("items").Set(static_cast<double>(memory_->items.size()));
+  entries_gauge("attribute_bytes").Set(static_cast<double>(memory_->items.attribute_bytes()));
   entries_gauge("profiles").Set(static_cast<double>(memory_->profiles.size()));
   entries_gauge("aliases").Set(static_cast<double>(memory_->profiles.aliases()));
   entries_gauge("sessions").Set(static_cast<double>(memory_->sessions()));

@@ -64,11 +64,13 @@ struct ModelSettings {
 
 /// Bounds of the memory. Each has metrics: millrace_recommend_entries{kind}, its limit, and evictions.
 struct RecommenderLimits {
-  std::size_t items = 200'000;           ///< at most 2^24; least recently used out, uncatalogued first
-  std::size_t profiles = 200'000;        ///< people; least recently active out
-  std::size_t aliases = 400'000;         ///< anonymous and session ids that lead to a person
-  std::size_t sessions = 50'000;         ///< open sessions whose items are still being paired
-  std::size_t orders = 50'000;           ///< orders that a refund can still take apart
+  std::size_t items = 200'000;               ///< at most 2^24; least recently used out, uncatalogued first
+  std::size_t item_attribute_bytes = 2'048;  ///< for filters, of one item; more is left out
+  std::size_t attribute_bytes = std::size_t{64} << 20;  ///< of all items
+  std::size_t profiles = 200'000;                       ///< people; least recently active out
+  std::size_t aliases = 400'000;                        ///< anonymous and session ids that lead to a person
+  std::size_t sessions = 50'000;                        ///< open sessions whose items are still being paired
+  std::size_t orders = 50'000;                          ///< orders that a refund can still take apart
   std::size_t basket_items = 24;         ///< of one session or order that a new item is paired with
   std::size_t neighbours = 50;           ///< per item and kind; up to half as many again for a while
   std::size_t history = 50;              ///< items remembered per person, latest first

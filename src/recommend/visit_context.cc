@@ -31,8 +31,12 @@ bool at_cart(Placement placement) {
 class ContextFinder {
  public:
   ContextFinder(const RecommenderMemory& memory, const RecommendRequest& request, const ModelSettings& model,
-                Exclusions& exclusions)
-      : memory_(memory), request_(request), model_(model), exclusions_(exclusions) {}
+                bool for_filters, Exclusions& exclusions)
+      : memory_(memory),
+        request_(request),
+        model_(model),
+        for_filters_(for_filters),
+        exclusions_(exclusions) {}
 
   VisitContext find() {
     context_.country = request_.country;
@@ -42,6 +46,7 @@ class ContextFinder {
       if (context_.country.empty()) context_.country = profile->country;
       add_history(*profile, at_cart(request_.placement) && request_.items.empty());
       exclude_known(*profile);
+      if (for_filters_) exclusions_.person = PersonFacts(*profile, memory_.items, request_.as_of);
     }
     if (request_.placement == Placement::kCheckout) set_price_limit();
     note_met(profile);
@@ -54,6 +59,9 @@ class ContextFinder {
   void add_page_items();
   void add_history(const Profile& profile, bool carts_only);
   void exclude_known(const Profile& profile);
+  void exclude(std::uint32_t fingerprint, Dropped why) {
+    if (!lifts(request_.filter, why)) exclusions_.add(fingerprint, why);
+  }
   void set_price_limit();
   void note_met(const Profile* profile);
   void add_met(ItemRef ref, TimeUs time);
@@ -62,6 +70,7 @@ class ContextFinder {
   const RecommenderMemory& memory_;
   const RecommendRequest& request_;
   const ModelSettings& model_;
+  const bool for_filters_;
   Exclusions& exclusions_;
   VisitContext context_;
 };
@@ -94,13 +103,13 @@ void ContextFinder::add_history(const Profile& profile, bool carts_only) {
     if (!item) continue;
     const bool this_visit =
         session != 0 ? touch->session == session : *latest - touch->time <= model_.session_gap;
-    if (this_visit) exclusions_.add(item->fingerprint, Dropped::kContext);
+    if (this_visit) exclude(item->fingerprint, Dropped::kContext);
     if (touch->disliked) {
-      exclusions_.add(item->fingerprint, Dropped::kDisliked);
+      exclude(item->fingerprint, Dropped::kDisliked);
       continue;
     }
     const bool in_cart = touch->kind == TouchKind::kCart;
-    if (carts_only && in_cart) exclusions_.add(item->fingerprint, Dropped::kContext);
+    if (carts_only && in_cart) exclude(item->fingerprint, Dropped::kContext);
     if (!carts_only || in_cart) add_context(touch->item, touch->kind, factor, false);
   }
   if (carts_only && context_.items.empty()) add_history(profile, false);
@@ -111,13 +120,13 @@ void ContextFinder::exclude_known(const Profile& profile) {
     for (const Touch& touch : profile.history) {
       const Item* item = memory_.items.get(touch.item);
       const bool had = touch.kind == TouchKind::kBought && touch.time <= *request_.as_of;
-      if (item && had) exclusions_.add(item->fingerprint, Dropped::kBought);
+      if (item && had) exclude(item->fingerprint, Dropped::kBought);
     }
   } else if (model_.exclude_bought) {
-    for (const std::uint32_t item : profile.bought.values()) exclusions_.add(item, Dropped::kBought);
+    for (const std::uint32_t item : profile.bought.values()) exclude(item, Dropped::kBought);
   }
   if (model_.exclude_read || request_.exclude_read) {
-    for (const std::uint32_t item : profile.read.values()) exclusions_.add(item, Dropped::kRead);
+    for (const std::uint32_t item : profile.read.values()) exclude(item, Dropped::kRead);
   }
 }
 
@@ -180,8 +189,8 @@ std::vector<MetItem> VisitContext::met_items() const {
 }
 
 VisitContext find_context(const RecommenderMemory& memory, const RecommendRequest& request,
-                          const ModelSettings& model, Exclusions& exclusions) {
-  return ContextFinder(memory, request, model, exclusions).find();
+                          const ModelSettings& model, bool for_filters, Exclusions& exclusions) {
+  return ContextFinder(memory, request, model, for_filters, exclusions).find();
 }
 
 }  // namespace millrace

@@ -40,8 +40,9 @@ struct VisitContext {
   std::vector<MetItem> met_items() const;
 };
 
-/// Find it, and add what the person wants to see no more to `exclusions`. The caller holds the memory's lock.
+/// Find it, and add what the person wants to see no more to `exclusions`, as far as the request's filter does
+/// not ask for just that; `for_filters` also what the person did. The caller holds the memory's lock.
 VisitContext find_context(const RecommenderMemory& memory, const RecommendRequest& request,
-                          const ModelSettings& model, Exclusions& exclusions);
+                          const ModelSettings& model, bool for_filters, Exclusions& exclusions);
 
 }  // namespace millrace

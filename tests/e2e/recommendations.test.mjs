@@ -80,6 +80,45 @@ test('exclude, filter, similar and pages', async () => {
   assert.equal((await server.fetch('/v1/recommendations?n=many')).status, 400);
 });
 
+test('filters on any attribute and on what the person did', async () => {
+  const things = [
+    { id: 'f1', name: 'Drill', category: 'F', brand: 'Acme', stock: 3, tags: ['new', 'a, b'] },
+    { id: 'f2', name: 'Saw', category: 'F', brand: 'Bosch', stock: 0 },
+    { id: 'f3', name: 'File', category: 'F', brand: 'Bosch', stock: 5, weight: 0.5 },
+  ];
+  assert.equal((await server.fetch('/v1/items', { method: 'PUT', body: JSON.stringify(things) })).status, 200);
+  const ask = (filter, rest = 'user=nobody') => server.json(`/v1/recommendations?${rest}&n=50&filter=${encodeURIComponent(filter)}`);
+  const found = async (filter, rest) => idsOf(await ask(filter, rest)).sort();
+  await eventually(async () => assert.deepEqual(await found('category:F'), ['f1', 'f3']));
+  assert.deepEqual(await found('category:F,stock>=5'), ['f3']);
+  assert.deepEqual(await found('brand:Acme|Gardena'), ['f1']);
+  assert.deepEqual(await found('tags:"a, b"'), ['f1']);
+  assert.deepEqual(await found('category:F,!has:weight'), ['f1']);
+  assert.deepEqual(await found('!available'), ['f2'], 'a stock of nothing');
+  assert.deepEqual(await found('bought', 'user=u0'), ['i7'], 'buy it again');
+  assert.ok(!(await found('!seen', 'user=u0')).includes('i4'));
+  assert.deepEqual(await found('bought'), []);
+
+  const explained = await ask('brnd:Acme', 'user=nobody&explain=1');
+  assert.deepEqual(explained.items, []);
+  const [clause] = explained.explanation.filter;
+  assert.equal(clause.clause, 'brnd:Acme');
+  assert.equal(clause.found, 0);
+  assert.match(clause.hint, /no item looked at has 'brnd'; did you mean brand\?/);
+
+  const refused = async (filter) => {
+    const answer = await server.fetch(`/v1/recommendations?user=u&filter=${encodeURIComponent(filter)}`);
+    assert.equal(answer.status, 400, filter.slice(0, 50));
+    return JSON.stringify(await answer.json());
+  };
+  assert.match(await refused('stock>0,price<cheap'), /clause 2, character 15: price needs a number/);
+  assert.match(await refused(`id:${Array(1_001).fill('a').join('|')}`), /there may be 1000 values at most/);
+  assert.match(await refused('brand:"Acme'), /character 7: this quote is not closed/);
+  await refused('brand:a\0b');
+  const tooLong = await server.fetch(`/v1/recommendations?filter=${encodeURIComponent(`id:${Array(10_000).fill('a').join('|')}`)}`);
+  assert.equal(tooLong.status, 431, '10,000 values are more than the head of a request holds');
+});
+
 test("the news system's own call (N7)", async () => {
   const answer = await server.json('/recommendation?userId=12&numRecs=3');
   assert.equal(answer.articles.length, 3);
