@@ -71,7 +71,7 @@ struct Config {
   ModelSettings model;
   RecommenderLimits recommender;
   std::size_t answers_queue_max =
-      10'000;  ///< answers waiting to be logged; beyond it they are counted and dropped
+      10'000;                   ///< answers waiting to be logged; beyond it they are counted and dropped
   StreamingSettings streaming;  ///< recommend.streaming
 
   WindowStateOptions windows;  ///< of aggregations that are published
