@@ -4,7 +4,8 @@
 // that each event is answered once. Prints one JSON object a line (bench/run.py).
 //
 //   node bench/streaming.bench.mjs [--tiny]
-import http from 'node:http';
+import { once } from 'node:events';
+import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Server, eventually, temporaryDir } from '../tests/support/millrace.mjs';
 import { rm, writeFile } from 'node:fs/promises';
@@ -22,8 +23,8 @@ const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(q 
 let server;
 let phase;  // { sent, came, fromReceipt, fromSending }
 const sentAt = new Map();  // session → when its last event was sent
-const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
-const open = new Set();
+const open = new Set();  // sockets of streams
+let lines = [];  // connections that events are sent on
 
 const beginPhase = () => (phase = { sent: 0, came: 0, fromReceipt: [], fromSending: [] });
 
@@ -36,21 +37,45 @@ function take(text, arrived) {
   if (sentAt.has(session)) phase.fromSending.push((arrived - sentAt.get(session)) / 1000);
 }
 
-function follow(session) {
-  return new Promise((resolve, reject) => {
-    const request = http.get(`${server.url}/v1/recommendations/stream?session=${session}`, { agent: false }, (response) => {
-      open.add(request);
-      let text = '';
-      response.setEncoding('latin1').on('data', (chunk) => {
-        const arrived = nowUs();
-        text += chunk;
-        for (let end; (end = text.indexOf('\n\n')) >= 0; text = text.slice(end + 2))
-          if (text.startsWith('event: recommendation')) take(text.slice(0, end), arrived);
-      }).on('error', () => {}).on('close', () => open.delete(request));
-      resolve();
-    });
-    request.on('error', reject);
+// Sockets and as little as will do on them: the clients take their time from the same processor.
+async function connect() {
+  const { hostname, port } = new URL(server.url);
+  const socket = net.connect(Number(port), hostname).setNoDelay(true).setEncoding('latin1');
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  return socket;
+}
+
+async function follow(session) {
+  const socket = await connect();
+  open.add(socket);
+  let text = '';
+  socket.on('close', () => open.delete(socket)).on('data', (chunk) => {
+    const arrived = nowUs();
+    text = text === '' ? chunk : text + chunk;
+    for (let end; (end = text.indexOf('\n\n')) >= 0; text = text.slice(end + 2))
+      if (text.lastIndexOf('event: recommendation', end) >= 0) take(text.slice(0, end), arrived);
   });
+  socket.write(`GET /v1/recommendations/stream?session=${session} HTTP/1.1\r\nHost: ${new URL(server.url).host}\r\n\r\n`);
+}
+
+/** Events are sent one after the other on each of these. */
+async function openLines() {
+  lines = [];
+  for (let i = 0; i < 32; i++) {
+    const line = { socket: await connect(), waiting: [] };
+    let text = '';
+    line.socket.on('data', (chunk) => {
+      text += chunk;
+      for (let end; (end = text.indexOf('\r\n\r\n')) >= 0; ) {
+        const length = Number(/content-length: (\d+)/i.exec(text)[1]);
+        if (text.length < end + 4 + length) return;
+        line.waiting.shift()?.(Number(text.slice(9, 12)));
+        text = text.slice(end + 4 + length);
+      }
+    }).on('close', () => line.waiting.splice(0).forEach((resolve) => resolve(0)));
+    lines.push(line);
+  }
 }
 
 async function followAll() {
@@ -66,16 +91,13 @@ function send(number) {
   const body = JSON.stringify({ session_id: session, ...customer, city: 'Pasadena', country: 'USA', credit_limit: 59811,
     browse_history: codes.map((product_code, i) => ({ product_code, quantity: '1', in_shopping_cart: i === 0 })) });
   sentAt.set(session, nowUs());
-  return new Promise((resolve) => {
-    const request = http.request(`${server.url}/v1/activity`, { method: 'POST', agent, headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) } }, (response) => {
-      response.resume().on('end', () => {
-        if (response.statusCode === 200) phase.sent += 1;
-        resolve(response.statusCode);
-      }).on('error', () => resolve(0));
-    });
-    request.on('error', () => resolve(0));
-    request.end(body);
-  });
+  const { socket, waiting } = lines.reduce((least, line) => (line.waiting.length < least.waiting.length ? line : least));
+  if (socket.destroyed) return Promise.resolve(0);
+  socket.write(`POST /v1/activity HTTP/1.1\r\nHost: ${new URL(server.url).host}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  return new Promise((resolve) => waiting.push((status) => {
+    if (status === 200) phase.sent += 1;
+    resolve(status);
+  }));
 }
 
 let number = 0;
@@ -107,6 +129,7 @@ try {
   await writeFile(path.join(project, 'millrace.yaml'), '{}\n');
   server = await Server.start({ data, args: ['--project', project] });
   beginPhase();
+  await openLines();
   await followAll();
   await load(tiny ? 500 : 5_000);  // the memory fills
   await eventually('all are answered', () => { if (phase.came < phase.sent) throw new Error(`${phase.came} of ${phase.sent}`); });
@@ -127,6 +150,7 @@ try {
   server = await Server.start({ data, args: ['--project', project], readyMs: 60_000 });
   const startMs = performance.now() - began;
   beginPhase();
+  await openLines();
   const busy = load(seconds * 500);  // at once: before all streams are open again
   await followAll();
   const openMs = performance.now() - began;
@@ -141,8 +165,7 @@ try {
     (SELECT count(DISTINCT (log_partition, log_offset)) FROM recommendations WHERE kind = 'activity'), (SELECT count(DISTINCT recommendation_id) FROM recommendations WHERE kind = 'activity')`);
   if (Number(events) !== Number(answers) || Number(ids) !== Number(answers)) throw new Error(`${events} events, ${answers} answers, ${ids} ids`);
 } finally {
-  for (const request of open) request.destroy();
-  agent.destroy();
+  for (const socket of [...open, ...lines.map((line) => line.socket)]) socket.destroy();
   await server?.stop();
   await rm(data, { recursive: true, force: true });
   await rm(project, { recursive: true, force: true });

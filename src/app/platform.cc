@@ -26,8 +26,8 @@ namespace {
 // While the processor is short, collecting and answering come first, and the tables may fall behind; but not
 // without end, as they did at 19 beside builds that took all of the processor.
 constexpr int kLoadNiceness = 10;
-constexpr int kRecommendNiceness = 10;
-constexpr int kStreamingNiceness = 10;
+constexpr int kRecommendNiceness = 5;  // answers to events wait for it
+constexpr int kStreamingNiceness = 0;
 constexpr int kArchiveNiceness = 19;
 constexpr int kTransformNiceness = 10;
 constexpr int kWindowNiceness = 10;
