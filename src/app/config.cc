@@ -83,7 +83,7 @@ void read_weights(const YamlMap& map, SignalWeights& weights) {
 }
 
 void read_streaming(const YamlMap& map, StreamingSettings& streaming) {
-  map.optional("on", streaming.on);
+  map.optional("enabled", streaming.enabled);
   map.optional_duration("age_max", streaming.age_max, kSecondUs);
 }
 

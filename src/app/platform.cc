@@ -330,7 +330,7 @@ Status Platform::start_streaming() {
   StreamingJobOptions options;
   options.settings = config_.streaming;
   options.position = config_.data / "streaming.json";
-  if (!config_.streaming.on) return StreamingJob::forget(env_, options.position);
+  if (!config_.streaming.enabled) return StreamingJob::forget(env_, options.position);
   options.on_answers = [this](std::span<const StreamedAnswer> answers) { streams_->send(answers); };
   streaming_ = std::make_unique<JobRunner>(*log_, env_);
   streaming_->start(

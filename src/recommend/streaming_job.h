@@ -22,7 +22,7 @@ struct StreamedAnswer {
 };
 
 struct StreamingSettings {
-  bool on = true;
+  bool enabled = true;
   /// Events received longer ago are not answered when the job comes to them: after a restart nobody waits
   /// for them any more.
   DurationUs age_max = kMinuteUs;

@@ -166,7 +166,7 @@ test('a push subscriber, the table and the lake get each answer once, through ki
 
 test('it can be switched off, and then begins with what comes', async () => {
   const data = await directory();
-  let server = await start(data, { settings: 'recommend: {streaming: {on: false}}\n' });
+  let server = await start(data, { settings: 'recommend: {streaming: {enabled: false}}\n' });
   await browse(server, 'before', 1, [products[0]]);
   await server.stop();
   server = await start(data);
