@@ -82,6 +82,11 @@ void read_weights(const YamlMap& map, SignalWeights& weights) {
   map.optional("purchase", weights.purchase, 0.0, 1e6);
 }
 
+void read_streaming(const YamlMap& map, StreamingSettings& streaming) {
+  map.optional("enabled", streaming.enabled);
+  map.optional_duration("age_max", streaming.age_max, kSecondUs);
+}
+
 void read_recommend(const YamlMap& map, Config& config) {
   ModelSettings& model = config.model;
   map.optional("name", model.name);
@@ -106,6 +111,7 @@ void read_recommend(const YamlMap& map, Config& config) {
   limits.optional("neighbours", config.recommender.neighbours, 5, 1'000);
   limits.optional("history", config.recommender.history, 5, 10'000);
   map.optional("answers_queue_max", config.answers_queue_max, 1, 10'000'000);
+  read_streaming(map.map("streaming"), config.streaming);
 }
 
 void read_vectors(const YamlMap& map, Config& config) {

@@ -17,6 +17,7 @@
 #include "model/training_set.h"
 #include "recommend/pipeline_spec.h"
 #include "recommend/settings.h"
+#include "recommend/streaming_job.h"
 #include "server/push_client.h"
 #include "server/vector_routes.h"
 #include "source/file_follower.h"
@@ -71,7 +72,8 @@ struct Config {
   ModelSettings model;
   RecommenderLimits recommender;
   std::size_t answers_queue_max =
-      10'000;  ///< answers waiting to be logged; beyond it they are counted and dropped
+      10'000;                   ///< answers waiting to be logged; beyond it they are counted and dropped
+  StreamingSettings streaming;  ///< recommend.streaming
 
   WindowStateOptions windows;  ///< of aggregations that are published
 

@@ -15,6 +15,7 @@
 #include "lake/local_object_store.h"
 #include "log/topics.h"
 #include "net/file_limit.h"
+#include "recommend/streaming_job.h"
 #include "stream/archive_job.h"
 #include "stream/window_job.h"
 #include "warehouse/aggregations.h"
@@ -25,7 +26,8 @@ namespace {
 // While the processor is short, collecting and answering come first, and the tables may fall behind; but not
 // without end, as they did at 19 beside builds that took all of the processor.
 constexpr int kLoadNiceness = 10;
-constexpr int kRecommendNiceness = 10;
+constexpr int kRecommendNiceness = 5;  // answers to events wait for it
+constexpr int kStreamingNiceness = 0;
 constexpr int kArchiveNiceness = 19;
 constexpr int kTransformNiceness = 10;
 constexpr int kWindowNiceness = 10;
@@ -119,6 +121,7 @@ Status Platform::open_all(Listen listen) {
   MILLRACE_TRY(open_lake());
   MILLRACE_TRY(open_stores());
   start_jobs();
+  MILLRACE_TRY(start_streaming());
   MILLRACE_TRY(start_transforms());
   MILLRACE_TRY(start_windows());
   start_tables();
@@ -306,7 +309,9 @@ void Platform::make_sql_transforms() {
 
 Status Platform::open_lake() {
   // A group that nobody moves would hold back retention for ever.
-  if (!config_.archive) MILLRACE_TRY(log_->delete_group(ArchiveJob::kGroup, kEventsTopic));
+  if (!config_.archive)
+    for (const std::string_view topic : ArchiveJob::kTopics)
+      MILLRACE_TRY(log_->delete_group(ArchiveJob::kGroup, topic));
   MILLRACE_ASSIGN(lake_, LocalObjectStore::open(env_, config_.data / "lake"));
   MILLRACE_ASSIGN(manifest_, Manifest::open(config_.data / "manifest.sqlite"));
   archived_log_ = std::make_unique<ArchivedLog>(*log_, *manifest_, *lake_, std::string(ArchiveJob::kGroup));
@@ -331,6 +336,20 @@ void Platform::start_jobs() {
   const Path staging = config_.data / "lake" / ".tmp" / "curate.parquet";  // goes when the store is opened
   jobs_->start(CurateJob::make(*log_, *warehouse_, *lake_, *manifest_, staging, config_.curate),
                kArchiveNiceness);
+}
+
+Status Platform::start_streaming() {
+  streams_ = std::make_unique<RecommendationStreams>();
+  StreamingJobOptions options;
+  options.settings = config_.streaming;
+  options.position = config_.data / "streaming.json";
+  if (!config_.streaming.enabled) return StreamingJob::forget(env_, options.position);
+  options.on_answers = [this](std::span<const StreamedAnswer> answers) { streams_->send(answers); };
+  streaming_ = std::make_unique<JobRunner>(*log_, env_);
+  streaming_->start(
+      StreamingJob::make({*log_, *feed_, env_, *recommender_, *recommend_job_}, std::move(options)),
+      kStreamingNiceness);
+  return {};
 }
 
 Status Platform::start_transforms() {
@@ -479,6 +498,7 @@ void Platform::stop(DurationUs grace) {
   dashboard_.reset();  // routes and workers speak to it until here
   if (Status drained = answers_->stop(kSecondUs); !drained) log_warning("recommend", drained.error().message);
   // What is not through goes on at the next start.
+  if (streaming_) static_cast<void>(streaming_->drain(std::min(grace, kTransformGrace)));
   if (transforms_) static_cast<void>(transforms_->drain(std::min(grace, kTransformGrace)));
   if (windows_) static_cast<void>(windows_->drain(std::min(grace, kTransformGrace)));
   change_streams_->stop();

@@ -33,6 +33,7 @@
 #include "server/flow.h"
 #include "server/log_streams.h"
 #include "server/push_client.h"
+#include "server/recommendation_streams.h"
 #include "server/router.h"
 #include "server/serving_stats.h"
 #include "server/worker_pool.h"
@@ -70,6 +71,7 @@ namespace millrace {
 ///     DATA/windows/              the state of windows that are published
 ///     DATA/lake/                 all events as files, for other programs to read
 ///     DATA/manifest.sqlite       which files of the lake count
+///     DATA/streaming.json        how far streaming recommendations are
 ///     DATA/vectors/              sets of vectors
 ///     DATA/logs/                 what the process has to say
 ///
@@ -130,6 +132,7 @@ class Platform {
   Result<std::string> training_set_manifest_of(const std::string& name) const;
   void make_sql_transforms();
   void start_jobs();
+  Status start_streaming();
   Status start_transforms();
   Status start_windows();
   void start_tables();
@@ -179,7 +182,9 @@ class Platform {
   std::unique_ptr<DriftBoard> drift_;
   std::unique_ptr<BatchRecommendations> batch_;
   std::unique_ptr<Transforms> sql_transforms_;
+  std::unique_ptr<RecommendationStreams> streams_;
   std::unique_ptr<JobRunner> jobs_;
+  std::unique_ptr<JobRunner> streaming_;  ///< apart, as all below; asks the job `recommend`, so ends before
   std::unique_ptr<JobRunner>
       transforms_;                      ///< apart, since one that waits for its endpoint turns no events away
   std::unique_ptr<JobRunner> windows_;  ///< apart likewise; asks the load job how far it is, so ends before

@@ -67,7 +67,7 @@ Status Platform::open_server(Listen listen) {
   validated.contracts = quiet_contracts_.get();
   add_contract_routes(*router_, {*contracts_, *warehouse_, validated, env_}, *ingest_workers_);
   add_catalogue_routes(*router_, *log_, *catalogue_, *workers_, env_);
-  add_recommend_routes(*router_, *recommender_, *answers_, serving_);
+  add_recommend_routes(*router_, *recommender_, *answers_, serving_, *streams_);
   add_pipeline_routes(
       *router_, {*recommender_, *pipelines_, *rankers_, *warehouse_, [this] { return pipeline_files(); }},
       *workers_);

@@ -2,6 +2,7 @@
 
 #include "event/json_writer.h"
 #include "recommend/answer_json.h"
+#include "server/parameters.h"
 #include "server/recommend_request.h"
 
 namespace millrace {
@@ -16,6 +17,20 @@ std::string news_json(const Recommendations& answer) {
   for (const RecommendedItem& item : answer.items) json.text(item.id);
   json.end_array().end_object();
   return out;
+}
+
+void start_stream(RecommendationStreams& streams, const Exchange& exchange) {
+  const QueryParameters& query = exchange.request.query();
+  if (const Status known = refuse_unknown(query, {"user", "session"}); !known)
+    return exchange.send_error(known.error());
+  const std::string user(query.get("user")), session(query.get("session"));
+  if (user.empty() == session.empty())
+    return exchange.send_error({Code::kInvalid, "name one: user=… or session=…", "user"});
+  const auto stream = exchange.start_stream("text/event-stream");
+  if (!stream) return;
+  stream->write(": waiting\n\n");
+  const auto of = user.empty() ? RecommendationStreams::Of::kSession : RecommendationStreams::Of::kUser;
+  if (const Status added = streams.add(of, user.empty() ? session : user, stream); !added) stream->end();
 }
 
 class RecommendRoutes {
@@ -64,10 +79,12 @@ class RecommendRoutes {
 }  // namespace
 
 void add_recommend_routes(Router& router, const Recommender& recommender, RecommendationLog& answers,
-                          ServingStats& serving) {
+                          ServingStats& serving, RecommendationStreams& streams) {
   const auto routes = std::make_shared<RecommendRoutes>(recommender, answers, serving);
   router.add("GET", "/v1/recommendations", kRule,
              [routes](const auto& exchange) { routes->recommend(*exchange); });
+  router.add("GET", "/v1/recommendations/stream", kRule,
+             [&streams](const auto& exchange) { start_stream(streams, *exchange); });
   router.add("GET", "/v1/items/{id}/similar", kRule,
              [routes](const auto& exchange) { routes->similar(*exchange); });
   router.add("GET", "/recommendation", kRule, [routes](const auto& exchange) { routes->news(*exchange); });

@@ -60,7 +60,10 @@ void Exchange::send(HttpResponse response) const {
 }
 
 std::shared_ptr<ResponseStream> Exchange::start_stream(std::string content_type) const {
-  return responder_.start_stream(std::move(content_type), {{"Cache-Control", "no-store"}});
+  HttpResponse head;
+  head.headers.push_back({"Cache-Control", "no-store"});
+  if (cors_) allow_all_origins(head);
+  return responder_.start_stream(std::move(content_type), std::move(head.headers));
 }
 
 void Router::add(std::string_view method, std::string_view pattern, RouteRule rule, RouteHandler handler) {

@@ -127,7 +127,8 @@ Status Archiver::start() {
   limits_.bytes_max = std::min(options_.file_bytes_max, std::max(share, kFileBytesMin));
   compaction_.emplace(env_, store_, manifest_, compressor_, options_.file_bytes_max);
   MILLRACE_TRY(compaction_->settle());
-  MILLRACE_TRY(compaction_->remove_orphans(std::string(kRawZone), std::string(kEventsTopic)));
+  for (const std::string_view topic : kTopics)
+    MILLRACE_TRY(compaction_->remove_orphans(std::string(kRawZone), std::string(topic)));
   for (Partition& partition : partitions_) {
     MILLRACE_TRY(find_open_hours(partition));
     // From now on retention waits for us.
@@ -141,13 +142,17 @@ Status Archiver::start() {
 Status Archiver::find_partitions() {
   partitions_.clear();
   const auto topics = log_.topics();
-  const auto topic = topics.find(std::string(kEventsTopic));
-  if (topic == topics.end()) return fail(Code::kNotFound, "the log has no topic events");
-  for (std::uint32_t i = 0; i < topic->second.partitions; ++i) {
-    MILLRACE_ASSIGN(LakePosition position, find_position({topic->first, PartitionId(i)}));
-    Partition& partition = partitions_.emplace_back();
-    partition.cursor = position.next;
-    partition.position = std::move(position);
+  if (!topics.contains(std::string(kEventsTopic)))
+    return fail(Code::kNotFound, "the log has no topic events");
+  for (const std::string_view name : kTopics) {
+    const auto topic = topics.find(std::string(name));
+    if (topic == topics.end()) continue;
+    for (std::uint32_t i = 0; i < topic->second.partitions; ++i) {
+      MILLRACE_ASSIGN(LakePosition position, find_position({topic->first, PartitionId(i)}));
+      Partition& partition = partitions_.emplace_back();
+      partition.cursor = position.next;
+      partition.position = std::move(position);
+    }
   }
   return {};
 }
@@ -185,6 +190,11 @@ Status Archiver::find_open_hours(Partition& partition) {
 }
 
 // ---- Steps
+
+/// Records of other topics hold no events, whatever they count for.
+std::uint64_t events_in(const Partition& partition, const Record& record) {
+  return partition.name().topic == kEventsTopic ? record.count : 0;
+}
 
 Result<StepResult> Archiver::step() {
   if (unsettled_) MILLRACE_TRY(compaction_->settle());
@@ -236,7 +246,7 @@ Result<bool> Archiver::take_records(Partition& partition) {
     const auto& records = partition.batch.records;
     while (partition.used < records.size()) {
       MILLRACE_ASSIGN(const bool taken, partition.stretch->add(records[partition.used]));
-      if (taken) partition.events += records[partition.used++].count;
+      if (taken) partition.events += events_in(partition, records[partition.used++]);
       if (!taken || partition.stretch->full()) {
         MILLRACE_TRY(seal(partition));
         MILLRACE_TRY(commit(partition));
@@ -298,7 +308,7 @@ Status Archiver::seal(Partition& partition) {
 Result<OpenHours> Archiver::hours_of(const Sealed& sealed) const {
   OpenHours hours;
   for (const BuiltFile& built : sealed.files) {
-    if (built.file.part.dataset != kEventsTopic) continue;
+    if (built.file.part.dataset != built.file.part.source.topic) continue;  // a twin
     const auto hour = hour_of_path(built.file.part.path);
     MILLRACE_ASSIGN(const bool closed, manifest_.is_closed(built.file.part));
     if (hour && !closed) hours.emplace(*hour, built.file.part);

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <memory>
+#include <string_view>
 
 #include "base/env.h"
 #include "lake/manifest.h"
@@ -24,14 +26,15 @@ struct ArchiveJobOptions {
   DurationUs rest = kSecondUs / 4;      ///< between two looks at a log that is caught up
 };
 
-/// The job `archive`: writes the topic `events` to the lake's raw zone,
-/// `raw/events/year=/month=/day=/hour=/`, each record once (docs/formats/lake.md). The truth of where it
+/// The job `archive`: writes the topics `events` and `recommendations` to the lake's raw zone,
+/// `raw/TOPIC/year=/month=/day=/hour=/`, each record once (docs/formats/lake.md). The truth of where it
 /// stands is the manifest, in which files and position become true together; afterwards it commits the group
 /// `archive` in the log, so that retention deletes only what is archived. Which files it makes is a function
 /// of the log and the options (stream/archive_stretch.h): a crash changes nothing about them.
 class ArchiveJob : public Job {
  public:
   static constexpr std::string_view kGroup = "archive";
+  static constexpr std::array kTopics = {kEventsTopic, kRecommendationsTopic};
 
   /// All arguments must outlive the job.
   static std::unique_ptr<ArchiveJob> make(Env& env, EventLog& log, ObjectStore& store, Manifest& manifest,

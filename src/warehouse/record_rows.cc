@@ -17,14 +17,14 @@ std::string_view text_or_nothing(std::string_view token, EventBatch& arena) {
 }
 
 struct ServedAnswer {
-  std::string_view id, kind, user, session, placement, model, fallback, items, request;
+  std::string_view id, kind, user, session, placement, model, fallback, items, similar, request;
   TimeUs served = 0;
   std::optional<double> latency_us;
 };
 
 struct ServedItem {
-  std::string_view id, source, reason_code, reason_text, because, reason;
-  std::optional<double> score;
+  std::string_view id, source, reason_code, reason_text, because, reason, similar_to;
+  std::optional<double> score, distance;
 };
 
 Result<ServedAnswer> read_answer(std::string_view value, EventBatch& arena) {
@@ -40,7 +40,8 @@ Result<ServedAnswer> read_answer(std::string_view value, EventBatch& arena) {
         if (key == "placement") answer.placement = text();
         if (key == "model") answer.model = text();
         if (key == "fallback") answer.fallback = text();
-        if (key == "items") answer.items = raw;
+        if (key == "items" || key == "recommended_items") answer.items = raw;
+        if (key == "similar_by_product") answer.similar = raw;
         if (key == "request") answer.request = raw;
         if (key == "latency_us") {
           MILLRACE_ASSIGN(answer.latency_us, json::double_of(raw));
@@ -76,6 +77,8 @@ Result<ServedItem> read_served_item(std::string_view value, EventBatch& arena) {
         if (key == "reason") item.reason = raw;
         if (key == "score") {
           MILLRACE_ASSIGN(item.score, json::double_of(raw));
+        } else if (key == "distance") {
+          MILLRACE_ASSIGN(item.distance, json::double_of(raw));
         }
         return {};
       }));
@@ -94,15 +97,39 @@ Result<std::vector<ServedItem>> read_served_items(std::string_view array, EventB
   return items;
 }
 
+/// Read the lists of `similar_by_product`, one after the other.
+Result<std::vector<ServedItem>> read_similar_items(std::string_view array, EventBatch& arena) {
+  std::vector<ServedItem> all;
+  if (!array.starts_with('[')) return all;
+  json::RawItems products(array);
+  while (products.next()) {
+    std::string_view product, list;
+    MILLRACE_TRY(json::each_member_of(products.value(), arena,
+                                      [&](std::string_view key, json::od::value& member) -> Status {
+                                        MILLRACE_ASSIGN(const std::string_view raw, json::raw_value(member));
+                                        if (key == "product_code") product = text_or_nothing(raw, arena);
+                                        if (key == "similar_items") list = raw;
+                                        return {};
+                                      }));
+    MILLRACE_ASSIGN(auto items, read_served_items(list, arena));
+    for (ServedItem& item : items) {
+      item.similar_to = product;
+      all.push_back(item);
+    }
+  }
+  return all;
+}
+
+/// `position` counts from 1 in the item's list, `index` from 0 in all of the answer.
 Status write_served_item(duck::TableAppender& row, const RecordPlace& place, const ServedAnswer& answer,
-                         std::int32_t position, const ServedItem& item) {
+                         std::int32_t position, std::uint32_t index, const ServedItem& item) {
   row.date(answer.served).time(answer.served).text(answer.id).text(answer.kind);
   row.text(answer.user).text(answer.session).text(answer.placement).text(answer.model).text(answer.fallback);
   answer.latency_us ? row.int64(static_cast<std::int64_t>(*answer.latency_us)) : row.null();
   row.int32(position).text(item.id).real(item.score).text(item.source);
   row.text(item.reason_code).text(item.reason_text).text(item.because).text(answer.request);
-  write_log_position(row, place.partition, place.offset,
-                     position == 0 ? 0 : static_cast<std::uint32_t>(position - 1));
+  write_log_position(row, place.partition, place.offset, index);
+  row.text(item.similar_to).real(item.distance);
   return row.end_row();
 }
 
@@ -220,11 +247,14 @@ Status append_recommendation(duck::TableAppender& row, const RecordPlace& place,
   EventBatch arena;
   MILLRACE_ASSIGN(auto answer, read_answer(value, arena));
   if (answer.served == 0) answer.served = place.time;
-  MILLRACE_ASSIGN(const auto items, read_served_items(answer.items, arena));
-  if (items.empty()) return write_served_item(row, place, answer, 0, ServedItem{});
+  MILLRACE_ASSIGN(auto items, read_served_items(answer.items, arena));
+  MILLRACE_ASSIGN(const auto similar, read_similar_items(answer.similar, arena));
+  items.insert(items.end(), similar.begin(), similar.end());
+  if (items.empty()) return write_served_item(row, place, answer, 0, 0, ServedItem{});
   std::int32_t position = 0;
-  for (const auto& item : items) {
-    MILLRACE_TRY(write_served_item(row, place, answer, ++position, item));
+  for (std::uint32_t i = 0; i < items.size(); ++i) {
+    if (i > 0 && items[i].similar_to != items[i - 1].similar_to) position = 0;
+    MILLRACE_TRY(write_served_item(row, place, answer, ++position, i, items[i]));
   }
   return {};
 }

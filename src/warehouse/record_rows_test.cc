@@ -103,6 +103,24 @@ TEST_F(RecordWriterTest, WritesOneRowForEachItemServed) {
   EXPECT_FALSE(answers({R"({"items":[]})"}));
 }
 
+TEST_F(RecordWriterTest, WritesWhatIsSimilarToTheProductsOfAnActivityEvent) {
+  ASSERT_TRUE(answers(
+      {R"({"session_id":"s1","customer_number":478,"browse_history":[{"product_code":"p1"}],)"
+       R"("recommended_items":[{"id":"p7","score":0.5},{"id":"p8","score":0.25}],)"
+       R"("similar_items":{"product_code":"p1","similar_items":[{"id":"p2","distance":0.5}]},)"
+       R"("similar_by_product":[{"product_code":"p1","similar_items":[{"id":"p2","distance":0.5},)"
+       R"({"id":"p3","distance":0.75}]},{"product_code":"p9","similar_items":[{"id":"p2","distance":1}]}],)"
+       R"("model":"m@1","latency_us":900,"recommendation_id":"r1","fallback":null,"kind":"activity",)"
+       R"("served_us":1752000000000000,"user":"478","session":"s1","placement":"home"})",
+       R"({"recommendation_id":"r2","recommended_items":[],"similar_items":null,"similar_by_product":[]})"}));
+  EXPECT_THAT(
+      rows("SELECT recommendation_id, kind, user_id, session_id, position, item_id, score, similar_to, "
+           "distance, event_index FROM recommendations ORDER BY recommendation_id, event_index"),
+      ElementsAre("r1|activity|478|s1|1|p7|0.5|NULL|NULL|0", "r1|activity|478|s1|2|p8|0.25|NULL|NULL|1",
+                  "r1|activity|478|s1|1|p2|NULL|p1|0.5|2", "r1|activity|478|s1|2|p3|NULL|p1|0.75|3",
+                  "r1|activity|478|s1|1|p2|NULL|p9|1.0|4", "r2|NULL|NULL|NULL|0|NULL|NULL|NULL|NULL|0"));
+}
+
 TEST_F(RecordWriterTest, QuarantineKeepsRawBytesAndCountsByTopic) {
   const TopicPartition refused{"quarantine", PartitionId(0)};
   ASSERT_TRUE(out_->begin());
