@@ -1,6 +1,7 @@
 // Learned rankers: what they learn, when they are used, what becomes of their files.
 #include <random>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +9,7 @@
 #include "recommend/ranker_store.h"
 #include "recommend/ranker_training.h"
 #include "recommend/recommend_testing.h"
+#include "warehouse/duck.h"
 #include "warehouse/warehouse_testing.h"
 
 namespace millrace {
@@ -77,6 +79,54 @@ TEST(RankerTrainingTest, WhereTheOrderIsAllThatCountsItIsNotBetter) {
 
 TEST(RankerTrainingTest, WantsEnoughToLearnFrom) {
   EXPECT_THAT(train_ranker(lists_of(20, 6)).error().message, HasSubstr("20 answers"));
+}
+
+class ServedListsTest : public WarehouseTest {
+ protected:
+  /// Serve a list of three, of which `chosen` (none: 3) is looked at, by the id of the answer or by the
+  /// person alone.
+  void serve(int id, int chosen, bool says_id, int minutes = 1, const std::string& model = "shop@1a") {
+    for (int place = 0; place < 3; ++place)
+      run(fmt::format(
+          "INSERT INTO recommendations (dt, served_time, recommendation_id, kind, user_id, model, position, "
+          "item_id, "
+          "features, log_topic, log_partition, log_offset, event_index) VALUES (DATE '2026-01-01', TIMESTAMP "
+          "'2026-01-01 10:00:00' + INTERVAL ({0}) HOUR, 'r{0}', 'recommend', 'u', '{3}', {1}, 'i{2}', "
+          "'{{\"als\": 0.{2}}}', 't', 0, {0}, {1})",
+          id, place + 1, place, model));
+    if (chosen == 3) return;
+    run(fmt::format(
+        "INSERT INTO events (dt, event_time, source, type, visitor, user_id, item_id, recommendation_id, "
+        "log_topic, log_partition, "
+        "log_offset, event_index) VALUES (DATE '2026-01-01', TIMESTAMP '2026-01-01 10:00:00' + INTERVAL "
+        "({0}) HOUR + INTERVAL "
+        "({3}) MINUTE, 'web', 'item_view', 'u', {2}, 'i{1}', {4}, 't', 0, {0}, 0)",
+        id, chosen, says_id ? "'other'" : "'u'", minutes, says_id ? fmt::format("'r{}'", id) : "NULL"));
+  }
+  void run(const std::string& sql) {
+    auto connection = warehouse_->connect().value();
+    const Status done = connection.execute(sql);
+    ASSERT_TRUE(done) << done.error().text();
+  }
+};
+
+TEST_F(ServedListsTest, AreThoseFromWhichSomethingWasChosen) {
+  serve(1, 2, true, 600);
+  serve(2, 3, true);
+  serve(3, 0, false);
+  serve(4, 0, false, 31);  // too late to be because of it
+  serve(5, 1, true, 1, "other@1");
+  const auto lists = read_served_lists(*warehouse_, "shop");
+  ASSERT_TRUE(lists) << lists.error().text();
+  ASSERT_EQ(lists->size(), 2u);
+  const auto chosen = [](const ServedList& list) {
+    std::vector<bool> each;
+    for (const ServedList::Item& item : list.items) each.push_back(item.chosen);
+    return each;
+  };
+  EXPECT_EQ(chosen(lists->front()), (std::vector<bool>{false, false, true}));
+  EXPECT_EQ(chosen(lists->back()), (std::vector<bool>{true, false, false}));
+  EXPECT_FLOAT_EQ(lists->front().items[2].features.at("als"), 0.2F);
 }
 
 class RankerStoreTest : public WarehouseTest {

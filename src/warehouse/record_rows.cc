@@ -17,13 +17,13 @@ std::string_view text_or_nothing(std::string_view token, EventBatch& arena) {
 }
 
 struct ServedAnswer {
-  std::string_view id, kind, user, session, placement, model, fallback, items, similar, request;
+  std::string_view id, kind, user, session, placement, model, models, fallback, items, similar, request;
   TimeUs served = 0;
   std::optional<double> latency_us;
 };
 
 struct ServedItem {
-  std::string_view id, source, reason_code, reason_text, because, reason, similar_to;
+  std::string_view id, source, reason_code, reason_text, because, reason, similar_to, features;
   std::optional<double> score, distance;
 };
 
@@ -39,6 +39,7 @@ Result<ServedAnswer> read_answer(std::string_view value, EventBatch& arena) {
         if (key == "session") answer.session = text();
         if (key == "placement") answer.placement = text();
         if (key == "model") answer.model = text();
+        if (key == "models") answer.models = raw;
         if (key == "fallback") answer.fallback = text();
         if (key == "items" || key == "recommended_items") answer.items = raw;
         if (key == "similar_by_product") answer.similar = raw;
@@ -75,6 +76,7 @@ Result<ServedItem> read_served_item(std::string_view value, EventBatch& arena) {
         if (key == "id") item.id = text_or_nothing(raw, arena);
         if (key == "source") item.source = text_or_nothing(raw, arena);
         if (key == "reason") item.reason = raw;
+        if (key == "features") item.features = raw;
         if (key == "score") {
           MILLRACE_ASSIGN(item.score, json::double_of(raw));
         } else if (key == "distance") {
@@ -129,7 +131,7 @@ Status write_served_item(duck::TableAppender& row, const RecordPlace& place, con
   row.int32(position).text(item.id).real(item.score).text(item.source);
   row.text(item.reason_code).text(item.reason_text).text(item.because).text(answer.request);
   write_log_position(row, place.partition, place.offset, index);
-  row.text(item.similar_to).real(item.distance);
+  row.text(item.similar_to).real(item.distance).text(answer.models).text(item.features);
   return row.end_row();
 }
 

@@ -89,7 +89,7 @@ TEST_F(RecordWriterTest, WritesOneRowForEachItemServed) {
       {R"({"recommendation_id":"r1","served_us":1752000000000000,"kind":"recommend","user":"u1","session":null,)"
        R"("placement":"home","model":"popular@1","fallback":null,"latency_us":412,"items":[)"
        R"({"id":"p1","score":0.5,"source":"popular","reason":{"code":"popular","text":"Sold \"most\"","because":[]}},)"
-       R"({"id":"p2","score":0.25,"source":"cooccurrence","reason":{"because":["p7"]}}],"request":{"n":2}})",
+       R"({"id":"p2","score":0.25,"source":"cooccurrence","reason":{"because":["p7"]},"features":{"als":0.5}}],"request":{"n":2},"models":["als@3"]})",
        R"({"recommendation_id":"r2","fallback":"error","items":[]})"}));
   EXPECT_THAT(
       rows("SELECT recommendation_id, dt, user_id, session_id, model, fallback, latency_us, position, "
@@ -100,6 +100,8 @@ TEST_F(RecordWriterTest, WritesOneRowForEachItemServed) {
           "r1|2025-07-08|u1|NULL|popular@1|NULL|412|1|p1|0.5|popular|popular|Sold \"most\"|[]|{\"n\":2}|0",
           "r1|2025-07-08|u1|NULL|popular@1|NULL|412|2|p2|0.25|cooccurrence|NULL|NULL|[\"p7\"]|{\"n\":2}|1",
           "r2|2025-07-08|NULL|NULL|NULL|error|NULL|0|NULL|NULL|NULL|NULL|NULL|NULL|NULL|0"));
+  EXPECT_THAT(rows("SELECT models, features FROM recommendations ORDER BY ALL"),
+              ElementsAre("[\"als@3\"]|{\"als\":0.5}", "[\"als@3\"]|NULL", "NULL|NULL"));
   EXPECT_FALSE(answers({R"({"items":[]})"}));
 }
 
