@@ -96,11 +96,13 @@ class ServedListsTest : public WarehouseTest {
           id, place + 1, place, model));
     if (chosen == 3) return;
     run(fmt::format(
-        "INSERT INTO events (dt, event_time, source, type, visitor, user_id, item_id, recommendation_id, "
-        "log_topic, log_partition, "
-        "log_offset, event_index) VALUES (DATE '2026-01-01', TIMESTAMP '2026-01-01 10:00:00' + INTERVAL "
-        "({0}) HOUR + INTERVAL "
-        "({3}) MINUTE, 'web', 'item_view', 'u', {2}, 'i{1}', {4}, 't', 0, {0}, 0)",
+        "INSERT INTO events (dt, event_time, received_time, source, type, message_id, visitor, user_id, "
+        "item_count, item_id, "
+        "recommendation_id, log_topic, log_partition, log_offset, event_index) SELECT DATE '2026-01-01', then_, "
+        "then_, 'web', "
+        "'item_view', 'm{0}', 'u', {2}, 1, 'i{1}', {4}, 't', 0, {0}, 0 FROM (SELECT TIMESTAMP '2026-01-01 "
+        "10:00:00' + "
+        "INTERVAL ({0}) HOUR + INTERVAL ({3}) MINUTE AS then_)",
         id, chosen, says_id ? "'other'" : "'u'", minutes, says_id ? fmt::format("'r{}'", id) : "NULL"));
   }
   void run(const std::string& sql) {
