@@ -7,6 +7,8 @@
 namespace millrace {
 namespace {
 
+constexpr std::size_t kIdsKept = 200;
+
 void text_or_null(JsonWriter& json, std::string_view name, std::string_view text) {
   json.key(name);
   text.empty() ? json.null() : json.text(text);
@@ -67,11 +69,19 @@ void explanation(JsonWriter& json, const Recommendations& answer) {
   json.end_object();
 }
 
+/// Ids as they were given, or how many, where there are too many to keep with each answer.
+void ids(JsonWriter& json, std::string_view name, const std::vector<std::string>& values) {
+  if (values.size() > kIdsKept)
+    json.member(name, values.size());
+  else if (!values.empty())
+    texts(json, name, values);
+}
+
 /// What was asked for, as far as the record does not say it elsewhere.
 void rest_of_request(JsonWriter& json, const RecommendRequest& request) {
   json.key("request").begin_object().member("n", request.n);
-  if (!request.items.empty()) texts(json, "items", request.items);
-  if (!request.exclude.empty()) texts(json, "exclude", request.exclude);
+  ids(json, "items", request.items);
+  ids(json, "exclude", request.exclude);
   json.member_if("filter", request.filter.text()).member_if("country", request.country);
   if (request.cursor.size() > 0) json.member("shown_before", request.cursor.size());
   json.member_if("as_of_us", request.as_of);

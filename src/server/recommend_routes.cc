@@ -38,8 +38,7 @@ class RecommendRoutes {
   RecommendRoutes(const Recommender& recommender, RecommendationLog& answers, ServingStats& serving)
       : recommender_(recommender), answers_(answers), serving_(serving) {}
 
-  void recommend(const Exchange& exchange) {
-    const Result<RecommendRequest> request = parse_recommend_request(exchange.request.query());
+  void recommend(const Exchange& exchange, const Result<RecommendRequest>& request) {
     if (!request) return exchange.send_error(request.error());
     const Recommendations answer = recommender_.recommend(*request);
     exchange.send(HttpResponse::json(200, answer_json(answer)));
@@ -81,8 +80,12 @@ class RecommendRoutes {
 void add_recommend_routes(Router& router, const Recommender& recommender, RecommendationLog& answers,
                           ServingStats& serving, RecommendationStreams& streams) {
   const auto routes = std::make_shared<RecommendRoutes>(recommender, answers, serving);
-  router.add("GET", "/v1/recommendations", kRule,
-             [routes](const auto& exchange) { routes->recommend(*exchange); });
+  router.add("GET", "/v1/recommendations", kRule, [routes](const auto& exchange) {
+    routes->recommend(*exchange, parse_recommend_request(exchange->request.query()));
+  });
+  router.add("POST", "/v1/recommendations", kRule, [routes](const auto& exchange) {
+    routes->recommend(*exchange, parse_recommend_body(exchange->request.body()));
+  });
   router.add("GET", "/v1/recommendations/stream", kRule,
              [&streams](const auto& exchange) { start_stream(streams, *exchange); });
   router.add("GET", "/v1/items/{id}/similar", kRule,

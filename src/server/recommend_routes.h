@@ -8,7 +8,7 @@
 
 namespace millrace {
 
-/// Add GET /v1/recommendations, GET /v1/items/{id}/similar, and the news system's own GET /recommendation
+/// Add GET and POST /v1/recommendations, GET /v1/items/{id}/similar, and the news system's own GET /recommendation
 /// (N7). Every answer is handed to `answers`, which keeps it, and counted in `serving`. And
 /// GET /v1/recommendations/stream, on which the answers to a person's or a session's activity events come.
 /// All arguments must outlive the router.

@@ -37,7 +37,7 @@ function sh(text, server) {
   const command = text
     .replaceAll('127.0.0.1:8080', new URL(server.url).host)
     .replaceAll(/(build\/release\/)?millrace (?=[a-z])/g, `${binary} `)
-    .replaceAll(new RegExp(`${binary} (recommend|sql|ingest|replay|run|quarantine (list|show|replay|drop|reopen)|training-set (build|list)|features (list|get|parity)|train|tune|deploy|model (list|show|rollback|import|export|drift)|vectors (import|export|query|list|drop))`, 'g'), `$& --data ${server.data}`);
+    .replaceAll(new RegExp(`${binary} (recommend|sql|ingest|replay|run|quarantine (list|show|replay|drop|reopen)|training-set (build|list)|features (list|get|parity)|train|tune|pipeline (show|train|fixed)|deploy|model (list|show|rollback|import|export|drift)|vectors (import|export|query|list|drop))`, 'g'), `$& --data ${server.data}`);
   const done = spawnSync('bash', ['-euo', 'pipefail', '-c', command], { cwd: root, encoding: 'utf8', timeout: 120_000 });
   assert.equal(done.status, 0, `${command}\n${done.stdout}${done.stderr}`);
   return done.stdout;
