@@ -11,6 +11,8 @@
 
 namespace millrace {
 
+struct Promotion;
+
 /// Where a candidate comes from. From kModel on: the first, second, … model of the pipeline.
 enum class CandidateSource : std::uint8_t {
   kCoBought,
@@ -54,7 +56,8 @@ struct Candidate {
   std::uint32_t found_by = 0;                          ///< bit set of sources
   CandidateSource source = CandidateSource::kPopular;  ///< the one that speaks loudest
   Dropped dropped = Dropped::kNot;
-  bool dear = false;  ///< above what checkout prefers
+  bool dear = false;                     ///< above what checkout prefers
+  const Promotion* promotion = nullptr;  ///< that gave it its place on the page
 
   bool is_found_by(CandidateSource source_asked) const {
     return (found_by >> static_cast<unsigned>(source_asked) & 1u) != 0;

@@ -9,7 +9,7 @@
 namespace millrace {
 namespace {
 
-using Page = std::vector<const Candidate*>;
+using Page = std::vector<Candidate*>;
 
 constexpr std::size_t kPageWithNew = 5;  ///< pages of at least so many items have room for a new one
 
@@ -22,10 +22,10 @@ std::string_view top_category(const Candidate& candidate) {
 }
 
 /// Return the best, in order: more than a page, for rules to choose from.
-Page best_candidates(const std::vector<Candidate>& candidates, std::size_t n) {
+Page best_candidates(std::vector<Candidate>& candidates, std::size_t n) {
   Page best;
   best.reserve(candidates.size());
-  for (const Candidate& each : candidates)
+  for (Candidate& each : candidates)
     if (each.dropped == Dropped::kNot) best.push_back(&each);
   const auto better = [](const Candidate* a, const Candidate* b) {
     if (a->dear != b->dear) return b->dear;
@@ -87,12 +87,12 @@ double alike(const std::vector<std::uint64_t>& a, const std::vector<std::uint64_
 /// relevance (Carbonell and Goldstein, 1998). Scores count in proportion to the best.
 Page diversify(const Page& best, std::size_t n, double lambda) {
   struct Left {
-    const Candidate* candidate = nullptr;
+    Candidate* candidate = nullptr;
     std::vector<std::uint64_t> levels;
     double nearest = 0;  ///< to what was chosen
   };
   std::vector<Left> left;
-  for (const Candidate* each : best) left.push_back({each, levels_of(*each)});
+  for (Candidate* each : best) left.push_back({each, levels_of(*each)});
   const double top = best.empty() || best.front()->score <= 0 ? 1 : best.front()->score;
   Page page;
   while (page.size() < n && !left.empty()) {
@@ -123,7 +123,7 @@ std::size_t places(double share, std::size_t n) {
 }
 
 /// Give each promotion that runs its places, spread over the page; what stands there moves down.
-void promote(Page& page, const std::vector<Candidate>& candidates, const Pipeline& pipeline, std::size_t n,
+void promote(Page& page, std::vector<Candidate>& candidates, const Pipeline& pipeline, std::size_t n,
              const PageTimes& times) {
   for (const Promotion& promotion : pipeline.promotions) {
     if (!runs(promotion, times)) continue;
@@ -134,7 +134,7 @@ void promote(Page& page, const std::vector<Candidate>& candidates, const Pipelin
     const auto there = static_cast<std::size_t>(std::ranges::count_if(page, promoted));
     if (there >= wanted) continue;
     Page more;
-    for (const Candidate& each : candidates)
+    for (Candidate& each : candidates)
       if (each.dropped == Dropped::kNot && promoted(&each) && std::ranges::find(page, &each) == page.end())
         more.push_back(&each);
     std::ranges::sort(more, [](const Candidate* a, const Candidate* b) {
@@ -142,6 +142,7 @@ void promote(Page& page, const std::vector<Candidate>& candidates, const Pipelin
     });
     more.resize(std::min(more.size(), wanted - there));
     for (std::size_t k = 0; k < more.size(); ++k) {
+      more[k]->promotion = &promotion;
       const std::size_t at = std::min(page.size(), (2 * k + 1) * n / (2 * more.size()));
       page.insert(page.begin() + static_cast<std::ptrdiff_t>(at), more[k]);
     }
@@ -155,12 +156,12 @@ void promote(Page& page, const std::vector<Candidate>& candidates, const Pipelin
 }
 
 /// A new item that nobody has met can never earn a place by itself: some places of a page are for them.
-void give_room_to_new(Page& page, const std::vector<Candidate>& candidates, std::size_t wanted) {
+void give_room_to_new(Page& page, std::vector<Candidate>& candidates, std::size_t wanted) {
   const auto is_new = [](const Candidate* each) { return each->is_found_by(CandidateSource::kNew); };
   const auto there = static_cast<std::size_t>(std::ranges::count_if(page, is_new));
   if (there >= wanted) return;
   Page more;
-  for (const Candidate& each : candidates)
+  for (Candidate& each : candidates)
     if (each.dropped == Dropped::kNot && is_new(&each) && std::ranges::find(page, &each) == page.end())
       more.push_back(&each);
   std::ranges::stable_sort(more, std::ranges::greater{}, &Candidate::score);
@@ -175,13 +176,7 @@ void give_room_to_new(Page& page, const std::vector<Candidate>& candidates, std:
 
 }  // namespace
 
-const Promotion* promotion_of(const Pipeline& pipeline, const ItemFacts& item, const PageTimes& times) {
-  for (const Promotion& promotion : pipeline.promotions)
-    if (runs(promotion, times) && promotes(promotion, item, times)) return &promotion;
-  return nullptr;
-}
-
-Page choose_page(const std::vector<Candidate>& candidates, const Pipeline& pipeline,
+Page choose_page(std::vector<Candidate>& candidates, const Pipeline& pipeline,
                  const RecommendRequest& request, const PageTimes& times) {
   Page best = best_candidates(candidates, request.n);
   // Who asks for one category wants no other.

@@ -16,11 +16,9 @@ struct PageTimes {
 };
 
 /// Choose a page of `n` from scored candidates, dropped ones left out, best first; then rules have their say:
-/// caps of categories, diversity, promotions, places for new items. Returned pointers are into `candidates`.
-std::vector<const Candidate*> choose_page(const std::vector<Candidate>& candidates, const Pipeline& pipeline,
-                                          const RecommendRequest& request, const PageTimes& times);
-
-/// Return the promotion that runs and whose filter lets an item pass; null for none.
-const Promotion* promotion_of(const Pipeline& pipeline, const ItemFacts& item, const PageTimes& times);
+/// caps of categories, diversity, promotions, places for new items. Returned pointers are into `candidates`;
+/// those that a promotion brought there name it.
+std::vector<Candidate*> choose_page(std::vector<Candidate>& candidates, const Pipeline& pipeline,
+                                    const RecommendRequest& request, const PageTimes& times);
 
 }  // namespace millrace

@@ -348,7 +348,7 @@ Status Ranking::rank() {
     score(each);
     if (pipeline_.ranker) each.score = pipeline_.learned_score(each);
   }
-  const std::vector<const Candidate*> page =
+  const std::vector<Candidate*> page =
       choose_page(candidates_.all(), pipeline_, request_, {wall_now_, context_.now});
   page_size_ = page.size();
   answer_.reserve(page.size());
@@ -359,7 +359,8 @@ Status Ranking::rank() {
 RecommendedItem Ranking::item_of(const Candidate& candidate) const {
   RecommendedItem item{.id = candidate.facts->facts.id,
                        .score = candidate.score,
-                       .source = std::string(pipeline_.source_name(candidate.source)),
+                       .source = std::string(pipeline_.source_name(
+                           candidate.promotion != nullptr ? CandidateSource::kPromotion : candidate.source)),
                        .reason = reason_of(candidate),
                        .features = {}};
   if (!pipeline_.keeps_features) return item;
@@ -382,7 +383,10 @@ Reason Ranking::reason_of(const Candidate& candidate) const {
                     .promotion = {}};
   input.category = request_.filter.only_category();
   if (input.category.empty()) input.category = candidate.facts->facts.category;
-  if (candidate.source <= CandidateSource::kCoSeen) {
+  if (candidate.promotion != nullptr) {
+    input.source = CandidateSource::kPromotion;
+    input.promotion = candidate.promotion->text;
+  } else if (candidate.source <= CandidateSource::kCoSeen) {
     input.context = &context_.items[candidate.because[static_cast<std::size_t>(candidate.source)]];
     input.because = memory_.items.get(input.context->item);
   } else if (candidate.source >= CandidateSource::kModel) {
@@ -393,12 +397,6 @@ Reason Ranking::reason_of(const Candidate& candidate) const {
       input.because = memory_.items.get(context_.met[*met]);
       const auto in_context = std::ranges::find(context_.items, context_.met[*met], &ContextItem::item);
       if (in_context != context_.items.end()) input.context = &*in_context;
-    }
-  } else if (candidate.is_found_by(CandidateSource::kPromotion)) {
-    if (const Promotion* promotion =
-            promotion_of(pipeline_, candidate.facts->facts, {wall_now_, context_.now})) {
-      input.source = CandidateSource::kPromotion;
-      input.promotion = promotion->text;
     }
   }
   return make_reason(input);
