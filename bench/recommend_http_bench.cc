@@ -6,9 +6,9 @@
 #include <string_view>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "bench/server_process.h"
+#include "bench/shop_fill.h"
 #include "bench/yardstick.h"
 #include "net/load_generator.h"
 
@@ -22,43 +22,6 @@ struct Plan {
   std::size_t people = 20'000;
   std::size_t open_connections = 10'000;
 };
-
-/// Put `count` items into the catalogue and let everybody look at a few of them.
-Status fill(const ServerProcess& server, std::size_t items, std::size_t people) {
-  MILLRACE_ASSIGN(auto client, server.client());
-  const auto send = [&](std::string_view method, std::string_view target,
-                        const nlohmann::json& body) -> Status {
-    MILLRACE_ASSIGN(const HttpResponse answer, client->request(method, target, body.dump()));
-    if (answer.status == 200) return {};
-    return fail(Code::kIo, fmt::format("{} {}: {}", method, target, answer.body));
-  };
-  constexpr std::size_t kItemsAtOnce = 5'000;
-  for (std::size_t from = 0; from < items; from += kItemsAtOnce) {
-    nlohmann::json body = nlohmann::json::array();
-    for (std::size_t i = from; i < std::min(items, from + kItemsAtOnce); ++i)
-      body.push_back({{"id", fmt::format("p{}", i)},
-                      {"name", fmt::format("Thing {}", i)},
-                      {"category", fmt::format("C{}/S{}", i % 20, i % 100)},
-                      {"price", "9.95"},
-                      {"currency", "EUR"}});
-    MILLRACE_TRY(send("PUT", "/v1/items", body));
-  }
-  constexpr std::size_t kPeopleAtOnce = 200;
-  for (std::size_t from = 0; from < people; from += kPeopleAtOnce) {
-    nlohmann::json batch = nlohmann::json::array();
-    for (std::size_t person = from; person < std::min(people, from + kPeopleAtOnce); ++person)
-      for (std::size_t view = 0; view < 5; ++view)
-        batch.push_back(
-            {{"type", "track"},
-             {"event", "Product Viewed"},
-             {"messageId", fmt::format("m{}-{}", person, view)},
-             {"userId", fmt::format("u{}", person)},
-             {"properties",
-              {{"product_id", fmt::format("p{}", (person * 7 + view * (person % 13 + 1)) % items)}}}});
-    MILLRACE_TRY(send("POST", "/v1/batch", {{"batch", batch}}));
-  }
-  return server.wait_loaded(2 * kMinuteUs);
-}
 
 Result<LoadResult> ask(const ServerProcess& server, const Plan& plan, double rate, std::size_t connections) {
   LoadOptions load;
@@ -109,7 +72,7 @@ Status measure_connections(const ServerProcess& server, const Plan& plan) {
 Status run(const Plan& plan) {
   for (const std::size_t items : plan.items) {
     MILLRACE_ASSIGN(const auto server, ServerProcess::start());
-    MILLRACE_TRY(fill(*server, items, plan.people));
+    MILLRACE_TRY(fill_shop(*server, items, plan.people));
     MILLRACE_TRY(measure_rate(*server, plan, items));
     if (items == plan.items.back()) MILLRACE_TRY(measure_connections(*server, plan));
   }

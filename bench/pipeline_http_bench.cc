@@ -1,0 +1,294 @@
+// Recommendations of the full pipeline over HTTP: people and items as vectors of a deployed model, what is
+// looked at together, popular lists, rules. Open loop: latency counts from when a request should have been
+// sent. The load generator shares the machine's processors with the server.
+//
+//   pipeline_http_bench [--tiny | --million]
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/npy.h"
+#include "bench/server_process.h"
+#include "bench/shop_fill.h"
+#include "bench/yardstick.h"
+#include "net/load_generator.h"
+
+namespace millrace::bench {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr std::size_t kDimensions = 64;
+
+struct Plan {
+  std::size_t items = 100'000;
+  std::size_t people = 100'000;
+  std::size_t catalogue = 100'000;  ///< items that the catalogue has; the model knows `items`
+  DurationUs duration = 8 * kSecondUs;
+  int rounds = 3;
+  std::size_t open_connections = 10'000;
+  std::vector<double> rates = {2'000, 4'000, 6'000, 8'000, 10'000, 12'000};
+  bool only_rate = false;  ///< no more than the first figures
+};
+
+/// A folder that goes when it is done with.
+class Folder {
+ public:
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "pipeline_bench_XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
+  }
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+/// Vectors in clusters, as tastes are, and their ids.
+void write_vectors(const fs::path& dir, const std::string& name, char prefix, std::size_t count) {
+  constexpr std::size_t kClusters = 400;
+  std::mt19937 centres_random(1);
+  std::normal_distribution<float> normal;
+  std::vector<float> centres(kClusters * kDimensions);
+  for (float& value : centres) value = normal(centres_random);
+  std::mt19937 random(static_cast<unsigned>(count) + static_cast<unsigned>(prefix));
+  std::ofstream npy(dir / (name + ".npy"), std::ios::binary), ids(dir / (name + ".ids"));
+  npy << npy_header(NpyType::kFloat32, count, kDimensions);
+  std::vector<float> row(kDimensions);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t cluster = random() % kClusters;
+    for (std::size_t k = 0; k < kDimensions; ++k)
+      row[k] = centres[cluster * kDimensions + k] + 0.7F * normal(random);
+    npy.write(reinterpret_cast<const char*>(row.data()),
+              static_cast<std::streamsize>(row.size() * sizeof(float)));
+    ids << prefix << i << '\n';
+  }
+}
+
+Status import(const ServerProcess& server, const fs::path& dir) {
+  const char* binary = std::getenv("MILLRACE_BIN");
+  const std::string command = fmt::format(
+      "{} model import tastes --items {}/items.npy --item-ids {}/items.ids --users {}/users.npy --user-ids "
+      "{}/users.ids --data {} > {}/import.log 2>&1",
+      binary != nullptr ? binary : "build/release/millrace", dir.string(), dir.string(), dir.string(),
+      dir.string(), server.data().string(), dir.string());
+  if (std::system(command.c_str()) == 0) return {};
+  std::ifstream log(dir / "import.log");
+  return fail(Code::kIo, command + ": " + std::string(std::istreambuf_iterator<char>(log), {}));
+}
+
+/// Wait until the version takes part in answers; return how.
+Result<std::string> wait_for_model(const ServerProcess& server, std::string_view version) {
+  MILLRACE_ASSIGN(auto client, server.client());
+  for (int i = 0; i < 6'000; ++i) {
+    MILLRACE_ASSIGN(const HttpResponse answer, client->get("/v1/pipelines"));
+    const Json json = Json::parse(answer.body);
+    for (const Json& source : json["placements"]["home"]["sources"])
+      if (source.value("model", "") == version) return source.value("how", "");
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  return fail(Code::kDeadline, "the model did not take part within ten minutes");
+}
+
+Result<LoadResult> ask(const ServerProcess& server, const Plan& plan, double rate, std::size_t connections,
+                       DurationUs duration) {
+  LoadOptions load;
+  load.address = server.address();
+  load.rate_per_second = rate;
+  load.duration = duration;
+  load.connections = connections;
+  MILLRACE_ASSIGN(LoadResult result, generate_load(load, [&](std::uint64_t i) {
+                    return ClientRequest{
+                        .target = fmt::format("/v1/recommendations?user=u{}&n=10", i * 7919 % plan.people)};
+                  }));
+  if (result.error_count() > 0)
+    return fail(Code::kIo, fmt::format("{} requests failed, such as {}", result.error_count(),
+                                       result.errors.begin()->first));
+  return result;
+}
+
+double ms(const LoadResult& result, double q) {
+  return static_cast<double>(result.latency.quantile(q)) / 1000;
+}
+
+/// Answers rest on the model, and are nobody's fallback.
+Status check_answers(const ServerProcess& server) {
+  MILLRACE_ASSIGN(auto client, server.client());
+  std::size_t by_model = 0;
+  for (int person = 0; person < 50; ++person) {
+    MILLRACE_ASSIGN(const HttpResponse answer,
+                    client->get(fmt::format("/v1/recommendations?user=u{}&n=10", person)));
+    const Json json = Json::parse(answer.body);
+    if (!json["fallback"].is_null() || json["items"].size() != 10)
+      return fail(Code::kCorrupt, "not a full answer: " + answer.body);
+    for (const Json& item : json["items"]) by_model += item["source"] == "tastes" ? 1 : 0;
+  }
+  if (by_model < 100) return fail(Code::kCorrupt, fmt::format("{} of 500 items are the model's", by_model));
+  return {};
+}
+
+Status measure_steady(const ServerProcess& server, const Plan& plan, const std::string& of) {
+  std::vector<double> p50, p99;
+  for (int round = 0; round < plan.rounds; ++round) {
+    MILLRACE_ASSIGN(const LoadResult result, ask(server, plan, 1'000, 64, plan.duration));
+    p50.push_back(ms(result, .5));
+    p99.push_back(ms(result, .99));
+  }
+  print({.name = fmt::format("pipeline p50, {}, 1,000 requests/s", of),
+         .value = median(p50),
+         .unit = "ms",
+         .target = 0.5});
+  print({.name = fmt::format("pipeline p99, {}, 1,000 requests/s (Serenade says p90 < 7 ms)", of),
+         .value = median(p99),
+         .unit = "ms",
+         .target = plan.only_rate && plan.items > 500'000 ? 10 : 3});
+  return {};
+}
+
+/// The greatest rate at which p99 stays below 20 ms.
+Status measure_greatest_rate(const ServerProcess& server, const Plan& plan) {
+  double greatest = 0;
+  for (const double rate : plan.rates) {
+    MILLRACE_ASSIGN(const LoadResult result, ask(server, plan, rate, 64, plan.duration));
+    print(
+        {.name = fmt::format("pipeline p99 at {} requests/s", rate), .value = ms(result, .99), .unit = "ms"});
+    if (ms(result, .99) > 20) break;
+    greatest = rate;
+  }
+  print({.name = "pipeline: greatest rate tried with p99 below 20 ms",
+         .value = greatest,
+         .unit = "requests/s"});
+  return {};
+}
+
+Status measure_connections(const ServerProcess& server, const Plan& plan) {
+  MILLRACE_ASSIGN(const LoadResult result, ask(server, plan, 2'000, plan.open_connections, plan.duration));
+  print({.name = fmt::format("pipeline p99, 2,000 requests/s over {} connections, none failed",
+                             plan.open_connections),
+         .value = ms(result, .99),
+         .unit = "ms"});
+  return {};
+}
+
+/// Ask on while another version is imported, deployed and prepared.
+Status measure_swap(const ServerProcess& server, const Plan& plan, const fs::path& dir) {
+  Status imported;
+  bool done = false;
+  std::thread other([&] {
+    imported = import(server, dir);
+    if (imported)
+      if (const auto ready = wait_for_model(server, "tastes@2"); !ready)
+        imported = std::unexpected(ready.error());
+    done = true;
+  });
+  double worst = 0;
+  while (!done) {
+    const auto result = ask(server, plan, 1'000, 64, plan.duration);
+    if (!result) {
+      other.join();
+      return std::unexpected(result.error());
+    }
+    worst = std::max(worst, ms(*result, .99));
+  }
+  other.join();
+  MILLRACE_TRY(imported);
+  print({.name = "pipeline p99 while a version is swapped, worst of its stretches",
+         .value = worst,
+         .unit = "ms",
+         .target = 10});
+  return {};
+}
+
+/// From a click that is answered to an answer that leaves out what was clicked.
+Status measure_last_click(const ServerProcess& server, const Plan& plan) {
+  MILLRACE_ASSIGN(auto client, server.client());
+  std::vector<double> took;
+  const std::size_t clicks = plan.items < 1'000 ? 20 : 300;
+  for (std::size_t i = 0; i < clicks; ++i) {
+    const std::string target = fmt::format("/v1/recommendations?user=u{}&n=10", i * 331 % plan.people);
+    MILLRACE_ASSIGN(const HttpResponse before, client->get(target));
+    const std::string first = Json::parse(before.body)["items"][0]["id"].get<std::string>();
+    const Json click{{"type", "track"},
+                     {"event", "Product Viewed"},
+                     {"userId", fmt::format("u{}", i * 331 % plan.people)},
+                     {"messageId", fmt::format("click-{}", i)},
+                     {"properties", {{"product_id", first}}}};
+    MILLRACE_TRY(client->request("POST", "/v1/track", click.dump()));
+    const auto begin = std::chrono::steady_clock::now();
+    for (;;) {
+      MILLRACE_ASSIGN(const HttpResponse after, client->get(target));
+      const Json json = Json::parse(after.body);
+      const bool there =
+          std::ranges::any_of(json["items"], [&](const Json& item) { return item["id"] == first; });
+      const double passed =
+          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+      if (passed > 10'000) return fail(Code::kDeadline, "a click changed nothing within ten seconds");
+      if (there) continue;
+      took.push_back(passed);
+      break;
+    }
+  }
+  std::ranges::sort(took);
+  print({.name = "durable click to changed answer, p50", .value = took[took.size() / 2], .unit = "ms"});
+  print({.name = "durable click to changed answer, p99",
+         .value = took[took.size() * 99 / 100],
+         .unit = "ms",
+         .target = 10});
+  return {};
+}
+
+Status run(const Plan& plan) {
+  const Folder folder;
+  write_vectors(folder.path(), "items", 'p', plan.items);
+  write_vectors(folder.path(), "users", 'u', plan.people);
+  MILLRACE_ASSIGN(const auto server, ServerProcess::start());
+  MILLRACE_TRY(fill_shop(*server, plan.catalogue, plan.people));
+  MILLRACE_TRY(import(*server, folder.path()));
+  MILLRACE_ASSIGN(const std::string how, wait_for_model(*server, "tastes@1"));
+  std::fprintf(stderr, "%s\n", how.c_str());
+  MILLRACE_TRY(check_answers(*server));
+  MILLRACE_TRY(measure_steady(*server, plan, how));
+  if (plan.only_rate) return {};
+  MILLRACE_TRY(measure_greatest_rate(*server, plan));
+  MILLRACE_TRY(measure_connections(*server, plan));
+  MILLRACE_TRY(measure_last_click(*server, plan));
+  return measure_swap(*server, plan, folder.path());
+}
+
+}  // namespace
+}  // namespace millrace::bench
+
+int main(int argc, char** argv) {
+  millrace::bench::Plan plan;
+  if (argc > 1 && std::string_view(argv[1]) == "--tiny")
+    plan = {.items = 500,
+            .people = 400,
+            .catalogue = 500,
+            .duration = millrace::kSecondUs,
+            .rounds = 1,
+            .open_connections = 200,
+            .rates = {200}};
+  if (argc > 1 && std::string_view(argv[1]) == "--million") {
+    plan.items = 1'000'000;
+    plan.only_rate = true;
+  }
+  if (const auto done = millrace::bench::run(plan); !done) {
+    fmt::print(stderr, "{}\n", done.error().text());
+    return 1;
+  }
+  return 0;
+}
