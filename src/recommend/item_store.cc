@@ -1,6 +1,7 @@
 #include "recommend/item_store.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cassert>
 
 #include "base/hash.h"
@@ -13,6 +14,11 @@ bool Item::expired(std::optional<TimeUs> now, DurationUs age_max) const {
   if (facts.expires_us && *facts.expires_us <= *now) return true;
   const auto born = born_us();
   return age_max > 0 && born && *now - *born > age_max;
+}
+
+std::uint32_t ItemStore::next_number() {
+  static std::atomic<std::uint32_t> given = 0;
+  return ++given;
 }
 
 ItemStore::ItemStore(std::size_t limit, OnDrop on_drop, AttributeLimits attributes)

@@ -86,6 +86,8 @@ class ItemStore {
   std::uint32_t slots() const { return static_cast<std::uint32_t>(items_.size()); }
   std::size_t size() const { return slot_of_.size(); }
   std::size_t limit() const { return limit_; }
+  /// Return a number that tells this store from others of the process; not 0.
+  std::uint32_t number() const { return number_; }
   std::size_t attribute_bytes() const { return attribute_bytes_; }
   std::size_t catalogued() const { return catalogued_.size(); }
   std::uint64_t evictions() const { return evictions_; }
@@ -96,6 +98,9 @@ class ItemStore {
   void drop_one();
   void keep_attributes(ItemAttributes& attributes);
 
+  static std::uint32_t next_number();
+
+  const std::uint32_t number_ = next_number();
   std::size_t limit_;
   OnDrop on_drop_;
   std::deque<Item> items_;  ///< never moves an item: the map's keys view their ids

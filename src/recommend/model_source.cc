@@ -17,10 +17,9 @@ constexpr float kSilent = -std::numeric_limits<float>::infinity();
 constexpr std::size_t kSameForAllMax = 1'000;  ///< length of a list that is the same for everybody
 constexpr std::size_t kMeasured = 200;         ///< users whose vectors a graph is measured with
 
-std::vector<ModelCandidate> listed(const ServedModel& model, std::span<const float> scores, std::size_t n) {
+std::vector<ModelCandidate> listed(std::span<const float> scores, std::size_t n) {
   std::vector<ModelCandidate> list;
-  for (const std::uint32_t item : best_items(scores, n, {}))
-    list.push_back({model.items.id(item), scores[item]});
+  for (const std::uint32_t item : best_items(scores, n, {})) list.push_back({item, scores[item]});
   return list;
 }
 
@@ -33,7 +32,7 @@ class WholeCatalogue : public ModelSource {
     thread_local std::vector<float> scores;
     scores.assign(model().items.size(), kSilent);
     model().ranking->score(person, scores);
-    return listed(model(), scores, n);
+    return listed(scores, n);
   }
 
   /// What somebody who met this alone would be shown says how much it speaks for the item.
@@ -65,7 +64,7 @@ class SameForAll : public ModelSource {
   explicit SameForAll(std::shared_ptr<const ServedModel> served) : ModelSource(std::move(served)) {
     std::vector<float> scores(model().items.size(), kSilent);
     model().ranking->score({}, scores);
-    list_ = listed(model(), scores, kSameForAllMax);
+    list_ = listed(scores, kSameForAllMax);
   }
 
   Result<std::vector<ModelCandidate>> best(const Person&, std::size_t n) const override {
@@ -119,8 +118,7 @@ class NeighboursOfItems : public ModelSource {
       return a.weight != b.weight ? a.weight > b.weight : a.item < b.item;
     });
     std::vector<ModelCandidate> list;
-    for (auto each = sums.begin(); each != end; ++each)
-      list.push_back({model().items.id(each->item), each->weight});
+    for (auto each = sums.begin(); each != end; ++each) list.push_back({each->item, each->weight});
     return list;
   }
 
@@ -163,14 +161,17 @@ class NeighboursOfItems : public ModelSource {
 class NearestVectors : public ModelSource {
  public:
   NearestVectors(std::shared_ptr<const ServedModel> served, std::unique_ptr<VectorIndex> index)
-      : ModelSource(std::move(served)), index_(std::move(index)) {}
+      : ModelSource(std::move(served)), index_(std::move(index)) {
+    for (std::size_t slot = 0; slot < index_->slots(); ++slot)
+      item_of_slot_.push_back(*model().items.find(index_->id_at(static_cast<VectorIndex::Slot>(slot))));
+  }
 
   Result<std::vector<ModelCandidate>> best(const Person& person, std::size_t n) const override {
     const std::vector<float> user = model().ranking->user_vector(person);
     std::vector<ModelCandidate> list;
     if (user.empty()) return list;
-    MILLRACE_ASSIGN(auto nearest, index_->search(user, n));
-    for (Neighbour& each : nearest) list.push_back({std::move(each.id), each.score});
+    MILLRACE_ASSIGN(const auto nearest, index_->find_slots(user, n));
+    for (const auto& [score, slot] : nearest.front()) list.push_back({item_of_slot_[slot], score});
     return list;
   }
 
@@ -199,6 +200,7 @@ class NearestVectors : public ModelSource {
 
  private:
   const std::unique_ptr<VectorIndex> index_;
+  std::vector<std::uint32_t> item_of_slot_;
 };
 
 Result<std::shared_ptr<const ModelSource>> nearest_vectors(std::shared_ptr<const ServedModel> model,
@@ -260,6 +262,19 @@ std::vector<Feedback> ModelSource::history_of(const Visitor& visitor) const {
   for (const MetItem& met : visitor.met)
     if (const auto item = model_->items.find(met.id)) history.push_back({.item = *item, .time = met.time});
   return history;
+}
+
+std::optional<ItemRef> ModelSource::known_as(std::uint32_t item, const ItemStore& items) const {
+  const std::uint64_t known = known_as_[item].load(std::memory_order_relaxed);
+  if (known >> 32 == items.number()) {
+    const auto value = static_cast<std::uint32_t>(known);
+    const ItemRef ref(value >> 8, static_cast<std::uint8_t>(value));
+    if (items.get(ref) != nullptr) return ref;
+  }
+  const auto found = items.find(model_->items.id(item));
+  if (found)
+    known_as_[item].store(std::uint64_t{items.number()} << 32 | found->value(), std::memory_order_relaxed);
+  return found;
 }
 
 std::optional<std::size_t> ModelSource::because(const Visitor&, std::string_view) const {

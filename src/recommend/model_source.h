@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "model/model_registry.h"
+#include "recommend/item_store.h"
 
 namespace millrace {
 
@@ -28,9 +29,9 @@ struct Visitor {
   TimeUs now = 0;
 };
 
-/// What a model would show.
+/// What a model would show, by its number in the version (`ServedModel::items`).
 struct ModelCandidate {
-  std::string id;
+  std::uint32_t item = 0;
   float score = 0;  ///< 1 for the best of a list, the others in proportion; above 0
 };
 
@@ -61,12 +62,17 @@ class ModelSource {
   /// Return which of `visitor.met` speaks most for an item, if any can be named.
   virtual std::optional<std::size_t> because(const Visitor& visitor, std::string_view item) const;
 
+  /// Return what the memory's catalogue knows an item of the version as; nothing when it does not.
+  /// Remembered, as far as `items` is the same that was asked before. The caller holds its lock.
+  std::optional<ItemRef> known_as(std::uint32_t item, const ItemStore& items) const;
+
   const ServedModel& model() const { return *model_; }
   /// Say how it looks: "graph of 100000 vectors, recall 0.97".
   virtual std::string description() const = 0;
 
  protected:
-  explicit ModelSource(std::shared_ptr<const ServedModel> model) : model_(std::move(model)) {}
+  explicit ModelSource(std::shared_ptr<const ServedModel> model)
+      : model_(std::move(model)), known_as_(model_->items.size()) {}
 
   /// Return the best, best first, with the model's own scores.
   virtual Result<std::vector<ModelCandidate>> best(const Person& person, std::size_t n) const = 0;
@@ -75,6 +81,7 @@ class ModelSource {
   std::vector<Feedback> history_of(const Visitor& visitor) const;
 
   const std::shared_ptr<const ServedModel> model_;
+  mutable std::vector<std::atomic<std::uint64_t>> known_as_;  ///< by item: ItemStore::number(), ItemRef
 };
 
 }  // namespace millrace

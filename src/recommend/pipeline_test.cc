@@ -91,7 +91,8 @@ TEST_F(PipelineTest, EveryKindOfModelFindsTheTasteOfTheLastClicks) {
       ASSERT_EQ(found->size(), 6u) << model->description();
       EXPECT_EQ(found->front().score, 1);
       for (const ModelCandidate& each : *found) {
-        EXPECT_EQ(taste_of(each.id), 1) << ranking_kind_name(kind) << " " << model->description();
+        EXPECT_EQ(taste_of(model->model().items.id(each.item)), 1)
+            << ranking_kind_name(kind) << " " << model->description();
         EXPECT_GT(each.score, 0);
       }
       if (kind != RankingKind::kSessionKnn) {

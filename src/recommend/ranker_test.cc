@@ -98,7 +98,8 @@ class ServedListsTest : public WarehouseTest {
     run(fmt::format(
         "INSERT INTO events (dt, event_time, received_time, source, type, message_id, visitor, user_id, "
         "item_count, item_id, "
-        "recommendation_id, log_topic, log_partition, log_offset, event_index) SELECT DATE '2026-01-01', then_, "
+        "recommendation_id, log_topic, log_partition, log_offset, event_index) SELECT DATE '2026-01-01', "
+        "then_, "
         "then_, 'web', "
         "'item_view', 'm{0}', 'u', {2}, 1, 'i{1}', {4}, 't', 0, {0}, 0 FROM (SELECT TIMESTAMP '2026-01-01 "
         "10:00:00' + "

@@ -13,7 +13,8 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kCheckEvery = 256;   ///< candidates between two looks at the clock
-constexpr std::size_t kFromModel = 100;    ///< candidates asked of each model, beside what was met …
+constexpr std::size_t kFromModel = 60;     ///< candidates asked of each model, beside what was met …
+constexpr std::size_t kFromList = 100;     ///< the same of each popular list
 constexpr std::size_t kFromModelPage = 3;  ///< … or so many times the page, if that is more
 constexpr double kNewnessHalfLife = 7.0 * static_cast<double>(kDayUs);
 
@@ -138,7 +139,7 @@ Status Ranking::find_candidates() {
 void Ranking::add_models() {
   for (std::size_t i = 0; i < from_models_.size(); ++i)
     for (const ModelCandidate& each : from_models_[i])
-      if (const auto item = memory_.items.find(each.id))
+      if (const auto item = pipeline_.models[i]->known_as(each.item, memory_.items))
         contribute(*item, static_cast<CandidateSource>(kBuiltInSources + i), each.score);
 }
 
@@ -216,8 +217,13 @@ bool Ranking::find_neighbours() {
   return true;
 }
 
+/// Go down a list until there is enough of it to choose a page from.
 void Ranking::add_list(const std::vector<RankedItem>& list, CandidateSource source, double factor) {
-  for (const RankedItem& each : list) contribute(each.item, source, factor * each.score);
+  std::size_t left = std::max(kFromList, kFromModelPage * request_.n);
+  for (const RankedItem& each : list) {
+    contribute(each.item, source, factor * each.score);
+    if (candidates_.of(each.item).first.dropped == Dropped::kNot && --left == 0) return;
+  }
 }
 
 void Ranking::add_category_list(std::string_view category) {

@@ -53,9 +53,9 @@ std::optional<std::span<const float>> ExactIndex::find(std::string_view id) cons
   return row_at(*slot);
 }
 
-Result<std::vector<std::vector<Neighbour>>> ExactIndex::search_all(std::span<const float> queries,
-                                                                   std::size_t n,
-                                                                   const IdFilter& filter) const {
+Result<std::vector<std::vector<ScoredSlot>>> ExactIndex::find_slots(std::span<const float> queries,
+                                                                    std::size_t n,
+                                                                    const IdFilter& filter) const {
   MILLRACE_ASSIGN(const std::size_t count, check_queries(shape_, queries));
   std::vector<BestSlots> best(count, BestSlots(n));
   scan_rows({.values = values_.data(),
@@ -66,8 +66,8 @@ Result<std::vector<std::vector<Neighbour>>> ExactIndex::search_all(std::span<con
               const std::string_view id = ids_.at(slot);
               return !id.empty() && (!filter || filter(id));
             });
-  std::vector<std::vector<Neighbour>> lists;
-  for (BestSlots& one : best) lists.push_back(named(ids_, one.take()));
+  std::vector<std::vector<ScoredSlot>> lists;
+  for (BestSlots& one : best) lists.push_back(one.take());
   return lists;
 }
 

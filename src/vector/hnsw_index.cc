@@ -352,21 +352,21 @@ std::vector<ScoredSlot> HnswIndex::nearest(const float* query, std::size_t n, bo
   return compare_all(query, n, passes);
 }
 
-Result<std::vector<std::vector<Neighbour>>> HnswIndex::search_all(std::span<const float> queries,
-                                                                  std::size_t n,
-                                                                  const IdFilter& filter) const {
+Result<std::vector<std::vector<ScoredSlot>>> HnswIndex::find_slots(std::span<const float> queries,
+                                                                   std::size_t n,
+                                                                   const IdFilter& filter) const {
   MILLRACE_ASSIGN(const std::size_t count, check_queries(shape_, queries));
   const std::vector<float> prepared = prepared_queries(shape_, queries);
   const Passes passes = [&](Slot slot) {
     const std::string_view id = ids_.at(slot);
     return !id.empty() && (!filter || filter(id));
   };
-  std::vector<std::vector<Neighbour>> lists;
+  std::vector<std::vector<ScoredSlot>> lists;
   std::vector<float> query(shape_.dimensions + 1, 1.F);  // behind a cosine's query its factor, which is done
   const Status done = Graph::guarded([&] {
     for (std::size_t i = 0; i < count; ++i) {
       std::copy_n(prepared.data() + i * shape_.dimensions, shape_.dimensions, query.begin());
-      lists.push_back(named(ids_, nearest(query.data(), n, !filter && dead() == 0, passes)));
+      lists.push_back(nearest(query.data(), n, !filter && dead() == 0, passes));
     }
   });
   MILLRACE_TRY(done);

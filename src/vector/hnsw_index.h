@@ -10,7 +10,6 @@
 namespace millrace {
 
 class SnapshotReader;
-struct ScoredSlot;
 struct SnapshotHeader;
 
 /// Settings of a graph of neighbours (Malkov and Yashunin, Efficient and robust approximate nearest neighbor
@@ -57,8 +56,8 @@ class HnswIndex final : public VectorIndex {
   Status put(std::string_view id, std::span<const float> vector) override;
   bool remove(std::string_view id) override;
   std::optional<std::span<const float>> find(std::string_view id) const override;
-  Result<std::vector<std::vector<Neighbour>>> search_all(std::span<const float> queries, std::size_t n,
-                                                         const IdFilter& filter) const override;
+  Result<std::vector<std::vector<ScoredSlot>>> find_slots(std::span<const float> queries, std::size_t n,
+                                                          const IdFilter& filter) const override;
   std::size_t slots() const override { return ids_.slot_count(); }
   std::string_view id_at(Slot slot) const override { return ids_.at(slot); }
   std::span<const float> row_at(Slot slot) const override;

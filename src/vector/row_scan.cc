@@ -36,16 +36,6 @@ Result<std::size_t> check_queries(const VectorShape& shape, std::span<const floa
   return count;
 }
 
-std::vector<Neighbour> named(const SlotIds& ids, std::span<const ScoredSlot> found) {
-  std::vector<Neighbour> neighbours;
-  neighbours.reserve(found.size());
-  for (const auto& [score, slot] : found) neighbours.push_back({std::string(ids.at(slot)), score});
-  std::ranges::sort(neighbours, [](const Neighbour& a, const Neighbour& b) {
-    return a.score > b.score || (a.score == b.score && a.id < b.id);
-  });
-  return neighbours;
-}
-
 float inverse_length(std::span<const float> vector) {
   double sum = 0;
   for (const float value : vector) sum += static_cast<double>(value) * value;

@@ -7,21 +7,9 @@
 #include <span>
 #include <vector>
 
-#include "vector/slot_ids.h"
 #include "vector/vector_index.h"
 
 namespace millrace {
-
-/// A row that was found.
-struct ScoredSlot {
-  float score = 0;
-  VectorIndex::Slot slot = 0;
-
-  /// The nearer first; equals by slot.
-  friend bool operator<(const ScoredSlot& a, const ScoredSlot& b) {
-    return a.score > b.score || (a.score == b.score && a.slot < b.slot);
-  }
-};
 
 /// Keeps the n best of what it is shown.
 class BestSlots {
@@ -61,9 +49,6 @@ class BestSlots {
 
 /// Check several queries that lie one after the other, and return how many there are. Errors: kInvalid.
 Result<std::size_t> check_queries(const VectorShape& shape, std::span<const float> queries);
-
-/// Turn what was found into an answer: with ids, equals in the order of theirs.
-std::vector<Neighbour> named(const SlotIds& ids, std::span<const ScoredSlot> found);
 
 /// Rows that lie one after the other, with what each score is multiplied by (none: by 1).
 struct RowBlock {

@@ -58,6 +58,23 @@ Status check_vector_id(std::string_view id) {
   return {};
 }
 
+Result<std::vector<std::vector<Neighbour>>> VectorIndex::search_all(std::span<const float> queries,
+                                                                    std::size_t n,
+                                                                    const IdFilter& filter) const {
+  MILLRACE_ASSIGN(const auto found, find_slots(queries, n, filter));
+  std::vector<std::vector<Neighbour>> lists;
+  lists.reserve(found.size());
+  for (const std::vector<ScoredSlot>& one : found) {
+    std::vector<Neighbour>& list = lists.emplace_back();
+    list.reserve(one.size());
+    for (const auto& [score, slot] : one) list.push_back({std::string(id_at(slot)), score});
+    std::ranges::sort(list, [](const Neighbour& a, const Neighbour& b) {
+      return a.score > b.score || (a.score == b.score && a.id < b.id);
+    });
+  }
+  return lists;
+}
+
 Result<std::vector<Neighbour>> VectorIndex::search(std::span<const float> query, std::size_t n,
                                                    const IdFilter& filter) const {
   MILLRACE_TRY(shape().check_vector(query));

@@ -59,6 +59,17 @@ struct Neighbour {
   friend bool operator==(const Neighbour&, const Neighbour&) = default;
 };
 
+/// A vector that was found, by where it lies (`VectorIndex::id_at`).
+struct ScoredSlot {
+  float score = 0;
+  std::uint32_t slot = 0;
+
+  /// The nearer first; equals by slot.
+  friend bool operator<(const ScoredSlot& a, const ScoredSlot& b) {
+    return a.score > b.score || (a.score == b.score && a.slot < b.slot);
+  }
+};
+
 /// Tells whether a vector may be among the answers; empty: all may. Called for few, those that would be.
 using IdFilter = std::function<bool(std::string_view id)>;
 
@@ -100,11 +111,15 @@ class VectorIndex {
   virtual std::optional<std::span<const float>> find(std::string_view id) const = 0;
 
   /// Return the `n` nearest to each of several queries (each of the shape's dimensions, one after the other),
-  /// of those that `filter` lets pass: the nearest first, equals by id. Fewer than n only where there are no
-  /// more. An approximate index may miss some of the nearest, but never returns fewer. Errors: kInvalid.
-  virtual Result<std::vector<std::vector<Neighbour>>> search_all(std::span<const float> queries,
-                                                                 std::size_t n,
-                                                                 const IdFilter& filter = {}) const = 0;
+  /// of those that `filter` lets pass: the nearest first, equals by slot. Fewer than n only where there are
+  /// no more. An approximate index may miss some of the nearest, but never returns fewer. Errors: kInvalid.
+  virtual Result<std::vector<std::vector<ScoredSlot>>> find_slots(std::span<const float> queries,
+                                                                  std::size_t n,
+                                                                  const IdFilter& filter = {}) const = 0;
+
+  /// The same with ids, equals by id.
+  Result<std::vector<std::vector<Neighbour>>> search_all(std::span<const float> queries, std::size_t n,
+                                                         const IdFilter& filter = {}) const;
 
   /// The same for one query.
   Result<std::vector<Neighbour>> search(std::span<const float> query, std::size_t n,
