@@ -72,6 +72,12 @@ class ItemStore {
 
   /// Return the item, or null when it has been dropped.
   const Item* get(ItemRef ref) const;
+  /// Have the item brought near for a `get` that comes soon: items looked at in a row lie far apart.
+  void prefetch(ItemRef ref) const {
+    if (ref.slot() >= items_.size()) return;
+    const auto* bytes = reinterpret_cast<const char*>(&items_[ref.slot()]);
+    for (std::size_t line = 0; line < sizeof(Item); line += 64) __builtin_prefetch(bytes + line);
+  }
   Item& at(ItemRef ref) { return items_[ref.slot()]; }
 
   /// Attributes past the limits are left out, and counted.

@@ -264,6 +264,12 @@ std::vector<Feedback> ModelSource::history_of(const Visitor& visitor) const {
   return history;
 }
 
+void ModelSource::prefetch(std::uint32_t item, const ItemStore& items) const {
+  const std::uint64_t known = known_as_[item].load(std::memory_order_relaxed);
+  const auto value = static_cast<std::uint32_t>(known);
+  if (known >> 32 == items.number()) items.prefetch({value >> 8, static_cast<std::uint8_t>(value)});
+}
+
 std::optional<ItemRef> ModelSource::known_as(std::uint32_t item, const ItemStore& items) const {
   const std::uint64_t known = known_as_[item].load(std::memory_order_relaxed);
   if (known >> 32 == items.number()) {

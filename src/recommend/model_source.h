@@ -66,6 +66,9 @@ class ModelSource {
   /// Remembered, as far as `items` is the same that was asked before. The caller holds its lock.
   std::optional<ItemRef> known_as(std::uint32_t item, const ItemStore& items) const;
 
+  /// Have what `known_as` looks at brought near.
+  void prefetch(std::uint32_t item, const ItemStore& items) const;
+
   const ServedModel& model() const { return *model_; }
   /// Say how it looks: "graph of 100000 vectors, recall 0.97".
   virtual std::string description() const = 0;

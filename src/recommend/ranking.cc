@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kCheckEvery = 256;   ///< candidates between two looks at the clock
 constexpr std::size_t kFromModel = 60;     ///< candidates asked of each model, beside what was met …
+constexpr std::size_t kAhead = 8;          ///< items of a list that are brought near before their turn
 constexpr std::size_t kFromList = 100;     ///< the same of each popular list
 constexpr std::size_t kFromModelPage = 3;  ///< … or so many times the page, if that is more
 constexpr double kNewnessHalfLife = 7.0 * static_cast<double>(kDayUs);
@@ -137,10 +138,13 @@ Status Ranking::find_candidates() {
 }
 
 void Ranking::add_models() {
-  for (std::size_t i = 0; i < from_models_.size(); ++i)
+  for (std::size_t i = 0; i < from_models_.size(); ++i) {
+    const ModelSource& model = *pipeline_.models[i];
+    for (const ModelCandidate& each : from_models_[i]) model.prefetch(each.item, memory_.items);
     for (const ModelCandidate& each : from_models_[i])
-      if (const auto item = pipeline_.models[i]->known_as(each.item, memory_.items))
+      if (const auto item = model.known_as(each.item, memory_.items))
         contribute(*item, static_cast<CandidateSource>(kBuiltInSources + i), each.score);
+  }
 }
 
 MatchContext Ranking::match_context(const Item& item) const {
@@ -207,7 +211,9 @@ bool Ranking::find_neighbours() {
     const auto add = [&](const NeighbourLists& lists, CandidateSource source, double share) {
       if (pipeline_.weights[static_cast<std::size_t>(source)] <= 0) return;
       const double factor = share * from.weight / weights;
-      for (const CoOccurrence& to : lists.of(from.item))
+      const std::span<const CoOccurrence> met_with = lists.of(from.item);
+      for (const CoOccurrence& to : met_with) memory_.items.prefetch(to.item);
+      for (const CoOccurrence& to : met_with)
         contribute(to.item, source, factor * lists.cosine(from.item, to, model_.cosine_damping), i);
     };
     add(memory_.bought, CandidateSource::kCoBought, rules.bought);
@@ -220,7 +226,9 @@ bool Ranking::find_neighbours() {
 /// Go down a list until there is enough of it to choose a page from.
 void Ranking::add_list(const std::vector<RankedItem>& list, CandidateSource source, double factor) {
   std::size_t left = std::max(kFromList, kFromModelPage * request_.n);
-  for (const RankedItem& each : list) {
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (i + kAhead < list.size()) memory_.items.prefetch(list[i + kAhead].item);
+    const RankedItem& each = list[i];
     contribute(each.item, source, factor * each.score);
     if (candidates_.of(each.item).first.dropped == Dropped::kNot && --left == 0) return;
   }
