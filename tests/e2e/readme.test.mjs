@@ -66,6 +66,7 @@ for (const page of pages) {
         }
         if (name === 'evaluate') assert.match(output, /ease with its fallback is better than popularity_recent/);
         if (name === 'vectors') assert.match(output, /^items +4 vectors[\s\S]*^spade +0\.74$[\s\S]*"id":"pot","score":0\.9/m);
+        if (name === 'gorse') assert.match(output, /"RowAffected":2[^]*"RowAffected":1/);
         if (name === 'filters') assert.match(output, /"clause":"colour:red"/);
         if (name === 'aggregations') assert.match(output, /"?value"?.*rose/);
         const books = await server.drained();
