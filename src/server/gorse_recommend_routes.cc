@@ -190,7 +190,8 @@ class GorseRecommend : public std::enable_shared_from_this<GorseRecommend> {
     const Result<std::string> source = access.source_of(exchange->request);
     Json noted = Json::array();
     for (const RecommendedItem& item : answer.items)
-      noted.push_back({{"FeedbackType", type}, {"UserId", answer.user}, {"ItemId", item.id}});
+      noted.push_back(
+          {{"FeedbackType", type}, {"UserId", exchange->path_values.front()}, {"ItemId", item.id}});
     Result<std::vector<GorseFeedback>> feedback = gorse_feedback_of(noted);
     if (!source) return exchange->send(gorse_error(source.error()));
     if (!feedback) return exchange->send(gorse_error(feedback.error()));
