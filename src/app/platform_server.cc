@@ -11,6 +11,7 @@
 #include "server/extract_routes.h"
 #include "server/feature_routes.h"
 #include "server/flow_routes.h"
+#include "server/gorse_routes.h"
 #include "server/ingest_routes.h"
 #include "server/log_routes.h"
 #include "server/model_routes.h"
@@ -46,7 +47,8 @@ HttpBodyLimits body_limits(std::string_view path, std::size_t events_bytes_max) 
     limits.sniff_gzip = false;
   }
   if (path.starts_with("/v1/vectors/") && !path.ends_with("/query")) limits.wire_bytes_max = kVectorBytesMax;
-  if (path == "/v1/items" || path == "/v1/users") limits.wire_bytes_max = kCatalogueBytesMax;
+  for (const char* catalogue : {"/v1/items", "/v1/users", "/api/items", "/api/users", "/api/feedback"})
+    if (path == catalogue) limits.wire_bytes_max = kCatalogueBytesMax;
   return limits;
 }
 
@@ -96,6 +98,8 @@ Status Platform::open_server(Listen listen) {
   add_log_routes(*router_, env_, *log_files_, *log_streams_, *workers_);
   add_notice_routes(*router_, *notices_, *workers_);
   add_ops_routes(*router_, [this] { return ready(); });
+  add_gorse_routes(*router_, {*recommender_, *answers_, serving_, *collector_, *log_, *catalogue_, *workers_,
+                              env_, config_.collect_limits, [this] { return ready(); }});
 
   HttpServerOptions options;
   options.listen.clear();

@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view kBearer = "Bearer ";
 constexpr std::string_view kBasic = "Basic ";
 constexpr std::string_view kCookieName = "millrace_token=";
+constexpr std::string_view kGorseKeyHeader = "X-API-Key";  // Gorse's clients have this one for everything
 
 /// "shop.example:8080" → "shop.example"; "[::1]:80" → "::1".
 std::string_view host_of(std::string_view address) {
@@ -68,7 +69,10 @@ std::string write_key(const HttpRequest& request) {
   if (const std::string_view key = request.header("X-Write-Key"); !key.empty())
     return std::string(key.substr(0, key.find(':')));
   const std::string_view header = request.header("Authorization");
-  if (!header.starts_with(kBasic)) return body_write_key(request.body());
+  if (!header.starts_with(kBasic)) {
+    const std::string_view key = request.header(kGorseKeyHeader);
+    return key.empty() ? body_write_key(request.body()) : std::string(key);
+  }
   const Result<std::string> pair = base64_decode(header.substr(kBasic.size()));
   return pair ? pair->substr(0, pair->find(':')) : std::string();
 }
@@ -100,7 +104,8 @@ Status AccessPolicy::check_origin(const HttpRequest& request) const {
 
 /// Either will do: a page may hold on to an old token, and yet have been logged in again.
 bool AccessPolicy::token_matches(const HttpRequest& request) const {
-  return is_token(bearer_token(request)) || is_token(cookie_token(request));
+  return is_token(bearer_token(request)) || is_token(cookie_token(request)) ||
+         is_token(request.header(kGorseKeyHeader));
 }
 
 bool AccessPolicy::is_token(std::string_view given) const {

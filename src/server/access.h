@@ -50,7 +50,8 @@ class AccessPolicy {
   Status check_credentials(const HttpRequest& request, Access access) const;
 
   /// Return the source that belongs to the write key of a collect request: from `Authorization: Basic
-  /// base64(key:)`, `X-Write-Key`, or `writeKey` in the body. Errors: kDenied for an unknown key.
+  /// base64(key:)`, `X-Write-Key`, `X-API-Key`, or `writeKey` in the body. Errors: kDenied for an unknown
+  /// key.
   Result<std::string> source_of(const HttpRequest& request) const;
 
   /// Return whether reading needs a token.

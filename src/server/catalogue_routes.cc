@@ -10,23 +10,14 @@
 #include "base/text.h"
 #include "event/json_read.h"
 #include "log/topics.h"
+#include "server/catalogue_record.h"
 
 namespace millrace {
 namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kIdBytesMax = 512;
 constexpr std::int64_t kPageItemsMax = 1'000;
-
-Status check_id(const std::string& id) {
-  if (id.empty()) return fail(Code::kInvalid, "an id is missing");
-  if (id.size() > kIdBytesMax)
-    return fail(Code::kInvalid, fmt::format("an id has more than {} bytes", kIdBytesMax));
-  if (id.find('\0') != std::string::npos) return fail(Code::kInvalid, "an id holds a NUL byte");
-  if (!is_utf8(id)) return fail(Code::kInvalid, "an id is not valid UTF-8");
-  return {};
-}
 
 /// Take the id out of an object; a number is as good as its text.
 Result<std::string> take_id(Json& object) {
@@ -37,21 +28,6 @@ Result<std::string> take_id(Json& object) {
   std::string id = found->is_string() ? found->get<std::string>() : found->dump();
   object.erase(found);
   return id;
-}
-
-struct Change {
-  std::string id;
-  std::string value;
-};
-
-Change put_change(std::string id, Json attributes) {
-  Json record = {{"op", "put"}, {"id", id}, {"attributes", std::move(attributes)}};
-  return {std::move(id), record.dump()};
-}
-
-Change delete_change(std::string id) {
-  Json record = {{"op", "delete"}, {"id", id}};
-  return {std::move(id), record.dump()};
 }
 
 Result<Json> parse_body(std::string_view body) {
@@ -71,16 +47,16 @@ Status check_price(const Json& attributes, std::string_view topic) {
   return {};
 }
 
-Result<std::vector<Change>> puts_of(const Exchange& exchange, std::string_view topic) {
+Result<std::vector<CatalogueRecord>> puts_of(const Exchange& exchange, std::string_view topic) {
   MILLRACE_ASSIGN(Json body, parse_body(exchange.request.body()));
-  std::vector<Change> changes;
+  std::vector<CatalogueRecord> changes;
   if (!exchange.path_values.empty()) {
     const std::string& id = exchange.path_values.front();
     if (!body.is_object()) return fail(Code::kInvalid, "send one JSON object with the attributes");
     body.erase("id");
-    MILLRACE_TRY(check_id(id));
+    MILLRACE_TRY(check_catalogue_id(id));
     MILLRACE_TRY(check_price(body, topic));
-    changes.push_back(put_change(id, std::move(body)));
+    changes.push_back(catalogue_put(id, std::move(body)));
     return changes;
   }
   if (body.is_object()) body = Json::array({std::move(body)});
@@ -89,19 +65,19 @@ Result<std::vector<Change>> puts_of(const Exchange& exchange, std::string_view t
     if (!body[i].is_object()) return fail(Code::kInvalid, "not an object", fmt::format("[{}]", i));
     Result<std::string> id = take_id(body[i]);
     if (id)
-      if (Status good = check_id(*id); !good) id = fail(good.error());
+      if (Status good = check_catalogue_id(*id); !good) id = fail(good.error());
     if (!id) return fail(id.error().code, id.error().message, fmt::format("[{}]", i));
     if (Status price = check_price(body[i], topic); !price) return fail(json::under(i, price.error()));
-    changes.push_back(put_change(*std::move(id), std::move(body[i])));
+    changes.push_back(catalogue_put(*std::move(id), std::move(body[i])));
   }
   return changes;
 }
 
-Result<std::vector<Change>> deletes_of(const Exchange& exchange, std::string_view) {
-  std::vector<Change> changes;
+Result<std::vector<CatalogueRecord>> deletes_of(const Exchange& exchange, std::string_view) {
+  std::vector<CatalogueRecord> changes;
   if (!exchange.path_values.empty()) {
-    MILLRACE_TRY(check_id(exchange.path_values.front()));
-    changes.push_back(delete_change(exchange.path_values.front()));
+    MILLRACE_TRY(check_catalogue_id(exchange.path_values.front()));
+    changes.push_back(catalogue_delete(exchange.path_values.front()));
     return changes;
   }
   MILLRACE_ASSIGN(Json body, parse_body(exchange.request.body()));
@@ -109,8 +85,8 @@ Result<std::vector<Change>> deletes_of(const Exchange& exchange, std::string_vie
     return fail(Code::kInvalid, "send {\"ids\":[…]}");
   for (const Json& id : body["ids"]) {
     if (!id.is_string()) return fail(Code::kInvalid, "an id must be a text");
-    changes.push_back(delete_change(id.get<std::string>()));
-    MILLRACE_TRY(check_id(changes.back().id));
+    changes.push_back(catalogue_delete(id.get<std::string>()));
+    MILLRACE_TRY(check_catalogue_id(changes.back().id));
   }
   return changes;
 }
@@ -120,11 +96,11 @@ class CatalogueRoutes : public std::enable_shared_from_this<CatalogueRoutes> {
   CatalogueRoutes(EventLog& log, QueryService& queries, WorkerPool& workers, Env& env)
       : log_(log), queries_(queries), workers_(workers), env_(env) {}
 
-  using ChangesOf = Result<std::vector<Change>> (*)(const Exchange&, std::string_view topic);
+  using ChangesOf = Result<std::vector<CatalogueRecord>> (*)(const Exchange&, std::string_view topic);
 
   RouteHandler changes(std::string_view topic, ChangesOf changes_of) {
     return [self = shared_from_this(), topic, changes_of](const std::shared_ptr<Exchange>& exchange) {
-      const Result<std::vector<Change>> changes = changes_of(*exchange, topic);
+      const Result<std::vector<CatalogueRecord>> changes = changes_of(*exchange, topic);
       if (!changes) return exchange->send_error(changes.error());
       self->append(topic, *changes, exchange);
     };
@@ -155,19 +131,12 @@ class CatalogueRoutes : public std::enable_shared_from_this<CatalogueRoutes> {
   }
 
  private:
-  void append(std::string_view topic, const std::vector<Change>& changes,
+  void append(std::string_view topic, const std::vector<CatalogueRecord>& changes,
               const std::shared_ptr<Exchange>& exchange) {
-    const std::size_t count = changes.size();
-    if (count == 0 || count > EventLog::kBatchRecordsMax)
-      return exchange->send(HttpResponse::error(400, "invalid", "send between 1 and 65,535 objects"));
-    std::vector<NewRecord> records;
-    for (const Change& change : changes) records.push_back({change.id, {}, change.value, env_.now(), 1});
-    log_.append(
-        {std::string(topic), PartitionId(0)}, std::move(records),
-        [exchange, count](const Result<Offset>& offset) {
-          if (!offset) return exchange->send_error(offset.error());
-          exchange->send(HttpResponse::json(200, fmt::format(R"({{"success":true,"accepted":{}}})", count)));
-        });
+    append_catalogue(log_, env_, topic, changes, [exchange, count = changes.size()](const Status& done) {
+      if (!done) return exchange->send_error(done.error());
+      exchange->send(HttpResponse::json(200, fmt::format(R"({{"success":true,"accepted":{}}})", count)));
+    });
   }
 
   /// Select items on a worker and hand them on as [{"id","attributes"}]; `cut` says that there are more than

@@ -66,6 +66,7 @@ for (const page of pages) {
         }
         if (name === 'evaluate') assert.match(output, /ease with its fallback is better than popularity_recent/);
         if (name === 'vectors') assert.match(output, /^items +4 vectors[\s\S]*^spade +0\.74$[\s\S]*"id":"pot","score":0\.9/m);
+        if (name === 'gorse') assert.match(output, /"RowAffected":2[^]*"RowAffected":1/);
         if (name === 'filters') assert.match(output, /"clause":"colour:red"/);
         if (name === 'streaming') assert.match(output, /^data: \{"session_id":"c",.*"recommended_items":\[\{"id":"S10_1949"[\s\S]*\{"session_id":"a",.*"kind":"activity"[\s\S]*^ *S10_1678 +S10_1949/m);
         if (name === 'aggregations') assert.match(output, /"?value"?.*rose/);
