@@ -147,6 +147,15 @@ TEST_F(PipelineTest, APageAboutAnItemAsksModelsForThatItemAlone) {
   EXPECT_EQ(answer.items.front().reason.code, "seen_together");
 }
 
+TEST_F(PipelineTest, APopularityModelSaysWhatIsPopularAndKnowsNobody) {
+  use("sources: {best: 3}\nonly_sources: true\n", {model_of_tastes("best", RankingKind::kPopularity)});
+  const Recommendations answer = scene().recommend({.user = "stranger", .n = 3});
+  EXPECT_EQ(answer.fallback, "cold");
+  ASSERT_EQ(answer.items.size(), 3u);
+  EXPECT_EQ(answer.items.front().source, "best");
+  EXPECT_EQ(answer.items.front().reason.code, "popular");
+}
+
 TEST_F(PipelineTest, AModelThatFailsIsLeftOutAndTheAnswerSaysSo) {
   const auto als = model_of_tastes("for_you", RankingKind::kAls);
   const auto ease = model_of_tastes("goes_with", RankingKind::kEase);

@@ -406,8 +406,10 @@ Reason Ranking::reason_of(const Candidate& candidate) const {
   } else if (candidate.source >= CandidateSource::kModel) {
     const ModelSource& model =
         *pipeline_.models[static_cast<std::size_t>(candidate.source) - kBuiltInSources];
-    if (const auto met = model.because({.user = request_.user, .met = met_, .now = context_.now},
-                                       candidate.facts->facts.id)) {
+    if (model.model().settings.kind == RankingKind::kPopularity) {
+      input.source = CandidateSource::kPopular;
+    } else if (const auto met = model.because({.user = request_.user, .met = met_, .now = context_.now},
+                                              candidate.facts->facts.id)) {
       input.because = memory_.items.get(context_.met[*met]);
       const auto in_context = std::ranges::find(context_.items, context_.met[*met], &ContextItem::item);
       if (in_context != context_.items.end()) input.context = &*in_context;

@@ -45,8 +45,9 @@ RecommendationLog::~RecommendationLog() {
   if (const Status stopped = stop(kSecondUs); !stopped) log_warning("recommend", stopped.error().message);
 }
 
-bool RecommendationLog::append(const Recommendations& answer, const RecommendRequest& request,
-                               std::string_view kind) {
+bool RecommendationLog::append(Recommendations answer, RecommendRequest request, std::string_view kind) {
+  Waiting waiting{std::move(answer), std::move(request), std::string(kind)};
+  std::size_t queued = 0;
   {
     const std::lock_guard lock(mutex_);
     if (queue_.size() >= options_.queue_max || draining_) {
@@ -54,9 +55,11 @@ bool RecommendationLog::append(const Recommendations& answer, const RecommendReq
       dropped_counter().Increment();
       return false;
     }
-    queue_.push_back({answer, request, std::string(kind)});
+    queue_.push_back(std::move(waiting));
+    queued = queue_.size();
   }
-  changed_.notify_all();
+  // Those between the first and a whole batch are taken when its company has been waited for.
+  if (queued == 1 || queued == options_.batch_max) changed_.notify_all();
   return true;
 }
 

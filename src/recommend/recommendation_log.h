@@ -33,7 +33,7 @@ class RecommendationLog {
   ~RecommendationLog();  ///< stops, draining for a second at most
 
   /// Take an answer; never blocks for longer than a short lock. Returns false when it was dropped.
-  bool append(const Recommendations& answer, const RecommendRequest& request, std::string_view kind);
+  bool append(Recommendations answer, RecommendRequest request, std::string_view kind);
 
   /// Write what is waiting, for `limit` at most, and end the thread. Errors: kDeadline, with how many
   /// answers were lost.

@@ -38,11 +38,11 @@ class RecommendRoutes {
   RecommendRoutes(const Recommender& recommender, RecommendationLog& answers, ServingStats& serving)
       : recommender_(recommender), answers_(answers), serving_(serving) {}
 
-  void recommend(const Exchange& exchange, const Result<RecommendRequest>& request) {
+  void recommend(const Exchange& exchange, Result<RecommendRequest> request) {
     if (!request) return exchange.send_error(request.error());
-    const Recommendations answer = recommender_.recommend(*request);
+    Recommendations answer = recommender_.recommend(*request);
     exchange.send(HttpResponse::json(200, answer_json(answer)));
-    keep(answer, *request, "recommend");
+    keep(std::move(answer), *std::move(request), "recommend");
   }
 
   void similar(const Exchange& exchange) {
@@ -51,23 +51,23 @@ class RecommendRoutes {
     RecommendRequest request;
     request.items = {exchange.path_values.front()};
     request.n = static_cast<std::size_t>(*n);
-    const Recommendations answer = recommender_.similar(request.items.front(), request.n);
+    Recommendations answer = recommender_.similar(request.items.front(), request.n);
     exchange.send(HttpResponse::json(200, answer_json(answer)));
-    keep(answer, request, "similar");
+    keep(std::move(answer), std::move(request), "similar");
   }
 
   void news(const Exchange& exchange) {
-    const Result<RecommendRequest> request = parse_news_request(exchange.request.query());
+    Result<RecommendRequest> request = parse_news_request(exchange.request.query());
     if (!request) return exchange.send_error(request.error());
-    const Recommendations answer = recommender_.recommend(*request);
+    Recommendations answer = recommender_.recommend(*request);
     exchange.send(HttpResponse::json(200, news_json(answer)));
-    keep(answer, *request, "news");
+    keep(std::move(answer), *std::move(request), "news");
   }
 
  private:
-  void keep(const Recommendations& answer, const RecommendRequest& request, std::string_view kind) {
+  void keep(Recommendations answer, RecommendRequest request, std::string_view kind) {
     serving_.observe(answer.latency_us, answer.fallback);
-    answers_.append(answer, request, kind);
+    answers_.append(std::move(answer), std::move(request), kind);
   }
 
   const Recommender& recommender_;

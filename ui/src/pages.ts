@@ -17,6 +17,7 @@ export const pages: Page[] = [
   { path: '/flow', name: 'Flow', load: () => import('./flow/flow.tsx') },
   { path: '/quarantine', name: 'Quarantine', load: () => import('./quarantine/quarantine.tsx') },
   { path: '/models', name: 'Models', load: () => import('./models/models.tsx') },
+  { path: '/recommend', name: 'Recommend', load: () => import('./recommend/recommend.tsx') },
   { path: '/shop', name: 'Example shop', load: () => import('./shop/shop.tsx') },
 ];
 

@@ -9,7 +9,7 @@ import { driftSign, inputName, movedWords, ruleSentence } from './drift_words.ts
 import { Failure } from './failure.tsx';
 import { change, interval, metrics } from './judge.ts';
 import { apiOf, type Drift, type DriftAnswer, type InputDrift, type OneModel, type PerformanceDrift } from './types.ts';
-import { useAnswer } from './use_answer.ts';
+import { useAnswer } from '../lib/use_answer.ts';
 import styles from './models.module.css';
 
 type Line = { progress: { step: string } } | { result: unknown } | { error: { message: string } };

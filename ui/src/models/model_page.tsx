@@ -18,7 +18,7 @@ import { AskToTrain, TrainingCard } from './train_panel.tsx';
 import { Trail } from './trail.tsx';
 import { TryIt } from './try_it.tsx';
 import { apiOf, type OneModel, pathOf, type Version } from './types.ts';
-import { useAnswer } from './use_answer.ts';
+import { useAnswer } from '../lib/use_answer.ts';
 import type { TrainingDesk } from './use_training.ts';
 import { VerdictSign } from './verdict_sign.tsx';
 import { Versions } from './versions.tsx';

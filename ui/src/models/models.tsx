@@ -1,7 +1,7 @@
 import { useLocation } from '../lib/router.tsx';
 import { ModelList } from './model_list.tsx';
 import { ModelPage } from './model_page.tsx';
-import { useAnswer } from './use_answer.ts';
+import { useAnswer } from '../lib/use_answer.ts';
 import { useTraining } from './use_training.ts';
 import type { ModelList as ModelListAnswer } from './types.ts';
 import { VersionPage } from './version_page.tsx';

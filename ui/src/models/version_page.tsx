@@ -13,7 +13,7 @@ import { Evaluated } from './evaluated.tsx';
 import { TrainedOn } from './trained_on.tsx';
 import { Trail } from './trail.tsx';
 import { apiOf, type CurvePoint, type OneModel, pathOf, type VersionDetail } from './types.ts';
-import { useAnswer } from './use_answer.ts';
+import { useAnswer } from '../lib/use_answer.ts';
 import { VerdictSign } from './verdict_sign.tsx';
 import { AskAbout } from './versions.tsx';
 import styles from './models.module.css';

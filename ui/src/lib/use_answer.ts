@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useState } from 'react';
-import { call, CallError } from '../lib/http.ts';
+import { call, CallError } from './http.ts';
 
 interface Asked<T> {
   answer: T | undefined;
