@@ -45,6 +45,15 @@ std::optional<std::size_t> built_in(std::string_view name) {
   return std::nullopt;
 }
 
+/// Add what is deployed and says what people choose, but for what the file names.
+void add_other_models(Pipeline& pipeline, const std::vector<SourceWeight>& named,
+                      const std::vector<std::shared_ptr<const ModelSource>>& models) {
+  for (const auto& model : models) {
+    const bool is_named = std::ranges::find(named, model->model().name, &SourceWeight::name) != named.end();
+    if (!is_named && !model->model().ranking->foresees_ratings()) add_model(pipeline, model, 1);
+  }
+}
+
 void apply_sources(Pipeline& pipeline, const PipelineSpec& spec,
                    const std::vector<std::shared_ptr<const ModelSource>>& models) {
   const auto default_weights = pipeline.weights;
@@ -61,6 +70,7 @@ void apply_sources(Pipeline& pipeline, const PipelineSpec& spec,
     else if (source.weight > 0)
       add_model(pipeline, *found, source.weight);
   }
+  if (!spec.only_sources) add_other_models(pipeline, spec.sources, models);
 }
 
 void apply_rules(Pipeline& pipeline, const PipelineSpec& spec) {
@@ -74,12 +84,6 @@ void apply_rules(Pipeline& pipeline, const PipelineSpec& spec) {
   pipeline.filter = spec.filter;
   pipeline.diversity = spec.diversity;
   pipeline.promotions = spec.promotions;
-}
-
-/// Without a file: all that is deployed and says what people choose.
-void add_all_models(Pipeline& pipeline, const std::vector<std::shared_ptr<const ModelSource>>& models) {
-  for (const auto& model : models)
-    if (!model->model().ranking->foresees_ratings()) add_model(pipeline, model, 1);
 }
 
 void use_ranker(Pipeline& pipeline, std::shared_ptr<const Ranker> ranker) {
@@ -121,7 +125,7 @@ PipelineSet::PipelineSet(const ModelSettings& settings, const std::vector<Pipeli
                          const std::vector<std::shared_ptr<const ModelSource>>& models,
                          const Rankers& rankers) {
   Pipeline plain = plain_pipeline(settings);
-  add_all_models(plain, models);
+  add_other_models(plain, {}, models);
   if (!plain.models.empty()) name_it(plain, settings.name, settings.version);
   by_placement_.fill(std::make_shared<const Pipeline>(std::move(plain)));
   const auto make = [&](const PipelineSpec& spec) {

@@ -45,8 +45,8 @@ class PipelineSet {
   /// Answer as ModelSettings say, without models.
   explicit PipelineSet(const ModelSettings& settings);
 
-  /// Make what the files say, of what is deployed. Without a file for a placement every model but those that
-  /// foresee ratings is a source there. `rankers` may lack any pipeline's.
+  /// Make what the files say, of what is deployed. Every model but those that foresee ratings is a source,
+  /// unless the placement's file says otherwise. `rankers` may lack any pipeline's.
   PipelineSet(const ModelSettings& settings, const std::vector<PipelineSpec>& specs,
               const std::vector<std::shared_ptr<const ModelSource>>& models, const Rankers& rankers);
 

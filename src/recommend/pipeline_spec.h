@@ -36,7 +36,7 @@ struct PipelineSpec {
   std::string name;
   std::string description;
   std::vector<Placement> placements;  ///< that it answers; empty: all that no other pipeline names
-  std::vector<SourceWeight> sources;  ///< those not named count as if there were no file
+  std::vector<SourceWeight> sources;  ///< those not named count as if there were no file, models too
   bool only_sources = false;          ///< those not named do not count
   ItemFilter filter;                  ///< holds beside the request's own
   std::optional<bool> exclude_bought;

@@ -156,6 +156,19 @@ TEST_F(PipelineTest, APopularityModelSaysWhatIsPopularAndKnowsNobody) {
   EXPECT_EQ(answer.items.front().reason.code, "popular");
 }
 
+TEST_F(PipelineTest, AModelThatTheFileDoesNotNameTakesPartUnlessOnlyTheNamedMay) {
+  const std::vector both = {model_of_tastes("for_you", RankingKind::kAls),
+                            model_of_tastes("other", RankingKind::kEase)};
+  const auto asked = [&](const std::string& text) {
+    use(text, both);
+    return scene().recommend({.user = "me"}).models;
+  };
+  EXPECT_EQ(asked("sources: {for_you: 2}\n"), (Ids{"for_you@1", "other@1"}));
+  EXPECT_EQ(asked("sources: {for_you: 2, other: 0}\n"), Ids{"for_you@1"});
+  EXPECT_EQ(asked("sources: {for_you: 2}\nonly_sources: true\n"), Ids{"for_you@1"});
+  EXPECT_EQ(asked("rules: {diversity: 0.1}\n"), (Ids{"for_you@1", "other@1"}));
+}
+
 TEST_F(PipelineTest, AModelThatFailsIsLeftOutAndTheAnswerSaysSo) {
   const auto als = model_of_tastes("for_you", RankingKind::kAls);
   const auto ease = model_of_tastes("goes_with", RankingKind::kEase);
