@@ -236,12 +236,13 @@ Status Platform::open_stores() {
   recommender_ =
       std::make_unique<Recommender>(env_, RecommenderOptions{config_.model, config_.recommender, {}});
   MILLRACE_ASSIGN(rankers_, RankerStore::open(env_, config_.data / "rankers"));
-  pipelines_ = std::make_unique<PipelineKeeper>(PipelineKeeper::Tools{
-      .env = env_,
-      .registry = *models_,
-      .recommender = *recommender_,
-      .specs = [this] { return pipeline_files(); },
-      .rankers = [this] { return rankers_->in_use(); }});
+  pipelines_ =
+      std::make_unique<PipelineKeeper>(PipelineKeeper::Tools{.env = env_,
+                                                             .registry = *models_,
+                                                             .recommender = *recommender_,
+                                                             .specs = [this] { return pipeline_files(); },
+                                                             .rankers = [this] { return rankers_->in_use(); },
+                                                             .graphs = config_.data / "graphs"});
   answers_ = std::make_unique<RecommendationLog>(
       *log_, RecommendationLogOptions{.queue_max = config_.answers_queue_max});
   return {};

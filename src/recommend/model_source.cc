@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/hash.h"
+#include "base/logging.h"
 #include "linalg/kernels.h"
 #include "model/ranking_metrics.h"
 #include "vector/make_index.h"
@@ -162,8 +164,10 @@ class NearestVectors : public ModelSource {
  public:
   NearestVectors(std::shared_ptr<const ServedModel> served, std::unique_ptr<VectorIndex> index)
       : ModelSource(std::move(served)), index_(std::move(index)) {
+    // A graph that was kept has the ids of its version, or it would not be taken.
     for (std::size_t slot = 0; slot < index_->slots(); ++slot)
-      item_of_slot_.push_back(*model().items.find(index_->id_at(static_cast<VectorIndex::Slot>(slot))));
+      item_of_slot_.push_back(
+          model().items.find(index_->id_at(static_cast<VectorIndex::Slot>(slot))).value_or(0));
   }
 
   Result<std::vector<ModelCandidate>> best(const Person& person, std::size_t n) const override {
@@ -203,9 +207,56 @@ class NearestVectors : public ModelSource {
   std::vector<std::uint32_t> item_of_slot_;
 };
 
+/// The file of a version's graph. Versions never change, but another data directory's may have its name.
+Path graph_file(const ServedModel& model, const ModelSourceOptions& options) {
+  return options.graphs /
+         fmt::format("{}@{}-{:016x}.index", model.name, model.version, hash64(model.manifest.dump()));
+}
+
+/// Return the graph that was kept of a version; null when there is none that fits.
+std::unique_ptr<VectorIndex> kept_graph(const ServedModel& model, std::size_t items,
+                                        const ModelSourceOptions& options) {
+  if (options.env == nullptr || items <= options.exact_vectors) return nullptr;
+  const Path file = graph_file(model, options);
+  if (!options.env->exists(file)) return nullptr;
+  auto index = load_index(*options.env, file);
+  const auto fits = [&] {
+    if ((*index)->size() != items || (*index)->slots() != items) return false;
+    for (std::size_t slot = 0; slot < items; ++slot)
+      if (!model.items.find((*index)->id_at(static_cast<VectorIndex::Slot>(slot)))) return false;
+    return true;
+  };
+  if (index && fits()) return *std::move(index);
+  log_warning(
+      "recommend", "a graph that was kept is made anew",
+      {field("file", file.string()), field("why", index ? "it is of other items" : index.error().text())});
+  return nullptr;
+}
+
+/// Keep a version's graph, in the place of those of the model's other versions. That it could not be kept
+/// costs time at the next start, no more.
+void keep_graph(const ServedModel& model, const VectorIndex& index, const ModelSourceOptions& options) {
+  if (options.env == nullptr || index.kind() == "exact") return;
+  const auto keep = [&]() -> Status {
+    const Path file = graph_file(model, options);
+    MILLRACE_TRY(options.env->make_dirs(options.graphs));
+    MILLRACE_TRY(index.save(*options.env, file));
+    MILLRACE_ASSIGN(const auto names, options.env->list_dir(options.graphs));
+    for (const std::string& name : names)
+      if (name.starts_with(model.name + "@") && name != file.filename())
+        MILLRACE_TRY(options.env->remove(options.graphs / name));
+    return {};
+  };
+  if (const Status kept = keep(); !kept)
+    log_warning("recommend", "a graph could not be kept",
+                {field("model", model.name), field("why", kept.error().text())});
+}
+
 Result<std::shared_ptr<const ModelSource>> nearest_vectors(std::shared_ptr<const ServedModel> model,
                                                            const MatrixView& items,
                                                            const ModelSourceOptions& options) {
+  if (auto kept = kept_graph(*model, items.rows, options))
+    return std::make_shared<const NearestVectors>(std::move(model), std::move(kept));
   VectorRows rows;
   rows.values.assign(items.data(), items.data() + items.rows * items.columns);
   for (std::uint32_t item = 0; item < items.rows; ++item) rows.ids.push_back(model->items.id(item));
@@ -223,6 +274,7 @@ Result<std::shared_ptr<const ModelSource>> nearest_vectors(std::shared_ptr<const
                          .stop = options.stop,
                          .note = {}};
   MILLRACE_ASSIGN(auto index, make_index({.dimensions = items.columns}, rows, how));
+  keep_graph(*model, *index, options);
   return std::make_shared<const NearestVectors>(std::move(model), std::move(index));
 }
 

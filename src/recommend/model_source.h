@@ -42,6 +42,8 @@ struct ModelSourceOptions {
   std::size_t neighbours = 100;        ///< of an item that models of items keep beyond exact_items
   int threads = 1;
   const std::atomic<bool>* stop = nullptr;
+  Env* env = nullptr;  ///< with `graphs`: where graphs are kept, so that each is made only once
+  Path graphs;
 };
 
 /// A deployed version as a source of candidates: the best of its catalogue for anyone, fast enough to be

@@ -55,7 +55,8 @@ bool PipelineKeeper::update_models() {
       sources.push_back(*had);
       continue;
     }
-    auto made = ModelSource::make(model, {.threads = tools_.threads, .stop = &stopping_});
+    auto made = ModelSource::make(
+        model, {.threads = tools_.threads, .stop = &stopping_, .env = &tools_.env, .graphs = tools_.graphs});
     if (made) {
       log_info("recommend", "a model takes part in answers",
                {field("model", model->name + "@" + model->version), field("how", (*made)->description())});

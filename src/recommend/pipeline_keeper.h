@@ -33,6 +33,7 @@ class PipelineKeeper {
     std::function<Rankers()> rankers;                          ///< may be empty
     DurationUs interval = 500 * kMillisecondUs;                ///< between two looks
     int threads = 1;                                           ///< to prepare models with
+    Path graphs;  ///< directory in which graphs of vectors are kept
   };
 
   explicit PipelineKeeper(Tools tools) : tools_(std::move(tools)) {}

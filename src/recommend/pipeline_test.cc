@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/text.h"
 #include "recommend/pipeline_spec.h"
 #include "recommend/recommend_testing.h"
 
@@ -104,6 +105,29 @@ TEST_F(PipelineTest, EveryKindOfModelFindsTheTasteOfTheLastClicks) {
       ASSERT_TRUE(nobody);
       EXPECT_TRUE(nobody->empty()) << "nothing to say of a stranger";
     }
+}
+
+TEST_F(PipelineTest, AGraphIsMadeOnceAndAnewWhenItsFileIsDamaged) {
+  const Path dir = std::filesystem::temp_directory_path() / ("graphs-" + new_uuid(scene().env));
+  const ModelSourceOptions options{.exact_vectors = 10, .env = &scene().env, .graphs = dir};
+  const auto best = [](const ModelSource& model) {
+    const std::vector<MetItem> met = {{"i13", 0}};
+    return model.model().items.id(model.find({.user = {}, .met = met, .now = 0}, 1).value().at(0).item);
+  };
+  const auto made = model_of_tastes("m", RankingKind::kAls, options);
+  const auto files = scene().env.list_dir(dir).value();
+  ASSERT_EQ(files.size(), 1u);
+  const std::string bytes = read_file(scene().env, dir / files.front()).value();
+  const auto kept = model_of_tastes("m", RankingKind::kAls, options);
+  EXPECT_EQ(best(*kept), best(*made));
+  EXPECT_EQ(kept->description(), made->description());
+  std::string damaged = bytes;
+  damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 1);
+  ASSERT_TRUE(write_file_atomically(scene().env, dir / files.front(), damaged));
+  EXPECT_EQ(best(*model_of_tastes("m", RankingKind::kAls, options)), best(*made));
+  EXPECT_EQ(read_file(scene().env, dir / files.front()).value().size(), bytes.size())
+      << "it was written anew";
+  std::filesystem::remove_all(dir);
 }
 
 TEST_F(PipelineTest, ADeployedModelTakesPartWithoutAFile) {
