@@ -256,6 +256,17 @@ TEST_F(PipelineTest, InTheFallbackWhatIsPopularInTheCountryComesFirst) {
   EXPECT_EQ(answer.items.front().reason.text, "Popular in CH");
 }
 
+TEST_F(PipelineTest, ItsFilterHoldsInTheFallbackToo) {
+  for (const char* item : {"i1", "i2", "i3", "i4"}) scene().apply({.user = "a", .items = {item}});
+  use("rules: {filter: \"category:Even\"}\n");
+  scene().recommender.refresh();
+  scene().env.steady_step = kSecondUs;
+  const Recommendations answer = scene().recommender.recommend({.n = 36});
+  EXPECT_EQ(answer.fallback, "deadline");
+  EXPECT_EQ(answer.items.size(), 18u);
+  for (const std::string& id : ids_of(answer)) EXPECT_EQ(std::stoi(id.substr(1)) % 2, 0) << id;
+}
+
 TEST_F(PipelineTest, ItsFilterHoldsBesideTheRequestsOwn) {
   use("rules: {filter: \"category:Even\"}\n");
   const Recommendations answer =

@@ -12,11 +12,11 @@
 namespace millrace {
 namespace {
 
-constexpr std::size_t kCheckEvery = 256;   ///< candidates between two looks at the clock
-constexpr std::size_t kFromModel = 60;     ///< candidates asked of each model, beside what was met …
-constexpr std::size_t kAhead = 8;          ///< items of a list that are brought near before their turn
-constexpr std::size_t kFromList = 100;     ///< the same of each popular list
-constexpr std::size_t kFromModelPage = 3;  ///< … or so many times the page, if that is more
+constexpr std::size_t kCheckEvery = 256;  ///< candidates between two looks at the clock
+constexpr std::size_t kFromModel = 60;    ///< candidates asked of each model, beside what was met, …
+constexpr std::size_t kFromList = 100;    ///< … and taken of each popular list, …
+constexpr std::size_t kPagesOf = 3;       ///< … or so many pages, if that is more
+constexpr std::size_t kAhead = 8;         ///< items of a list that are brought near before their turn
 constexpr double kNewnessHalfLife = 7.0 * static_cast<double>(kDayUs);
 
 /// How much each thing counts at a placement.
@@ -111,7 +111,7 @@ void Ranking::ask_models() {
 Result<std::vector<ModelCandidate>> Ranking::ask(const ModelSource& source) const {
   try {
     if (before_stage_) MILLRACE_TRY(before_stage_("model:" + source.model().name));
-    const std::size_t n = std::max(kFromModel, kFromModelPage * request_.n) + met_.size();
+    const std::size_t n = std::max(kFromModel, kPagesOf * request_.n) + met_.size();
     return source.find({.user = context_.about_page() ? std::string_view() : request_.user,
                         .met = met_,
                         .now = context_.now},
@@ -190,15 +190,16 @@ Candidate& Ranking::candidate(ItemRef ref) {
   return found;
 }
 
-void Ranking::contribute(ItemRef item, CandidateSource source, double amount, std::size_t because) {
+Candidate& Ranking::contribute(ItemRef item, CandidateSource source, double amount, std::size_t because) {
   Candidate& to = candidate(item);
   const auto number = static_cast<std::size_t>(source);
   to.found_by |= 1u << number;
-  if (to.dropped != Dropped::kNot) return;
+  if (to.dropped != Dropped::kNot) return to;
   to.by_source[number] += static_cast<float>(amount);
-  if (source > CandidateSource::kCoSeen || amount <= to.most[number]) return;
+  if (source > CandidateSource::kCoSeen || amount <= to.most[number]) return to;
   to.most[number] = static_cast<float>(amount);
   to.because[number] = static_cast<std::uint16_t>(because);
+  return to;
 }
 
 /// Add what goes with the context. Returns false when time ran out.
@@ -225,12 +226,11 @@ bool Ranking::find_neighbours() {
 
 /// Go down a list until there is enough of it to choose a page from.
 void Ranking::add_list(const std::vector<RankedItem>& list, CandidateSource source, double factor) {
-  std::size_t left = std::max(kFromList, kFromModelPage * request_.n);
+  std::size_t left = std::max(kFromList, kPagesOf * request_.n);
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (i + kAhead < list.size()) memory_.items.prefetch(list[i + kAhead].item);
-    const RankedItem& each = list[i];
-    contribute(each.item, source, factor * each.score);
-    if (candidates_.of(each.item).first.dropped == Dropped::kNot && --left == 0) return;
+    const Candidate& added = contribute(list[i].item, source, factor * list[i].score);
+    if (added.dropped == Dropped::kNot && --left == 0) return;
   }
 }
 

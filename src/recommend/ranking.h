@@ -89,7 +89,7 @@ class Ranking {
   void add_wanted();
   void fill_from_all();
   Candidate& candidate(ItemRef item);
-  void contribute(ItemRef item, CandidateSource source, double amount, std::size_t because = 0);
+  Candidate& contribute(ItemRef item, CandidateSource source, double amount, std::size_t because = 0);
   Dropped filter(const Item& item) const;
   MatchContext match_context(const Item& item) const;
   double popularity_share() const;

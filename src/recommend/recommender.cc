@@ -71,7 +71,8 @@ class Recommender::Impl {
   Status answer(const RecommendRequest& request, const Pipeline& pipeline, const Budget& budget,
                 Exclusions& exclusions, bool similar, Recommendations& out) const;
   void turn_page(const RecommendRequest& request, Recommendations& out) const;
-  void fall_back(const RecommendRequest& request, const Exclusions& exclusions, Recommendations& out) const;
+  void fall_back(const RecommendRequest& request, const Pipeline& pipeline, const Exclusions& exclusions,
+                 Recommendations& out) const;
   Result<std::shared_lock<TurnMutex>> lock_in_time(const Budget& budget) const;
   std::shared_ptr<const PopularLists> lists() const;
   void note(const Recommendations& answer) const;
@@ -216,9 +217,10 @@ Status Recommender::Impl::answer(const RecommendRequest& request, const Pipeline
   }
 }
 
-/// Answer with what is popular, in the visitor's country first, from a list that is always ready.
-void Recommender::Impl::fall_back(const RecommendRequest& request, const Exclusions& exclusions,
-                                  Recommendations& out) const {
+/// Answer with what is popular, in the country that the request names first, from a list that is always
+/// ready.
+void Recommender::Impl::fall_back(const RecommendRequest& request, const Pipeline& pipeline,
+                                  const Exclusions& exclusions, Recommendations& out) const {
   const std::shared_ptr<const PopularLists> popular = lists();
   out.items.clear();
   std::vector<bool> taken(popular->standby.size());
@@ -228,7 +230,7 @@ void Recommender::Impl::fall_back(const RecommendRequest& request, const Exclusi
     MatchContext context = each.context;
     context.person = exclusions.person.of(each.fingerprint);
     if (context.expired && !lifts(request.filter, Dropped::kExpired)) return;
-    if (!request.filter.matches(each.facts, context)) return;
+    if (!pipeline.filter.matches(each.facts, context) || !request.filter.matches(each.facts, context)) return;
     taken[number] = true;
     if (out.items.size() == request.n) {
       out.cursor.emplace();
@@ -270,7 +272,7 @@ Recommendations Recommender::Impl::recommend(RecommendRequest request, bool simi
     out.fallback = done.error().code == Code::kDeadline ? "deadline" : "error";
     out.fallback_reason = done.error().message;
     if (out.explanation) out.explanation->error = done.error().text();
-    fall_back(request, exclusions, out);
+    fall_back(request, pipeline, exclusions, out);
   }
   turn_page(request, out);
   out.latency_us = budget.spent();
