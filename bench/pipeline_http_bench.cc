@@ -18,9 +18,8 @@
 
 #include "base/npy.h"
 #include "bench/server_process.h"
-#include "bench/shop_fill.h"
+#include "bench/shop.h"
 #include "bench/yardstick.h"
-#include "net/load_generator.h"
 
 namespace millrace::bench {
 namespace {
@@ -104,23 +103,6 @@ Result<std::string> wait_for_model(const ServerProcess& server, std::string_view
   return fail(Code::kDeadline, "the model did not take part within ten minutes");
 }
 
-Result<LoadResult> ask(const ServerProcess& server, const Plan& plan, double rate, std::size_t connections,
-                       DurationUs duration) {
-  LoadOptions load;
-  load.address = server.address();
-  load.rate_per_second = rate;
-  load.duration = duration;
-  load.connections = connections;
-  MILLRACE_ASSIGN(LoadResult result, generate_load(load, [&](std::uint64_t i) {
-                    return ClientRequest{
-                        .target = fmt::format("/v1/recommendations?user=u{}&n=10", i * 7919 % plan.people)};
-                  }));
-  if (result.error_count() > 0)
-    return fail(Code::kIo, fmt::format("{} requests failed, such as {}", result.error_count(),
-                                       result.errors.begin()->first));
-  return result;
-}
-
 double ms(const LoadResult& result, double q) {
   return static_cast<double>(result.latency.quantile(q)) / 1000;
 }
@@ -145,7 +127,7 @@ Status measure_steady(const ServerProcess& server, const Plan& plan, const std::
   std::vector<double> p50, p99, cpu;
   for (int round = 0; round < plan.rounds; ++round) {
     const DurationUs before = server.cpu_us();
-    MILLRACE_ASSIGN(const LoadResult result, ask(server, plan, 1'000, 64, plan.duration));
+    MILLRACE_ASSIGN(const LoadResult result, ask_shop(server, plan.people, 1'000, 64, plan.duration));
     cpu.push_back(static_cast<double>(server.cpu_us() - before) /
                   (1'000 * static_cast<double>(plan.duration) / kSecondUs));
     p50.push_back(ms(result, .5));
@@ -169,7 +151,7 @@ Status measure_steady(const ServerProcess& server, const Plan& plan, const std::
 Status measure_greatest_rate(const ServerProcess& server, const Plan& plan) {
   double greatest = 0;
   for (const double rate : plan.rates) {
-    MILLRACE_ASSIGN(const LoadResult result, ask(server, plan, rate, 64, plan.duration));
+    MILLRACE_ASSIGN(const LoadResult result, ask_shop(server, plan.people, rate, 64, plan.duration));
     print(
         {.name = fmt::format("pipeline p99 at {} requests/s", rate), .value = ms(result, .99), .unit = "ms"});
     if (ms(result, .99) > 20) break;
@@ -182,7 +164,8 @@ Status measure_greatest_rate(const ServerProcess& server, const Plan& plan) {
 }
 
 Status measure_connections(const ServerProcess& server, const Plan& plan) {
-  MILLRACE_ASSIGN(const LoadResult result, ask(server, plan, 2'000, plan.open_connections, plan.duration));
+  MILLRACE_ASSIGN(const LoadResult result,
+                  ask_shop(server, plan.people, 2'000, plan.open_connections, plan.duration));
   print({.name = fmt::format("pipeline p99, 2,000 requests/s over {} connections, none failed",
                              plan.open_connections),
          .value = ms(result, .99),
@@ -203,7 +186,7 @@ Status measure_swap(const ServerProcess& server, const Plan& plan, const fs::pat
   });
   double worst = 0;
   while (!done) {
-    const auto result = ask(server, plan, 1'000, 64, plan.duration);
+    const auto result = ask_shop(server, plan.people, 1'000, 64, plan.duration);
     if (!result) {
       other.join();
       return std::unexpected(result.error());

@@ -8,9 +8,8 @@
 #include <fmt/format.h>
 
 #include "bench/server_process.h"
-#include "bench/shop_fill.h"
+#include "bench/shop.h"
 #include "bench/yardstick.h"
-#include "net/load_generator.h"
 
 namespace millrace::bench {
 namespace {
@@ -23,26 +22,10 @@ struct Plan {
   std::size_t open_connections = 10'000;
 };
 
-Result<LoadResult> ask(const ServerProcess& server, const Plan& plan, double rate, std::size_t connections) {
-  LoadOptions load;
-  load.address = server.address();
-  load.rate_per_second = rate;
-  load.duration = plan.duration;
-  load.connections = connections;
-  MILLRACE_ASSIGN(LoadResult result, generate_load(load, [&](std::uint64_t i) {
-                    return ClientRequest{
-                        .target = fmt::format("/v1/recommendations?user=u{}&n=10", i * 7919 % plan.people)};
-                  }));
-  if (result.error_count() > 0)
-    return fail(Code::kIo, fmt::format("{} requests failed, such as {}", result.error_count(),
-                                       result.errors.begin()->first));
-  return result;
-}
-
 Status measure_rate(const ServerProcess& server, const Plan& plan, std::size_t items) {
   std::vector<double> p50, p99;
   for (int round = 0; round < plan.rounds; ++round) {
-    MILLRACE_ASSIGN(const LoadResult result, ask(server, plan, 1'000, 64));
+    MILLRACE_ASSIGN(const LoadResult result, ask_shop(server, plan.people, 1'000, 64, plan.duration));
     p50.push_back(static_cast<double>(result.latency.quantile(.5)) / 1000);
     p99.push_back(static_cast<double>(result.latency.quantile(.99)) / 1000);
   }
@@ -59,7 +42,8 @@ Status measure_rate(const ServerProcess& server, const Plan& plan, std::size_t i
 Status measure_connections(const ServerProcess& server, const Plan& plan) {
   std::vector<double> p99;
   for (int round = 0; round < plan.rounds; ++round) {
-    MILLRACE_ASSIGN(const LoadResult result, ask(server, plan, 2'000, plan.open_connections));
+    MILLRACE_ASSIGN(const LoadResult result,
+                    ask_shop(server, plan.people, 2'000, plan.open_connections, plan.duration));
     p99.push_back(static_cast<double>(result.latency.quantile(.99)) / 1000);
   }
   print({.name = fmt::format("recommend p99, 2,000 requests/s over {} connections", plan.open_connections),

@@ -1,4 +1,4 @@
-#include "bench/shop_fill.h"
+#include "bench/shop.h"
 
 #include <algorithm>
 
@@ -41,6 +41,23 @@ Status fill_shop(const ServerProcess& server, std::size_t items, std::size_t peo
     MILLRACE_TRY(send("POST", "/v1/batch", {{"batch", batch}}));
   }
   return server.wait_loaded(2 * kMinuteUs);
+}
+
+Result<LoadResult> ask_shop(const ServerProcess& server, std::size_t people, double rate_per_second,
+                            std::size_t connections, DurationUs duration) {
+  LoadOptions load;
+  load.address = server.address();
+  load.rate_per_second = rate_per_second;
+  load.duration = duration;
+  load.connections = connections;
+  MILLRACE_ASSIGN(
+      LoadResult result, generate_load(load, [&](std::uint64_t i) {
+        return ClientRequest{.target = fmt::format("/v1/recommendations?user=u{}&n=10", i * 7919 % people)};
+      }));
+  if (result.error_count() > 0)
+    return fail(Code::kIo, fmt::format("{} requests failed, such as {}", result.error_count(),
+                                       result.errors.begin()->first));
+  return result;
 }
 
 }  // namespace millrace::bench
