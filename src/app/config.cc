@@ -110,6 +110,7 @@ void read_recommend(const YamlMap& map, Config& config) {
   limits.optional_bytes("attribute_bytes", config.recommender.attribute_bytes);
   limits.optional("neighbours", config.recommender.neighbours, 5, 1'000);
   limits.optional("history", config.recommender.history, 5, 10'000);
+  map.optional_duration("snapshot_interval", config.recommender_snapshot_interval);
   map.optional("answers_queue_max", config.answers_queue_max, 1, 10'000'000);
   read_streaming(map.map("streaming"), config.streaming);
 }

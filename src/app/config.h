@@ -71,6 +71,7 @@ struct Config {
 
   ModelSettings model;
   RecommenderLimits recommender;
+  DurationUs recommender_snapshot_interval = 10 * kMinuteUs;  ///< recommend.snapshot_interval; 0: none
   std::size_t answers_queue_max =
       10'000;                   ///< answers waiting to be logged; beyond it they are counted and dropped
   StreamingSettings streaming;  ///< recommend.streaming

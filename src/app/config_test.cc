@@ -188,6 +188,7 @@ collect:
 log: {retention: 14d, partitions: 8}
 warehouse: {memory: 1GiB, duplicate_ids_max: 50000}
 recommend: {deadline: 20ms, exclude_bought: false, weights: {view: 0.5}, limits: {items: 1000, attribute_bytes: 1MB},
+            snapshot_interval: 30m,
             streaming: {enabled: false, age_max: 5s}}
 lake: {interval: 10s, file_bytes: 8MB, memory: 32MB, lateness: 1m, compression_level: -3}
 logging: {format: json, level: warning}
@@ -210,6 +211,7 @@ logging: {format: json, level: warning}
   EXPECT_FALSE(config->model.exclude_bought);
   EXPECT_DOUBLE_EQ(config->model.weights.view, 0.5);
   EXPECT_EQ(config->recommender.items, 1000u);
+  EXPECT_EQ(config->recommender_snapshot_interval, 30 * kMinuteUs);
   EXPECT_EQ(config->recommender.attribute_bytes, 1'000'000u);
   EXPECT_FALSE(config->streaming.enabled);
   EXPECT_EQ(config->streaming.age_max, 5 * kSecondUs);

@@ -326,7 +326,10 @@ void Platform::start_jobs() {
   load.writer.message_ids_max = config_.duplicate_ids_max;
   load.writer.message_ids_dir = config_.data / "warehouse" / "message_ids";
   auto load_job = LoadJob::make(*log_, *feed_, *warehouse_, load);
-  auto recommend_job = RecommendJob::make(*log_, *feed_, *warehouse_, *recommender_);
+  RecommendJobOptions recommend;
+  recommend.snapshot_interval = config_.recommender_snapshot_interval;
+  if (recommend.snapshot_interval > 0) recommend.snapshot = config_.data / "recommender.snapshot";
+  auto recommend_job = RecommendJob::make(*log_, *feed_, *warehouse_, *recommender_, recommend);
   load_job_ = load_job.get();
   recommend_job_ = recommend_job.get();
   jobs_->start(std::move(load_job), kLoadNiceness);

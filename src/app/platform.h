@@ -23,10 +23,10 @@
 #include "model/model_trainer.h"
 #include "model/training_set_build.h"
 #include "net/http_server.h"
-#include "recommend/recommend_job.h"
-#include "recommend/recommendation_log.h"
 #include "recommend/pipeline_keeper.h"
 #include "recommend/ranker_store.h"
+#include "recommend/recommend_job.h"
+#include "recommend/recommendation_log.h"
 #include "recommend/recommender.h"
 #include "server/collector.h"
 #include "server/dashboard.h"
@@ -71,6 +71,7 @@ namespace millrace {
 ///     DATA/windows/              the state of windows that are published
 ///     DATA/lake/                 all events as files, for other programs to read
 ///     DATA/manifest.sqlite       which files of the lake count
+///     DATA/recommender.snapshot  what the recommender remembers
 ///     DATA/streaming.json        how far streaming recommendations are
 ///     DATA/vectors/              sets of vectors
 ///     DATA/logs/                 what the process has to say

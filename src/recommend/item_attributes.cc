@@ -92,6 +92,20 @@ std::size_t ItemAttributes::keep(std::size_t bytes_max) {
   return left_out;
 }
 
+std::optional<ItemAttributes> ItemAttributes::from_image(std::string_view image) {
+  ItemAttributes made;
+  made.bytes_ = image;
+  constexpr unsigned kAllKinds = kText | kNumber | kTime | kTruth;
+  for (std::size_t at = 0; at < image.size();) {
+    if (image.size() - at < sizeof(Head)) return std::nullopt;
+    const Head head = made.head_at(at);
+    if (head.size() > image.size() - at || (head.kinds & ~kAllKinds) != 0) return std::nullopt;
+    if (head.hash != name_hash(made.name_at(at, head))) return std::nullopt;
+    at += head.size();
+  }
+  return made;
+}
+
 std::vector<std::string_view> ItemAttributes::names() const {
   std::vector<std::string_view> names;
   for (std::size_t at = 0; at < bytes_.size();) {

@@ -65,6 +65,11 @@ class ItemAttributes {
   std::vector<std::string_view> names() const;
   std::size_t bytes() const { return bytes_.size(); }
 
+  /// Return all of it as it lies in memory, for `from_image`.
+  std::string_view image() const { return bytes_; }
+  /// Read it again; nothing for bytes that no attributes make.
+  static std::optional<ItemAttributes> from_image(std::string_view image);
+
  private:
   /// What comes before the bytes of a value: its name, its text, then eight bytes of number, time or truth.
   struct Head {

@@ -6,8 +6,66 @@
 
 #include "base/hash.h"
 #include "recommend/cursor.h"
+#include "recommend/memory_bytes.h"
 
 namespace millrace {
+namespace {
+
+/// Bits of what is true of a slot, as `save` writes them.
+enum SlotBit : std::uint8_t {
+  kUsedBit = 1,
+  kCataloguedBit = 2,
+  kDeletedBit = 4,
+  kHiddenBit = 8,
+  kAvailableBit = 16,
+};
+
+std::uint8_t bits_of(const Item& item) {
+  return static_cast<std::uint8_t>((item.used ? kUsedBit : 0) | (item.catalogued ? kCataloguedBit : 0) |
+                                   (item.deleted ? kDeletedBit : 0) | (item.facts.hidden ? kHiddenBit : 0) |
+                                   (item.facts.available ? kAvailableBit : 0));
+}
+
+/// Write 0, or 1 and the number.
+template <class Number>
+void put_optional(MemoryWriter& out, const std::optional<Number>& number) {
+  out.put(static_cast<std::uint8_t>(number.has_value()));
+  if (number) out.put(*number);
+}
+
+std::optional<TimeUs> take_optional_time(MemoryReader& in) {
+  if (!in.take_bool()) return std::nullopt;
+  return in.take_time();
+}
+
+void save_facts(MemoryWriter& out, const ItemFacts& facts) {
+  for (const std::string* text : {&facts.id, &facts.name, &facts.category, &facts.currency})
+    out.put_text(*text);
+  put_optional(out, facts.price ? std::optional(facts.price->units()) : std::nullopt);
+  out.put(static_cast<std::uint32_t>(facts.countries.size()));
+  for (const std::string& country : facts.countries) out.put_text(country);
+  put_optional(out, facts.published_us);
+  put_optional(out, facts.expires_us);
+  out.put_text(facts.attributes.image());
+}
+
+void restore_facts(MemoryReader& in, ItemFacts& facts) {
+  for (std::string* text : {&facts.id, &facts.name, &facts.category, &facts.currency}) *text = in.take_text();
+  if (in.take_bool()) {
+    const auto units = in.take<std::int64_t>();
+    in.expect(units >= -Decimal::kUnitsMax && units <= Decimal::kUnitsMax, "a price that cannot be");
+    facts.price = Decimal::from_units(units);
+  }
+  const std::uint32_t countries = in.take_count(~std::uint32_t{0}, sizeof(std::uint32_t));
+  for (std::uint32_t i = 0; i < countries && in.ok(); ++i) facts.countries.emplace_back(in.take_text());
+  facts.published_us = take_optional_time(in);
+  facts.expires_us = take_optional_time(in);
+  auto attributes = ItemAttributes::from_image(in.take_text());
+  in.expect(attributes.has_value(), "attributes that cannot be");
+  if (attributes) facts.attributes = *std::move(attributes);
+}
+
+}  // namespace
 
 bool Item::expired(std::optional<TimeUs> now, DurationUs age_max) const {
   if (!now) return false;
@@ -110,6 +168,81 @@ std::size_t ItemStore::bytes() const {
   for (const Item& item : items_)
     bytes += heap(item.facts.id) + heap(item.facts.name) + heap(item.facts.category);
   return bytes;
+}
+
+void ItemStore::save(MemoryWriter& out) const {
+  out.put(slots());
+  for (const Item& item : items_) {
+    out.put(item.generation);
+    out.put(bits_of(item));
+    if (!item.used) continue;
+    save_facts(out, item.facts);
+    put_optional(out, item.era);
+    put_optional(out, item.first_seen_us);
+  }
+  for (const LruList* list : {&met_, &catalogued_}) {
+    out.put(static_cast<std::uint32_t>(list->size()));
+    list->for_each_oldest_first([&](std::uint32_t slot) { out.put(slot); });
+  }
+  out.put_rows(free_);
+}
+
+void ItemStore::restore(MemoryReader& in, std::size_t eras) {
+  const std::uint32_t slots = in.take_count(limit_, 2);
+  for (std::uint32_t slot = 0; slot < slots && in.ok(); ++slot) restore_item(in, slot, eras);
+  in.expect(attribute_bytes_ <= attribute_limits_.of_all, "more attributes than are kept");
+  restore_list(in, met_, false);
+  restore_list(in, catalogued_, true);
+  restore_free(in);
+  in.set_item_slots(slots);
+}
+
+void ItemStore::restore_item(MemoryReader& in, std::uint32_t slot, std::size_t eras) {
+  Item& item = items_.emplace_back();
+  item.generation = in.take<std::uint8_t>();
+  const auto bits = in.take<std::uint8_t>();
+  item.used = (bits & kUsedBit) != 0;
+  item.catalogued = (bits & kCataloguedBit) != 0;
+  item.deleted = (bits & kDeletedBit) != 0;
+  item.facts.hidden = (bits & kHiddenBit) != 0;
+  item.facts.available = (bits & kAvailableBit) != 0;
+  if (!item.used) return;
+  restore_facts(in, item.facts);
+  if (in.take_bool()) item.era = in.take<std::uint8_t>();
+  item.first_seen_us = take_optional_time(in);
+  in.expect(!item.era || *item.era < eras, "an era that is not there");
+  in.expect(item.facts.attributes.bytes() <= attribute_limits_.of_item, "more attributes than are kept");
+  item.tie = hash64(item.facts.id);
+  item.fingerprint = item_fingerprint(item.facts.id);
+  attribute_bytes_ += item.facts.attributes.bytes();
+  if (in.ok()) in.expect(slot_of_.emplace(item.facts.id, slot).second, "an item twice");
+}
+
+/// Read an order of use: each used slot is in the list of its kind, once.
+void ItemStore::restore_list(MemoryReader& in, LruList& list, bool catalogued) {
+  std::vector<bool> listed(items_.size());
+  for (const std::uint32_t slot : in.take_rows<std::uint32_t>(items_.size())) {
+    const bool good =
+        slot < items_.size() && !listed[slot] && items_[slot].used && items_[slot].catalogued == catalogued;
+    in.expect(good, "an order of items that cannot be");
+    if (!good) return;
+    listed[slot] = true;
+    list.push_front(slot);
+  }
+}
+
+void ItemStore::restore_free(MemoryReader& in) {
+  free_ = in.take_rows<std::uint32_t>(items_.size());
+  std::vector<bool> listed(items_.size());
+  for (const std::uint32_t slot : free_) {
+    const bool good = slot < items_.size() && !listed[slot] && !items_[slot].used;
+    in.expect(good, "a free place that is none");
+    if (!good) return;
+    listed[slot] = true;
+  }
+  in.expect(
+      met_.size() + catalogued_.size() == slot_of_.size() && slot_of_.size() + free_.size() == items_.size(),
+      "places that are neither used nor free");
 }
 
 }  // namespace millrace

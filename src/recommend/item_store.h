@@ -15,6 +15,9 @@
 
 namespace millrace {
 
+class MemoryReader;
+class MemoryWriter;
+
 /// A short name for an item within this process: its slot (24 bits) and how often the slot has been
 /// given away (8 bits), so that a neighbour list which still names a dropped item is seen to do so.
 class ItemRef {
@@ -99,10 +102,18 @@ class ItemStore {
   std::uint64_t evictions() const { return evictions_; }
   std::size_t bytes() const;
 
+  /// Write slots, generations and the order of use as they are. `restore` needs a store that is empty; an
+  /// item's era is below `eras`.
+  void save(MemoryWriter& out) const;
+  void restore(MemoryReader& in, std::size_t eras);
+
  private:
   LruList& list_of(const Item& item) { return item.catalogued ? catalogued_ : met_; }
   void drop_one();
   void keep_attributes(ItemAttributes& attributes);
+  void restore_item(MemoryReader& in, std::uint32_t slot, std::size_t eras);
+  void restore_list(MemoryReader& in, LruList& list, bool catalogued);
+  void restore_free(MemoryReader& in);
 
   static std::uint32_t next_number();
 

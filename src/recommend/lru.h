@@ -43,6 +43,12 @@ class LruList {
 
   std::size_t size() const { return size_; }
 
+  /// Call `use(slot)` for each, the one used longest ago first.
+  template <class Use>
+  void for_each_oldest_first(Use use) const {
+    for (std::uint32_t slot = tail_; slot != kNone; slot = links_[slot].before) use(slot);
+  }
+
  private:
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
   struct Link {
@@ -171,6 +177,12 @@ class LruMap {
   template <class Use>
   void for_each(Use use) const {
     slot_of_.for_each([&](std::uint32_t slot) { use(slots_[slot].value); });
+  }
+
+  /// Call `use(key, value)` for every value, the one touched longest ago first.
+  template <class Use>
+  void for_each_oldest_first(Use use) const {
+    order_.for_each_oldest_first([&](std::uint32_t slot) { use(slots_[slot].key, slots_[slot].value); });
   }
 
   std::size_t size() const { return slot_of_.size(); }

@@ -4,10 +4,17 @@
 #include <cmath>
 #include <cstdlib>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "base/hash.h"
+#include "recommend/memory_bytes.h"
 
 namespace millrace {
 namespace {
+
+/// Raise it with any change of what `save` writes, or of what `apply` makes of an event.
+constexpr std::uint32_t kMemoryVersion = 1;
 
 std::uint64_t combine(std::uint64_t a, std::uint64_t b) {
   return a ^ (b + 0x9e3779b97f4a7c15 + (a << 6) + (a >> 2));
@@ -244,6 +251,53 @@ std::size_t RecommenderMemory::bytes() const {
   sessions_.for_each(add);
   orders_.for_each(add);
   return bytes + sessions_.bytes() + orders_.bytes() + recent_messages_.bytes();
+}
+
+void RecommenderMemory::save(std::string& image) const {
+  MemoryWriter out(image);
+  items.save(out);
+  seen.save(out);
+  bought.save(out);
+  popularity.save(out);
+  profiles.save(out);
+  save_lru(out, sessions_, [&](const Basket& basket) { basket.save(out); });
+  save_lru(out, orders_, [&](const Basket& basket) { basket.save(out); });
+  save_lru(out, recent_messages_, [](char) {});
+  out.put(events_applied_);
+  out.put(events_duplicate_);
+}
+
+Status RecommenderMemory::restore(std::string_view image) {
+  MemoryReader in(image);
+  items.restore(in, popularity.eras());
+  seen.restore(in);
+  bought.restore(in);
+  popularity.restore(in);
+  profiles.restore(in);
+  const auto restore_basket = [&](Basket& basket) { basket.restore(in, limits_.basket_items); };
+  restore_lru(in, sessions_, restore_basket);
+  restore_lru(in, orders_, restore_basket);
+  restore_lru(in, recent_messages_, [](char& known) { known = 1; });
+  events_applied_ = in.take<std::uint64_t>();
+  events_duplicate_ = in.take<std::uint64_t>();
+  return in.finish();
+}
+
+std::uint64_t memory_shape(const ModelSettings& model, const RecommenderLimits& limits) {
+  const SignalWeights& w = model.weights;
+  const double weights[] = {w.view, w.read, w.cart, w.rating, w.purchase};
+  const std::int64_t times[] = {model.popularity_half_life, model.era_gap, model.session_gap};
+  const std::size_t bounds[] = {limits.items,           limits.item_attribute_bytes,
+                                limits.attribute_bytes, limits.profiles,
+                                limits.aliases,         limits.sessions,
+                                limits.orders,          limits.basket_items,
+                                limits.neighbours,      limits.history,
+                                limits.owned,           limits.countries,
+                                limits.country_items,   limits.eras,
+                                limits.sources,         limits.sales,
+                                limits.recent_messages};
+  return hash64(fmt::format("{} {} {} {} {}", kMemoryVersion, weights, times,
+                            static_cast<int>(model.sold_measure), bounds));
 }
 
 }  // namespace millrace

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
+#include "base/result.h"
 #include "event/event.h"
 #include "recommend/item_store.h"
 #include "recommend/lru.h"
@@ -48,6 +50,13 @@ class RecommenderMemory {
   std::uint64_t events_duplicate() const { return events_duplicate_; }
   std::size_t bytes() const;
 
+  /// Append all of it to `image`: docs/formats/recommender.md.
+  void save(std::string& image) const;
+
+  /// Read an image into a memory that is new. Then it is what the saved one was, and does the same with all
+  /// that comes. Needs the same settings and limits. Errors: kCorrupt; the memory must then not be used.
+  Status restore(std::string_view image);
+
  private:
   /// One event while it is applied.
   struct Context {
@@ -80,5 +89,10 @@ class RecommenderMemory {
   std::uint64_t events_applied_ = 0;
   std::uint64_t events_duplicate_ = 0;
 };
+
+/// Return a number that is another one when the settings or limits that shape a memory are, or when this
+/// program makes other bytes of it or takes events for something else: an image of another number is of no
+/// use.
+std::uint64_t memory_shape(const ModelSettings& model, const RecommenderLimits& limits);
 
 }  // namespace millrace

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "recommend/memory_bytes.h"
+
 namespace millrace {
 
 NeighbourLists::Row& NeighbourLists::row(ItemRef item) {
@@ -93,6 +95,37 @@ void Basket::set_weight(ItemRef item, float weight, std::size_t limit, Neighbour
   } else {
     found->weight = weight;
   }
+}
+
+void NeighbourLists::save(MemoryWriter& out) const {
+  out.put(static_cast<std::uint32_t>(rows_.size()));
+  for (const Row& row : rows_) {
+    out.put(row.norm);
+    out.put_rows(row.entries);
+  }
+}
+
+void NeighbourLists::restore(MemoryReader& in) {
+  const std::uint32_t rows = in.take_count(in.item_slots(), sizeof(float) + sizeof(std::uint32_t));
+  for (std::uint32_t slot = 0; slot < rows && in.ok(); ++slot) {
+    Row& row = rows_.emplace_back();
+    row.norm = in.take<float>();
+    in.expect(std::isfinite(row.norm) && row.norm >= 0, "a norm that cannot be");
+    row.entries = in.take_rows<CoOccurrence>(limit_ + limit_ / 2);
+    for (const CoOccurrence& entry : row.entries) in.expect_counted(entry.item, entry.count);
+    pairs_ += row.entries.size();
+  }
+}
+
+void Basket::save(MemoryWriter& out) const {
+  out.put(last);
+  out.put_rows(entries);
+}
+
+void Basket::restore(MemoryReader& in, std::size_t limit) {
+  last = in.take_time();
+  entries = in.take_rows<Entry>(limit);
+  for (const Entry& entry : entries) in.expect_counted(entry.item, entry.weight);
 }
 
 }  // namespace millrace

@@ -45,6 +45,10 @@ class NeighbourLists {
   std::size_t pairs() const { return pairs_; }
   std::size_t bytes() const;
 
+  /// `restore` needs lists that are empty, and items that are restored.
+  void save(MemoryWriter& out) const;
+  void restore(MemoryReader& in);
+
  private:
   struct Row {
     std::vector<CoOccurrence> entries;
@@ -75,6 +79,9 @@ struct Basket {
   /// Give `item` a new weight (0 takes it out) and bring the counts up to date: C(a,b) is the sum of
   /// w(a)·w(b) over baskets, N(a) that of w(a)².
   void set_weight(ItemRef item, float weight, std::size_t limit, NeighbourLists& lists);
+
+  void save(MemoryWriter& out) const;
+  void restore(MemoryReader& in, std::size_t limit);
 };
 
 }  // namespace millrace

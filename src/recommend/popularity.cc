@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/hash.h"
+#include "recommend/memory_bytes.h"
 
 namespace millrace {
 namespace {
@@ -214,6 +215,80 @@ std::size_t Popularity::bytes() const {
     for (const auto& [hour, sales] : era.sales) bytes += 80 + sales.capacity() * sizeof(Sale);
   }
   return bytes;
+}
+
+void Popularity::save(MemoryWriter& out) const {
+  for (const Era& era : eras_) {
+    out.put(static_cast<std::uint8_t>(era.used));
+    out.put(era.now);
+    out.put(era.landmark);
+    out.put_rows(era.weights);
+    out.put(static_cast<std::uint32_t>(era.countries.size()));
+    std::vector<CountryRow> rows;
+    for (const auto& [country, weights] : era.countries) {
+      rows.clear();
+      for (const auto& [item, weight] : weights) rows.push_back({{item, 0}, weight});
+      out.put_text(country);
+      out.put_rows(rows);
+    }
+    out.put(static_cast<std::uint32_t>(era.sales.size()));
+    for (const auto& [hour, sales] : era.sales) {
+      out.put(hour);
+      out.put_rows(sales);
+    }
+  }
+  save_lru(out, era_of_source_, [&](const EraId& era) { out.put(era); });
+}
+
+void Popularity::restore(MemoryReader& in) {
+  for (Era& era : eras_) restore_era(in, era);
+  in.expect(sales_ <= limits_.sales, "more sales than are kept");
+  restore_lru(in, era_of_source_, [&](EraId& era) {
+    era = in.take<EraId>();
+    in.expect(era < eras_.size() && eras_[era].used, "a source of no era");
+  });
+}
+
+void Popularity::restore_era(MemoryReader& in, Era& era) {
+  era.used = in.take_bool();
+  era.now = in.take_time();
+  era.landmark = in.take_time();
+  const auto half_lives = static_cast<double>(era.now - era.landmark) / static_cast<double>(half_life_);
+  in.expect(half_lives >= 0 && half_lives <= kHalfLivesMax + 1, "an era that begins after its end");
+  // As `add` makes room for the last slot.
+  era.weights = in.take_rows<double>(std::max<std::size_t>(64, std::size_t{in.item_slots()} * 3 / 2 + 1));
+  for (const double weight : era.weights) in.expect(std::isfinite(weight), "a weight that is no number");
+  restore_countries(in, era);
+  restore_sales(in, era);
+}
+
+void Popularity::restore_countries(MemoryReader& in, Era& era) {
+  const std::uint32_t countries = in.take_count(limits_.countries * eras_.size(), 2 * sizeof(std::uint32_t));
+  for (std::uint32_t i = 0; i < countries && in.ok(); ++i) {
+    CountryWeights& weights = era.countries[std::string(in.take_text())];
+    in.expect(weights.empty(), "a country twice");
+    for (const CountryRow& row : in.take_rows<CountryRow>(2 * limits_.country_items)) {
+      const ItemRef item(row.item[0] >> 8, static_cast<std::uint8_t>(row.item[0]));
+      in.expect_counted(item, row.weight);
+      if (in.ok()) weights.emplace(row.item[0], row.weight);
+    }
+  }
+}
+
+void Popularity::restore_sales(MemoryReader& in, Era& era) {
+  const std::uint32_t hours = in.take_count(limits_.sales, sizeof(std::int64_t) + sizeof(std::uint32_t));
+  for (std::uint32_t i = 0; i < hours && in.ok(); ++i) {
+    const auto hour = in.take<std::int64_t>();
+    std::vector<Sale> sales = in.take_rows<Sale>(limits_.sales);
+    for (const Sale& sale : sales) {
+      in.expect_counted(sale.item, sale.amount);
+      in.expect(hour_of(in.checked(sale.time)) == hour, "a sale at another hour");
+    }
+    in.expect(!sales.empty(), "an hour without sales");
+    era.sale_count += sales.size();
+    sales_ += sales.size();
+    in.expect(era.sales.emplace(hour, std::move(sales)).second, "an hour twice");
+  }
 }
 
 }  // namespace millrace

@@ -66,6 +66,11 @@ class Popularity {
   std::vector<TimeUs> nows() const;
   std::size_t bytes() const;
 
+  /// `restore` needs one that is empty, made with the same settings, and items that are restored.
+  void save(MemoryWriter& out) const;
+  void restore(MemoryReader& in);
+  std::size_t eras() const { return eras_.size(); }
+
   /// Called with (from, to) when one era becomes part of another.
   std::function<void(EraId, EraId)> on_merge;
 
@@ -76,6 +81,12 @@ class Popularity {
     float amount = 0;
   };
   using CountryWeights = std::unordered_map<std::uint32_t, double>;  ///< by ItemRef::value
+
+  /// How much of an item counts for a country, as it is written.
+  struct CountryRow {
+    std::uint32_t item[2] = {0, 0};  ///< ItemRef::value, 0
+    double weight = 0;
+  };
 
   struct Era {
     bool used = false;
@@ -97,6 +108,9 @@ class Popularity {
   void add_country(Era& era, std::string_view country, ItemRef item, double weight);
   void cut(CountryWeights& weights) const;
   void drop_oldest_sales();
+  void restore_era(MemoryReader& in, Era& era);
+  void restore_countries(MemoryReader& in, Era& era);
+  void restore_sales(MemoryReader& in, Era& era);
 
   DurationUs half_life_;
   DurationUs era_gap_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "recommend/memory_bytes.h"
 
 namespace millrace {
 namespace {
@@ -16,10 +17,43 @@ std::uint64_t key_of(std::string_view id, std::uint64_t salt) {
   return id.empty() ? 0 : hash64(id) ^ salt;
 }
 
+/// A Touch as it is written.
+struct TouchRow {
+  TimeUs time = 0;
+  std::uint64_t order = 0;
+  std::uint32_t session = 0;
+  ItemRef item;
+  float units = 0;
+  std::uint8_t kind = 0;
+  std::uint8_t disliked = 0;
+  std::uint16_t zero = 0;
+};
+static_assert(sizeof(TouchRow) == 32, "without padding");
+
+TouchRow row_of(const Touch& touch) {
+  return {.time = touch.time,
+          .order = touch.order,
+          .session = touch.session,
+          .item = touch.item,
+          .units = touch.units,
+          .kind = static_cast<std::uint8_t>(touch.kind),
+          .disliked = static_cast<std::uint8_t>(touch.disliked)};
+}
+
+Touch touch_of(const TouchRow& row) {
+  return {.time = row.time,
+          .order = row.order,
+          .session = row.session,
+          .item = row.item,
+          .units = row.units,
+          .kind = static_cast<TouchKind>(row.kind),
+          .disliked = row.disliked != 0};
+}
+
 }  // namespace
 
-std::uint64_t session_hash(std::string_view session_id) {
-  return session_id.empty() ? 0 : hash64(session_id);
+std::uint32_t session_hash(std::string_view session_id) {
+  return session_id.empty() ? 0 : std::max(1u, static_cast<std::uint32_t>(hash64(session_id)));
 }
 
 void FingerprintList::add(std::uint32_t fingerprint, std::size_t limit) {
@@ -135,6 +169,52 @@ std::size_t ProfileStore::bytes() const {
   std::size_t bytes = profiles_.bytes() + owner_.bytes();
   profiles_.for_each([&](const Profile& profile) { bytes += profile.heap_bytes(); });
   return bytes;
+}
+
+void FingerprintList::save(MemoryWriter& out) const {
+  out.put_rows(values_);
+}
+
+void FingerprintList::restore(MemoryReader& in, std::size_t limit) {
+  values_ = in.take_rows<std::uint32_t>(limit);
+}
+
+void Profile::save(MemoryWriter& out) const {
+  out.put_text(country);
+  out.put(static_cast<std::uint32_t>(history.size()));
+  for (const Touch& touch : history) {
+    const TouchRow row = row_of(touch);
+    out.put_row(row);
+  }
+  bought.save(out);
+  read.save(out);
+}
+
+void Profile::restore(MemoryReader& in, const RecommenderLimits& limits) {
+  country = in.take_text();
+  const auto rows = in.take_rows<TouchRow>(limits.history);
+  history.reserve(rows.size());
+  for (const TouchRow& row : rows) {
+    in.expect_counted(row.item, row.units);
+    in.expect(row.kind <= static_cast<std::uint8_t>(TouchKind::kBought) && row.disliked <= 1,
+              "a deed of no kind");
+    in.expect(history.empty() || history.back().time <= row.time, "a history out of order");
+    static_cast<void>(in.checked(row.time));
+    if (!in.ok()) return;
+    history.push_back(touch_of(row));
+  }
+  bought.restore(in, limits.owned);
+  read.restore(in, limits.owned);
+}
+
+void ProfileStore::save(MemoryWriter& out) const {
+  save_lru(out, profiles_, [&](const Profile& profile) { profile.save(out); });
+  save_lru(out, owner_, [&](const std::uint64_t& owner) { out.put(owner); });
+}
+
+void ProfileStore::restore(MemoryReader& in) {
+  restore_lru(in, profiles_, [&](Profile& profile) { profile.restore(in, limits_); });
+  restore_lru(in, owner_, [&](std::uint64_t& owner) { owner = in.take<std::uint64_t>(); });
 }
 
 }  // namespace millrace

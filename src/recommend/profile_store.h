@@ -21,13 +21,14 @@ enum class TouchKind : std::uint8_t { kView, kRead, kLike, kCart, kBought };
 /// One item in a person's history.
 struct Touch {
   TimeUs time = 0;            ///< of the latest event
-  std::uint64_t session = 0;  ///< hash of its session id; 0 without one
   std::uint64_t order = 0;    ///< key of the order it was last bought in; 0 without one
+  std::uint32_t session = 0;  ///< hash of its session id; 0 without one
   ItemRef item;
   float units = 0;                    ///< bought and not given back
   TouchKind kind = TouchKind::kView;  ///< the strongest
   bool disliked = false;
 };
+static_assert(sizeof(Touch) == 32);
 
 /// A set of item fingerprints in the order they came, of bounded size: the oldest leaves.
 class FingerprintList {
@@ -35,6 +36,9 @@ class FingerprintList {
   void add(std::uint32_t fingerprint, std::size_t limit);
   void remove(std::uint32_t fingerprint);
   const std::vector<std::uint32_t>& values() const { return values_; }
+
+  void save(MemoryWriter& out) const;
+  void restore(MemoryReader& in, std::size_t limit);
 
  private:
   std::vector<std::uint32_t> values_;
@@ -54,6 +58,9 @@ struct Profile {
   /// Take over what `other` knows.
   void merge(const Profile& other, const RecommenderLimits& limits);
   std::size_t heap_bytes() const;
+
+  void save(MemoryWriter& out) const;
+  void restore(MemoryReader& in, const RecommenderLimits& limits);
 };
 
 /// People by user id, anonymous id or session id, and which of these are the same person. What was done
@@ -80,6 +87,10 @@ class ProfileStore {
   std::uint64_t evictions() const { return profiles_.evictions(); }
   std::size_t bytes() const;
 
+  /// `restore` needs a store that is empty, and items that are restored.
+  void save(MemoryWriter& out) const;
+  void restore(MemoryReader& in);
+
  private:
   std::uint64_t resolve(std::uint64_t key) const;
   void lead(std::uint64_t from, std::uint64_t to);
@@ -90,6 +101,6 @@ class ProfileStore {
 };
 
 /// Return the hash under which a session id appears in `Touch::session`; 0 for an empty one.
-std::uint64_t session_hash(std::string_view session_id);
+std::uint32_t session_hash(std::string_view session_id);
 
 }  // namespace millrace

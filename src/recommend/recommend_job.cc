@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "log/topics.h"
 #include "recommend/catalogue_json.h"
+#include "recommend/memory_keeper.h"
 #include "warehouse/interactions.h"
 
 namespace millrace {
@@ -186,16 +187,27 @@ class Following final : public RecommendJob {
  public:
   Following(EventLog& log, EventFeed& feed, Warehouse& warehouse, Recommender& recommender,
             const RecommendJobOptions& options)
-      : log_(log), feed_(feed), warehouse_(warehouse), recommender_(recommender), options_(options) {}
+      : log_(log), feed_(feed), warehouse_(warehouse), recommender_(recommender), options_(options) {
+    if (!options_.snapshot.empty() && !options_.rebuild_since)
+      keeper_.emplace(warehouse.env(), log, recommender,
+                      MemoryKeeper::Options{options_.snapshot, options_.snapshot_interval});
+  }
+  ~Following() override {
+    if (keeper_ && ready_ && whole_) keeper_->save_at_end(cursors_);
+  }
 
   std::string_view name() const override { return "recommend"; }
   Status start() override;
   Result<StepResult> step() override;
   bool ready() const override { return ready_; }
+  bool restored() const override { return restored_; }
   bool caught_up() const override;
   JobPosition done() const override;
 
  private:
+  std::vector<TopicPartition> followed_partitions() const;
+  bool restore();
+  Status rebuild();
   Status find_cursors(const SnapshotOffsets& offsets);
   Status follow(const TopicPartition& partition, Offset& cursor, StepResult& result);
   void take_in(const FeedBatch& batch, Offset from);
@@ -208,44 +220,66 @@ class Following final : public RecommendJob {
   Recommender& recommender_;
   const RecommendJobOptions options_;
   std::map<TopicPartition, Offset> cursors_;  ///< of the job's thread
+  bool whole_ = true;                   ///< the memory is that of the cursors, not in the midst of a batch
+  std::optional<MemoryKeeper> keeper_;  ///< none: nothing is kept
   mutable std::mutex reached_mutex_;
   JobPosition reached_;  ///< the cursors after the last step; guarded by reached_mutex_
   std::unique_ptr<Refresher> refresher_;
   std::atomic<bool> ready_ = false;
+  bool restored_ = false;
 };
 
 Status Following::start() {
   const DurationUs begin = warehouse_.env().steady_now();
-  MILLRACE_ASSIGN(const SnapshotOffsets offsets,
-                  Rebuild(recommender_).run(warehouse_, options_.rebuild_since));
-  MILLRACE_TRY(find_cursors(offsets));
+  restored_ = restore();
+  if (!restored_) MILLRACE_TRY(rebuild());
   recommender_.refresh();
   return_freed_memory();  // the scan went through far more than what is kept of it
   refresher_ = std::make_unique<Refresher>(recommender_, warehouse_.env(), options_.refresh_interval);
   ready_ = true;
   const RecommenderStats stats = recommender_.stats();
-  log_info("recommend", "memory rebuilt",
+  log_info("recommend", restored_ ? "memory restored from its snapshot" : "memory rebuilt",
            {field("interactions", stats.events_applied), field("items", stats.items),
             field("people", stats.profiles),
             field("ms", (warehouse_.env().steady_now() - begin) / kMillisecondUs)});
   return {};
 }
 
-/// Begin where the snapshot ends.
-Status Following::find_cursors(const SnapshotOffsets& offsets) {
+std::vector<TopicPartition> Following::followed_partitions() const {
+  std::vector<TopicPartition> partitions;
   const std::map<std::string, TopicConfig> topics = log_.topics();
   for (const std::string_view topic : {kEventsTopic, kItemsTopic, kUsersTopic}) {
     const auto config = topics.find(std::string(topic));
     if (config == topics.end()) continue;
-    for (std::uint32_t i = 0; i < config->second.partitions; ++i) {
-      const TopicPartition partition{std::string(topic), PartitionId(i)};
-      if (const auto known = offsets.find(partition); known != offsets.end()) {
-        cursors_[partition] = known->second;
-        continue;
-      }
-      MILLRACE_ASSIGN(const PartitionStats stats, log_.stats(partition));
-      cursors_[partition] = stats.start;
+    for (std::uint32_t i = 0; i < config->second.partitions; ++i)
+      partitions.push_back({std::string(topic), PartitionId(i)});
+  }
+  return partitions;
+}
+
+bool Following::restore() {
+  if (!keeper_) return false;
+  auto reached = keeper_->restore(followed_partitions());
+  if (!reached) return false;
+  cursors_ = *std::move(reached);
+  return true;
+}
+
+Status Following::rebuild() {
+  MILLRACE_ASSIGN(const SnapshotOffsets offsets,
+                  Rebuild(recommender_).run(warehouse_, options_.rebuild_since));
+  return find_cursors(offsets);
+}
+
+/// Begin where the warehouse ends.
+Status Following::find_cursors(const SnapshotOffsets& offsets) {
+  for (const TopicPartition& partition : followed_partitions()) {
+    if (const auto known = offsets.find(partition); known != offsets.end()) {
+      cursors_[partition] = known->second;
+      continue;
     }
+    MILLRACE_ASSIGN(const PartitionStats stats, log_.stats(partition));
+    cursors_[partition] = stats.start;
   }
   return {};
 }
@@ -255,6 +289,7 @@ Result<StepResult> Following::step() {
   for (auto& [partition, cursor] : cursors_) {
     MILLRACE_TRY(follow(partition, cursor, result));
   }
+  if (keeper_) keeper_->save_if_due(cursors_);
   const std::lock_guard lock(reached_mutex_);
   reached_ = cursors_;
   return result;
@@ -288,12 +323,14 @@ Status Following::follow(const TopicPartition& partition, Offset& cursor, StepRe
   }
   if (!batch) return fail(std::move(batch).error());
   if ((*batch)->next <= cursor) return {};
+  whole_ = false;
   take_in(**batch, cursor);
   for (const Record& record : (*batch)->records_from(cursor)) {
     ++result.records;
     result.events += (*batch)->events_in(record);
   }
   cursor = (*batch)->next;
+  whole_ = true;
   result.more = true;
   if ((*batch)->records.records.size() >= kBacklogRecords) result.rest = 0;
   return {};

@@ -12,6 +12,7 @@
 #include "event/json_writer.h"
 #include "log/segment_log.h"
 #include "log/topics.h"
+#include "recommend/memory_file.h"
 #include "recommend/recommend_testing.h"
 #include "stream/load_job.h"
 
@@ -91,13 +92,14 @@ class RecommendJobTest : public testing::Test {
   }
 
   /// A new recommender, as after a restart.
-  void restart() {
+  void restart(const RecommendJobOptions& options = {}) {
     job_.reset();
-    recommender_ = std::make_unique<Recommender>(env_, Scene::plain_options());
-    job_ = RecommendJob::make(*log_, *feed_, *warehouse_, *recommender_);
+    recommender_ = std::make_unique<Recommender>(env_, recommender_options_);
+    job_ = RecommendJob::make(*log_, *feed_, *warehouse_, *recommender_, options);
     run(*job_);
     recommender_->refresh();
   }
+  void restart_with_snapshot() { restart({.snapshot = snapshot_, .snapshot_interval = kDayUs}); }
 
   Env& env_ = Env::system();
   const Path dir_ = std::filesystem::temp_directory_path() / "millrace_recommend_job_test";
@@ -105,7 +107,9 @@ class RecommendJobTest : public testing::Test {
   std::unique_ptr<Warehouse> warehouse_;
   std::unique_ptr<EventFeed> feed_;
   std::unique_ptr<Recommender> recommender_;
-  std::unique_ptr<Job> job_;
+  std::unique_ptr<RecommendJob> job_;
+  RecommenderOptions recommender_options_ = Scene::plain_options();
+  const Path snapshot_ = dir_ / "recommender.snapshot";
   int count_ = 0;
 };
 
@@ -235,6 +239,113 @@ TEST_F(RecommendJobTest, AfterARestartADeletedPersonHasOnlyWhatCameSince) {
   load();
   restart();
   EXPECT_EQ(recommender_->recommend({.user = "me"}).fallback, "cold");
+}
+
+class RecommendSnapshotTest : public RecommendJobTest {
+ protected:
+  RecommendSnapshotTest() {
+    everybody_views("pot", "lid");
+    log_event({.type = EventType::kPurchase, .user = "me", .items = {"pot"}, .order = "o1"});
+    log_item(R"({"op":"put","id":"lid","attributes":{"name":"Glass Lid"}})");
+    append(kUsersTopic, PartitionId(0), {.value = R"({"op":"put","id":"me","attributes":{"country":"CH"}})"});
+    restart_with_snapshot();
+    EXPECT_FALSE(job_->restored()) << "there was none";
+    job_.reset();
+  }
+
+  void expect_rebuilt() {
+    restart_with_snapshot();
+    EXPECT_FALSE(job_->restored());
+    EXPECT_EQ(recommender_->stats().events_applied, events_applied_);
+  }
+
+  /// Close the log, change its directory, and open it again.
+  template <class Change>
+  void change_log(Change change) {
+    feed_.reset();
+    log_.reset();
+    change();
+    log_ = SegmentLog::open(env_, dir_ / "log").value();
+    feed_ = std::make_unique<EventFeed>(*log_, EventFeedOptions{});
+  }
+
+  std::uint64_t events_applied_ = 11;
+};
+
+TEST_F(RecommendSnapshotTest, IsTakenAtTheNextStartAndFollowedByTheLog) {
+  log_event({.user = "you", .items = {"lid"}});
+  log_item(R"({"op":"delete","id":"pot"})");
+  log_item(R"({"op":"put","id":"lid","attributes":{"name":"Steel Lid"}})");
+  append(kUsersTopic, PartitionId(0), {.value = R"({"op":"delete","id":"u1"})"});
+  restart_with_snapshot();
+  EXPECT_TRUE(job_->restored());
+  EXPECT_EQ(recommender_->stats().events_applied, 12u);
+  EXPECT_EQ(recommender_->recommend({.user = "me"}).items.at(0).reason.text,
+            "Often bought together with pot");
+  const auto restored = recommender_->recommend({.user = "you", .n = 20});
+  restart();
+  EXPECT_EQ(recommender_->stats().events_applied, 12u);
+  EXPECT_EQ(ids_of(recommender_->recommend({.user = "you", .n = 20})), ids_of(restored));
+  EXPECT_TRUE(recommender_->recommend({.user = "u1"}).fallback);
+}
+
+TEST_F(RecommendSnapshotTest, IsNotWrittenAgainWhenNothingChanged) {
+  const auto written = std::filesystem::last_write_time(snapshot_);
+  restart_with_snapshot();
+  EXPECT_TRUE(job_->restored());
+  job_.reset();
+  EXPECT_EQ(std::filesystem::last_write_time(snapshot_), written);
+}
+
+TEST_F(RecommendSnapshotTest, IsWrittenWhileItFollowsToo) {
+  restart({.snapshot = snapshot_, .snapshot_interval = 1});
+  const auto read = [&] { return MemoryFile::read(env_, snapshot_).value().marks; };
+  const auto before = read();
+  log_event({.user = "you", .items = {"lid"}});
+  for (int i = 0; i < 10'000 && read() == before; ++i) {
+    catch_up(*job_);
+    env_.sleep_for(kMillisecondUs);
+  }
+  EXPECT_NE(read(), before);
+}
+
+TEST_F(RecommendSnapshotTest, OfOtherSettingsIsRefused) {
+  recommender_options_.model.weights.purchase = 7;
+  expect_rebuilt();
+}
+
+TEST_F(RecommendSnapshotTest, ThatIsDamagedIsRefused) {
+  std::string bytes = read_file(env_, snapshot_).value();
+  bytes[bytes.size() / 2] ^= 1;
+  ASSERT_TRUE(write_file_atomically(env_, snapshot_, bytes));
+  expect_rebuilt();
+}
+
+TEST_F(RecommendSnapshotTest, AheadOfTheLogIsRefused) {
+  ASSERT_TRUE(log_->delete_topic(kItemsTopic));
+  ASSERT_TRUE(log_->create_topic(kItemsTopic, {.partitions = 1}));
+  feed_ = std::make_unique<EventFeed>(*log_, EventFeedOptions{});
+  expect_rebuilt();
+}
+
+TEST_F(RecommendSnapshotTest, OfAnotherNumberOfPartitionsIsRefused) {
+  ASSERT_TRUE(log_->delete_topic(kUsersTopic));
+  expect_rebuilt();
+}
+
+TEST_F(RecommendSnapshotTest, OfAnotherLogIsRefused) {
+  change_log([&] { std::filesystem::remove_all(dir_ / "log"); });
+  ASSERT_TRUE(log_->create_topic(kEventsTopic, {.partitions = 4}));
+  for (const auto topic : {kItemsTopic, kUsersTopic})
+    ASSERT_TRUE(log_->create_topic(topic, {.partitions = 1}));
+  // As many records and more, so that every offset exists.
+  for (int i = 0; i < 100; ++i) log_event({.user = "other" + std::to_string(i), .items = {"bike"}});
+  for (int i = 0; i < 3; ++i) {
+    log_item(R"({"op":"put","id":"bike","attributes":{}})");
+    append(kUsersTopic, PartitionId(0), {.value = R"({"op":"put","id":"x","attributes":{}})"});
+  }
+  events_applied_ = 100;
+  expect_rebuilt();
 }
 
 }  // namespace

@@ -60,6 +60,9 @@ class Recommender::Impl {
   void delete_user(std::string_view id);
   Recommendations recommend(RecommendRequest request, bool similar) const;
   void clear();
+  void save(std::string& image) const;
+  Status restore(std::string_view image);
+  std::uint64_t memory_shape() const { return millrace::memory_shape(options_.model, options_.limits); }
   void refresh();
   void set_pipelines(std::shared_ptr<const PipelineSet> pipelines);
   std::shared_ptr<const PipelineSet> pipelines() const;
@@ -75,6 +78,7 @@ class Recommender::Impl {
                  Recommendations& out) const;
   Result<std::shared_lock<TurnMutex>> lock_in_time(const Budget& budget) const;
   std::shared_ptr<const PopularLists> lists() const;
+  void replace_memory(std::shared_ptr<RecommenderMemory> other);
   void note(const Recommendations& answer) const;
   void publish_limits() const;
   void publish_sizes() const;
@@ -131,12 +135,28 @@ void Recommender::Impl::delete_user(std::string_view id) {
   memory_->profiles.erase_user(id);
 }
 
-void Recommender::Impl::clear() {
+/// The one that was there goes unlocked, after its last reader.
+void Recommender::Impl::replace_memory(std::shared_ptr<RecommenderMemory> other) {
   const std::lock_guard no_refresh(refresh_mutex_);
-  auto other = std::make_shared<RecommenderMemory>(options_.model, options_.limits);
   const std::unique_lock lock(mutex_);
   memory_.swap(other);
   ++version_;
+}
+
+void Recommender::Impl::clear() {
+  replace_memory(std::make_shared<RecommenderMemory>(options_.model, options_.limits));
+}
+
+void Recommender::Impl::save(std::string& image) const {
+  const std::shared_lock lock(mutex_);
+  memory_->save(image);
+}
+
+Status Recommender::Impl::restore(std::string_view image) {
+  auto restored = std::make_shared<RecommenderMemory>(options_.model, options_.limits);
+  MILLRACE_TRY(restored->restore(image));
+  replace_memory(std::move(restored));
+  return {};
 }
 
 std::shared_ptr<const PopularLists> Recommender::Impl::lists() const {
@@ -382,6 +402,15 @@ void Recommender::delete_user(std::string_view id) {
 }
 void Recommender::clear() {
   impl_->clear();
+}
+void Recommender::save(std::string& image) const {
+  impl_->save(image);
+}
+Status Recommender::restore(std::string_view image) {
+  return impl_->restore(image);
+}
+std::uint64_t Recommender::memory_shape() const {
+  return impl_->memory_shape();
 }
 void Recommender::refresh() {
   impl_->refresh();

@@ -94,6 +94,18 @@ class Recommender {
   /// Forget everything, as before a rebuild that starts over. The popular lists stay until `refresh`.
   void clear();
 
+  /// Append an image of all that is remembered to `image`, for `restore`. Readers go on meanwhile; a writer
+  /// waits until it is done, and readers behind that: call it from the thread that writes.
+  void save(std::string& image) const;
+
+  /// Remember what an image holds instead of what is remembered now. Later events do to it just what they
+  /// would have done to the memory that was saved. The popular lists stay until `refresh`. Needs an image
+  /// made under the same `memory_shape`. Errors: kCorrupt; all stays as it was then.
+  Status restore(std::string_view image);
+
+  /// Return a number that tells settings under which an image means the same from others.
+  std::uint64_t memory_shape() const;
+
   RecommenderStats stats() const;
   const ModelSettings& model() const;
 

@@ -42,6 +42,7 @@ class HandDrivenJob : public RecommendJob {
     return StepResult{};
   }
   JobPosition done() const override { return {{partition_, next_}}; }
+  bool restored() const override { return false; }
   bool ready() const override { return is_ready; }
   bool caught_up() const override { return true; }
 
