@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +24,7 @@ class LruList {
   }
 
   void remove(std::uint32_t slot) {
-    const Link link = links_[slot];
+    const Link link = std::exchange(links_[slot], {kOut, kOut});
     (link.before == kNone ? head_ : links_[link.before].after) = link.after;
     (link.after == kNone ? tail_ : links_[link.after].before) = link.before;
     --size_;
@@ -42,6 +43,7 @@ class LruList {
   }
 
   std::size_t size() const { return size_; }
+  bool contains(std::uint32_t slot) const { return slot < links_.size() && links_[slot].before != kOut; }
 
   /// Call `use(slot)` for each, the one used longest ago first.
   template <class Use>
@@ -51,9 +53,10 @@ class LruList {
 
  private:
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  static constexpr std::uint32_t kOut = kNone - 1;  ///< in both links of a slot that is not in the list
   struct Link {
-    std::uint32_t before = kNone;
-    std::uint32_t after = kNone;
+    std::uint32_t before = kOut;
+    std::uint32_t after = kOut;
   };
 
   std::vector<Link> links_;
@@ -179,10 +182,28 @@ class LruMap {
     slot_of_.for_each([&](std::uint32_t slot) { use(slots_[slot].value); });
   }
 
-  /// Call `use(key, value)` for every value, the one touched longest ago first.
-  template <class Use>
-  void for_each_oldest_first(Use use) const {
-    order_.for_each_oldest_first([&](std::uint32_t slot) { use(slots_[slot].key, slots_[slot].value); });
+  /// Call `use(key, value)` for every value as they lie in memory, with `soon(value)` a few values before
+  /// that, for what it points to to be brought near.
+  template <class Soon, class Use>
+  void for_each_in_place(Soon soon, Use use) const {
+    constexpr std::size_t kAhead = 8;
+    auto ahead = slots_.begin() + static_cast<std::ptrdiff_t>(std::min(kAhead, slots_.size()));
+    for (std::size_t slot = 0; const Slot& each : slots_) {
+      if (ahead != slots_.end()) soon((ahead++)->value);
+      if (holds(static_cast<std::uint32_t>(slot++))) use(each.key, each.value);
+    }
+  }
+
+  /// Return the number, among those that `for_each_in_place` gives, of each value, the one touched longest
+  /// ago first.
+  std::vector<std::uint32_t> order() const {
+    std::vector<std::uint32_t> number(slots_.size());
+    std::uint32_t next = 0;
+    for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) number[slot] = holds(slot) ? next++ : 0;
+    std::vector<std::uint32_t> order;
+    order.reserve(size());
+    order_.for_each_oldest_first([&](std::uint32_t slot) { order.push_back(number[slot]); });
+    return order;
   }
 
   std::size_t size() const { return slot_of_.size(); }
@@ -197,6 +218,8 @@ class LruMap {
     std::uint64_t key = 0;
     Value value{};
   };
+
+  bool holds(std::uint32_t slot) const { return order_.contains(slot); }
 
   std::uint32_t free_slot() {
     if (free_.empty()) {

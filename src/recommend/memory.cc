@@ -20,6 +20,11 @@ std::uint64_t combine(std::uint64_t a, std::uint64_t b) {
   return a ^ (b + 0x9e3779b97f4a7c15 + (a << 6) + (a >> 2));
 }
 
+/// Custom events by which people say that they do not want to see an item.
+bool is_dismissal(std::string_view type_name) {
+  return type_name == "not_interested" || type_name == "hide_item" || type_name == "dislike";
+}
+
 /// The id a browser keeps through a login comes first, so that a session is not cut in two by it.
 std::string_view visitor_of(const Event& event) {
   return !event.anonymous_id.empty() ? event.anonymous_id : event.user_id;
@@ -88,8 +93,11 @@ std::optional<Signal> RecommenderMemory::signal_of(const Event& event, const Eve
     case EventType::kRating:
       if (!event.value) return std::nullopt;
       if (*event.value >= 4) return positive(w.rating, TouchKind::kLike);
-      if (*event.value <= 2) return Signal{-w.rating, 0, TouchKind::kView};
+      if (*event.value <= 2) return Signal{-w.rating, 0, TouchKind::kView, true};
       return positive(w.view, TouchKind::kView);
+    case EventType::kCustom:
+      if (!is_dismissal(event.type_name)) return std::nullopt;
+      return Signal{-w.view, 0, TouchKind::kView, true};
     default:
       return std::nullopt;
   }
@@ -193,15 +201,21 @@ void RecommenderMemory::remember(Context& context, const EventItem& event_item, 
     return;
   }
   touch.kind = std::max(touch.kind, signal.kind);
-  if (type == EventType::kRating) touch.disliked = signal.weight < 0;
   const std::uint32_t fingerprint = items.at(item).fingerprint;
+  if (type == EventType::kRating || signal.dismisses) {
+    touch.disliked = signal.dismisses;
+    if (signal.dismisses)
+      context.profile->disliked.add(fingerprint, limits_.owned);
+    else
+      context.profile->disliked.remove(fingerprint);
+  }
   if (type == EventType::kPurchase) {
     touch.units += static_cast<float>(units_of(event_item));
     touch.order = context.order_key;
   }
   if (type == EventType::kPurchase || type == EventType::kRating) {
     context.profile->bought.add(fingerprint, limits_.owned);
-  } else if (signal.kind <= TouchKind::kRead) {
+  } else if (signal.kind <= TouchKind::kRead && !signal.dismisses) {
     context.profile->read.add(fingerprint, limits_.owned);
   }
 }

@@ -21,6 +21,7 @@ struct Signal {
   double weight = 0;   ///< added to popularity; negative takes away
   float together = 0;  ///< weight in the session's co-occurrence; 0: none
   TouchKind kind = TouchKind::kView;
+  bool dismisses = false;  ///< the person does not want to be shown it
 };
 
 /// All that the recommender remembers, and how an event changes it. docs/recommendations.md says what

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -143,24 +144,49 @@ class MemoryReader {
   std::uint32_t item_slots_ = 0;
 };
 
-/// Write the values of a map with their keys, the one used longest ago first: `save_value(value)` writes one.
-template <class Value, class Save>
-void save_lru(MemoryWriter& out, const LruMap<Value>& map, Save save_value) {
+/// Have rows brought near that are written soon: they lie anywhere.
+template <class Row>
+void prefetch_rows(const std::vector<Row>& rows) {
+  const auto* bytes = reinterpret_cast<const char*>(rows.data());
+  for (std::size_t line = 0; line < std::min<std::size_t>(512, rows.size() * sizeof(Row)); line += 64)
+    __builtin_prefetch(bytes + line);
+}
+
+/// Write the values of a map with their keys, and then the order of their use: `save_value(value)` writes
+/// one, `soon(value)` was called a little before.
+template <class Value, class Soon, class Save>
+void save_lru(MemoryWriter& out, const LruMap<Value>& map, Soon soon, Save save_value) {
   out.put(static_cast<std::uint32_t>(map.size()));
-  map.for_each_oldest_first([&](std::uint64_t key, const Value& value) {
+  map.for_each_in_place(soon, [&](std::uint64_t key, const Value& value) {
     out.put(key);
     save_value(value);
   });
+  out.put_rows(map.order());
+}
+template <class Value, class Save>
+void save_lru(MemoryWriter& out, const LruMap<Value>& map, Save save_value) {
+  save_lru(out, map, [](const Value&) {}, save_value);
 }
 
 /// Read them into an empty map: `restore_value(value)` reads one.
 template <class Value, class Restore>
 void restore_lru(MemoryReader& in, LruMap<Value>& map, Restore restore_value) {
   const std::uint32_t count = in.take_count(map.limit(), sizeof(std::uint64_t));
-  for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
-    const auto key = in.take<std::uint64_t>();
+  std::vector<std::uint64_t> keys(count);
+  for (std::uint64_t& key : keys) {
+    key = in.take<std::uint64_t>();
     in.expect(map.find(key) == nullptr, "a key twice");
-    if (in.ok()) restore_value(map.touch(key));
+    if (!in.ok()) return;
+    restore_value(map.touch(key));
+  }
+  const std::vector<std::uint32_t> order = in.take_rows<std::uint32_t>(count);
+  std::vector<bool> touched(count);
+  in.expect(order.size() == count, "an order of use that is not whole");
+  for (const std::uint32_t number : order) {
+    in.expect(number < count && !touched[number], "an order of use that cannot be");
+    if (!in.ok()) return;
+    touched[number] = true;
+    map.touch(keys[number]);
   }
 }
 

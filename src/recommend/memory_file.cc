@@ -21,10 +21,8 @@ std::uint32_t checksum_of(std::string_view file) {
 
 }  // namespace
 
-std::string begin_memory_file(std::uint64_t shape, const std::map<TopicPartition, LogMark>& marks,
-                              std::size_t bytes_expected) {
-  std::string file;
-  file.reserve(bytes_expected);
+void begin_memory_file(std::string& file, std::uint64_t shape,
+                       const std::map<TopicPartition, LogMark>& marks) {
   file = kFileMagic;
   StateWriter out(file);
   out.put_u32(0);  // the checksum's place
@@ -37,7 +35,6 @@ std::string begin_memory_file(std::uint64_t shape, const std::map<TopicPartition
     out.put_u64(mark.next.value());
     out.put_u64(mark.before);
   }
-  return file;
 }
 
 Status write_memory_file(Env& env, const Path& path, std::string file) {

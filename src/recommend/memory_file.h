@@ -25,11 +25,12 @@ struct LogMark {
 /// The image, which is most of it, is appended to `begin_memory_file` by its owner, so that it is copied
 /// once:
 ///
-///     std::string file = begin_memory_file(shape, marks, bytes);
+///     std::string file;  // with room for it
+///     begin_memory_file(file, shape, marks);
 ///     recommender.save(file);
 ///     write_memory_file(env, path, std::move(file));
-std::string begin_memory_file(std::uint64_t shape, const std::map<TopicPartition, LogMark>& marks,
-                              std::size_t bytes_expected);
+void begin_memory_file(std::string& file, std::uint64_t shape,
+                       const std::map<TopicPartition, LogMark>& marks);
 
 /// Complete a file that was begun with its checksum, and put it in place whole or not at all, also through a
 /// loss of power. Errors: those of Env; what was there before then stays.

@@ -1,6 +1,7 @@
 #include "recommend/memory_keeper.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 #include <pthread.h>
@@ -70,41 +71,59 @@ std::uint64_t MemoryKeeper::record_before(const TopicPartition& partition, Offse
 }
 
 void MemoryKeeper::save_if_due(const JobPosition& reached) {
-  if (env_.steady_now() < due_ || writing_) return;
-  due_ = env_.steady_now() + options_.interval;
-  if (reached != saved_ || failed_) save(reached);
+  if (stage_ == Stage::kReady) {
+    copy(reached);
+    stage_ = Stage::kWriting;
+    writer_ = std::jthread([this] {
+      pthread_setname_np(pthread_self(), "rec-save");
+      write();
+      stage_ = Stage::kIdle;
+    });
+  } else if (stage_ == Stage::kIdle && env_.steady_now() >= due_) {
+    due_ = env_.steady_now() + options_.interval;
+    if (!changed_since(reached)) return;
+    stage_ = Stage::kGettingRoom;
+    writer_ = std::jthread([this] {
+      get_room();
+      stage_ = Stage::kReady;
+    });
+  }
 }
 
 void MemoryKeeper::save_at_end(const JobPosition& reached) {
   if (writer_.joinable()) writer_.join();
-  if (reached != saved_ || failed_) save(reached);
-  if (writer_.joinable()) writer_.join();
+  if (!changed_since(reached)) return;
+  copy(reached);
+  write();
 }
 
-void MemoryKeeper::save(const JobPosition& reached) {
-  const DurationUs begun = env_.steady_now();
+/// Get the memory for the copy, and touch all of it.
+void MemoryKeeper::get_room() {
+  file_.resize(bytes_ > 0 ? bytes_ + bytes_ / 8 : recommender_.stats().bytes);
+}
+
+void MemoryKeeper::copy(const JobPosition& reached) {
   std::map<TopicPartition, LogMark> marks;
   for (const auto& [partition, next] : reached) marks[partition] = {next, record_before(partition, next)};
-  std::string file = begin_memory_file(recommender_.memory_shape(), marks, bytes_ + bytes_ / 8);
-  recommender_.save(file);
-  const DurationUs copied = env_.steady_now();
-  bytes_ = file.size();
+  const DurationUs begun = env_.steady_now();
+  begin_memory_file(file_, recommender_.memory_shape(), marks);
+  recommender_.save(file_);
+  copy_us_ = env_.steady_now() - begun;
+  bytes_ = file_.size();
   saved_ = reached;
-  writing_ = true;
-  writer_ = std::jthread([this, begun, copied, file = std::move(file)]() mutable {
-    pthread_setname_np(pthread_self(), "rec-save");
-    const std::size_t bytes = file.size();
-    const Status written = write_memory_file(env_, options_.path, std::move(file));
-    if (written)
-      log_info("recommend", "memory saved",
-               {field("bytes", bytes), field("copy_ms", (copied - begun) / kMillisecondUs),
-                field("ms", (env_.steady_now() - begun) / kMillisecondUs)});
-    else
-      log_warning("recommend", "could not save the memory; it is rebuilt if nothing comes after it",
-                  {field("error", written.error().text())});
-    failed_ = !written;
-    writing_ = false;
-  });
+}
+
+void MemoryKeeper::write() {
+  const DurationUs begun = env_.steady_now();
+  const Status written = write_memory_file(env_, options_.path, std::exchange(file_, {}));
+  failed_ = !written;
+  if (written)
+    log_info("recommend", "memory saved",
+             {field("bytes", bytes_), field("copy_ms", copy_us_ / kMillisecondUs),
+              field("write_ms", (env_.steady_now() - begun) / kMillisecondUs)});
+  else
+    log_warning("recommend", "could not save the memory; the next start begins with an older one, or anew",
+                {field("error", written.error().text())});
 }
 
 }  // namespace millrace

@@ -48,7 +48,13 @@ class MemoryKeeper {
   void save_at_end(const JobPosition& reached);
 
  private:
-  void save(const JobPosition& reached);
+  /// What the other thread is about; `kReady`: it has got the room, and ended.
+  enum class Stage : std::uint8_t { kIdle, kGettingRoom, kReady, kWriting };
+
+  bool changed_since(const JobPosition& reached) const { return reached != saved_ || failed_; }
+  void get_room();
+  void copy(const JobPosition& reached);
+  void write();
   std::uint64_t record_before(const TopicPartition& partition, Offset next) const;
   std::string why_not(const MemoryFile& file, const std::vector<TopicPartition>& partitions) const;
 
@@ -59,7 +65,9 @@ class MemoryKeeper {
   JobPosition saved_;
   DurationUs due_;
   std::size_t bytes_ = 0;  ///< of the last file
-  std::atomic<bool> writing_ = false;
+  DurationUs copy_us_ = 0;
+  std::string file_;  ///< of the other thread, but while the stage is kReady
+  std::atomic<Stage> stage_ = Stage::kIdle;
   std::atomic<bool> failed_ = false;  ///< the last file was not written
   std::jthread writer_;               ///< last: uses the others
 };

@@ -207,8 +207,8 @@ const Path kFile = "/data/recommender.snapshot";
 const TopicPartition kEvents{"events", PartitionId(3)};
 
 Status save(Env& env, const Scene& scene, std::uint64_t next) {
-  std::string file =
-      begin_memory_file(scene.recommender.memory_shape(), {{kEvents, {Offset(next), next * 7}}}, 0);
+  std::string file;
+  begin_memory_file(file, scene.recommender.memory_shape(), {{kEvents, {Offset(next), next * 7}}});
   scene.recommender.save(file);
   return write_memory_file(env, kFile, std::move(file));
 }

@@ -98,8 +98,11 @@ void Basket::set_weight(ItemRef item, float weight, std::size_t limit, Neighbour
 }
 
 void NeighbourLists::save(MemoryWriter& out) const {
+  constexpr std::ptrdiff_t kAhead = 8;
   out.put(static_cast<std::uint32_t>(rows_.size()));
+  auto ahead = rows_.begin() + std::min(kAhead, std::ssize(rows_));
   for (const Row& row : rows_) {
+    if (ahead != rows_.end()) prefetch_rows((ahead++)->entries);
     out.put(row.norm);
     out.put_rows(row.entries);
   }

@@ -40,16 +40,21 @@ std::vector<std::string> fields_of(const std::string& line) {
   return fields;
 }
 
-std::vector<Row> read_rows(const Path& path) {
-  std::vector<Row> rows;
+/// Call `use(fields)` for each line of a compressed CSV file.
+template <class Use>
+void for_each_line(const Path& path, Use use) {
   const std::unique_ptr<FILE, int (*)(FILE*)> file(popen(("gzip -dc '" + path.string() + "'").c_str(), "r"),
                                                    pclose);
   char line[4'096];
-  while (file && std::fgets(line, sizeof line, file.get())) {
-    const auto f = fields_of(line);
-    if (f.size() != 8 || f[0] == "InvoiceNo") continue;
+  while (file && std::fgets(line, sizeof line, file.get())) use(fields_of(line));
+}
+
+std::vector<Row> read_rows(const Path& path) {
+  std::vector<Row> rows;
+  for_each_line(path, [&](const std::vector<std::string>& f) {
+    if (f.size() != 8 || f[0] == "InvoiceNo") return;
     rows.push_back({f[0], f[1], f[2], f[6], f[7], std::atoi(f[3].c_str()), parse_time(f[4]).value()});
-  }
+  });
   return rows;
 }
 
@@ -144,6 +149,39 @@ TEST_F(OnlineRetail, AnItemsCompanyIsTheOneOfItsKind) {
   for (const std::string& id : ids_of(answer)) codes.insert(id);
   EXPECT_TRUE(codes.contains("22697") || codes.contains("22698")) << "green or pink";
   EXPECT_EQ(answer.items.at(0).reason.code, "bought_together");
+}
+
+void expect_small_profiles(const Recommender& recommender, std::string_view of) {
+  const RecommenderStats stats = recommender.stats();
+  const double mean = static_cast<double>(stats.profile_bytes) / static_cast<double>(stats.profiles);
+  std::printf("%zu profiles of %s: %.0f bytes on average\n", stats.profiles, std::string(of).c_str(), mean);
+  EXPECT_LE(mean, 1'024) << of;
+}
+
+TEST_F(OnlineRetail, AProfileTakesAKilobyteOnAverageAtMost) {
+  expect_small_profiles(scene_->recommender, "customers");
+}
+
+TEST(News, AProfileTakesAKilobyteOnAverageAtMost) {
+  const Path folder = data_file().parent_path().parent_path() / "news";
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no " << folder;
+  Scene scene;
+  for (int hour = 0; hour < 36; ++hour) {
+    char name[32];
+    std::snprintf(name, sizeof name, "clicks_hour_%03d.csv.gz", hour);
+    for_each_line(folder / name, [&](const std::vector<std::string>& f) {
+      if (f.size() < 6 || f[0] == "user_id") return;
+      scene.apply({.type = EventType::kRead,
+                   .user = f[0],
+                   .items = {f[4]},
+                   .time = std::atoll(f[5].c_str()) * kMillisecondUs,
+                   .session = f[1],
+                   .country = f[9],
+                   .source = "globo"});
+    });
+  }
+  EXPECT_GT(scene.recommender.stats().profiles, 30'000u);
+  expect_small_profiles(scene.recommender, "readers");
 }
 
 }  // namespace

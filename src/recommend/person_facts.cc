@@ -12,8 +12,8 @@ constexpr unsigned bit(ItemState state) {
 }  // namespace
 
 PersonFacts::PersonFacts(const Profile& profile, const ItemStore& items, std::optional<TimeUs> as_of) {
-  const std::size_t entries =
-      profile.history.size() + profile.bought.values().size() + profile.read.values().size();
+  const std::size_t entries = profile.history.size() + profile.bought.values().size() +
+                              profile.read.values().size() + profile.disliked.values().size();
   slots_.resize(std::bit_ceil(2 * entries + 1));
   for (const Touch& touch : profile.history) {
     if (as_of && touch.time > *as_of) continue;
@@ -24,6 +24,7 @@ PersonFacts::PersonFacts(const Profile& profile, const ItemStore& items, std::op
     add(item, bit(ItemState::kBought) | bit(ItemState::kSeen));
   for (const std::uint32_t item : profile.read.values())
     add(item, bit(ItemState::kRead) | bit(ItemState::kSeen));
+  for (const std::uint32_t item : profile.disliked.values()) add(item, bit(ItemState::kDisliked));
 }
 
 /// `dated`: the lists of what was bought and read have no times, so that the history must tell.

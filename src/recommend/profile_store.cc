@@ -1,6 +1,7 @@
 #include "recommend/profile_store.h"
 
 #include <algorithm>
+#include <cstddef>
 
 #include "base/hash.h"
 #include "recommend/memory_bytes.h"
@@ -17,7 +18,14 @@ std::uint64_t key_of(std::string_view id, std::uint64_t salt) {
   return id.empty() ? 0 : hash64(id) ^ salt;
 }
 
-/// A Touch as it is written.
+/// Make room for one more: twice as much as there was, but no more than for `limit`.
+template <class Value>
+void grow(std::vector<Value>& values, std::size_t limit) {
+  if (values.size() < values.capacity()) return;
+  values.reserve(std::max(values.size() + 1, std::min(2 * values.size(), limit)));
+}
+
+/// A Touch of which nothing is known: any bytes make one.
 struct TouchRow {
   TimeUs time = 0;
   std::uint64_t order = 0;
@@ -28,17 +36,8 @@ struct TouchRow {
   std::uint8_t disliked = 0;
   std::uint16_t zero = 0;
 };
-static_assert(sizeof(TouchRow) == 32, "without padding");
-
-TouchRow row_of(const Touch& touch) {
-  return {.time = touch.time,
-          .order = touch.order,
-          .session = touch.session,
-          .item = touch.item,
-          .units = touch.units,
-          .kind = static_cast<std::uint8_t>(touch.kind),
-          .disliked = static_cast<std::uint8_t>(touch.disliked)};
-}
+static_assert(sizeof(TouchRow) == sizeof(Touch) && offsetof(TouchRow, units) == offsetof(Touch, units) &&
+              offsetof(TouchRow, zero) == offsetof(Touch, zero));
 
 Touch touch_of(const TouchRow& row) {
   return {.time = row.time,
@@ -59,6 +58,7 @@ std::uint32_t session_hash(std::string_view session_id) {
 void FingerprintList::add(std::uint32_t fingerprint, std::size_t limit) {
   if (std::ranges::find(values_, fingerprint) != values_.end()) return;
   if (values_.size() >= limit) values_.erase(values_.begin());
+  grow(values_, limit);
   values_.push_back(fingerprint);
 }
 
@@ -80,6 +80,7 @@ Touch& Profile::touch(ItemRef item, TimeUs time, std::size_t history_max) {
   } else if (history.size() >= history_max) {
     history.erase(history.begin());
   }
+  grow(history, history_max);
   const auto at = std::ranges::upper_bound(history, entry.time, {}, &Touch::time);
   return *history.insert(at, entry);
 }
@@ -96,11 +97,14 @@ void Profile::merge(const Profile& other, const RecommenderLimits& limits) {
   }
   for (const std::uint32_t fingerprint : other.bought.values()) bought.add(fingerprint, limits.owned);
   for (const std::uint32_t fingerprint : other.read.values()) read.add(fingerprint, limits.owned);
+  for (const std::uint32_t fingerprint : other.disliked.values()) disliked.add(fingerprint, limits.owned);
 }
 
 std::size_t Profile::heap_bytes() const {
-  return history.capacity() * sizeof(Touch) +
-         (bought.values().capacity() + read.values().capacity()) * sizeof(std::uint32_t);
+  const std::size_t country_bytes =
+      country.capacity() > std::string().capacity() ? country.capacity() + 1 : 0;
+  return country_bytes + history.capacity() * sizeof(Touch) + bought.heap_bytes() + read.heap_bytes() +
+         disliked.heap_bytes();
 }
 
 ProfileStore::ProfileStore(const RecommenderLimits& limits)
@@ -165,8 +169,8 @@ void ProfileStore::erase_user(std::string_view user_id) {
   profiles_.erase(key_of(user_id, kUserSalt));
 }
 
-std::size_t ProfileStore::bytes() const {
-  std::size_t bytes = profiles_.bytes() + owner_.bytes();
+std::size_t ProfileStore::profile_bytes() const {
+  std::size_t bytes = profiles_.bytes();
   profiles_.for_each([&](const Profile& profile) { bytes += profile.heap_bytes(); });
   return bytes;
 }
@@ -181,13 +185,10 @@ void FingerprintList::restore(MemoryReader& in, std::size_t limit) {
 
 void Profile::save(MemoryWriter& out) const {
   out.put_text(country);
-  out.put(static_cast<std::uint32_t>(history.size()));
-  for (const Touch& touch : history) {
-    const TouchRow row = row_of(touch);
-    out.put_row(row);
-  }
+  out.put_rows(history);
   bought.save(out);
   read.save(out);
+  disliked.save(out);
 }
 
 void Profile::restore(MemoryReader& in, const RecommenderLimits& limits) {
@@ -196,7 +197,7 @@ void Profile::restore(MemoryReader& in, const RecommenderLimits& limits) {
   history.reserve(rows.size());
   for (const TouchRow& row : rows) {
     in.expect_counted(row.item, row.units);
-    in.expect(row.kind <= static_cast<std::uint8_t>(TouchKind::kBought) && row.disliked <= 1,
+    in.expect(row.kind <= static_cast<std::uint8_t>(TouchKind::kBought) && row.disliked <= 1 && row.zero == 0,
               "a deed of no kind");
     in.expect(history.empty() || history.back().time <= row.time, "a history out of order");
     static_cast<void>(in.checked(row.time));
@@ -205,10 +206,16 @@ void Profile::restore(MemoryReader& in, const RecommenderLimits& limits) {
   }
   bought.restore(in, limits.owned);
   read.restore(in, limits.owned);
+  disliked.restore(in, limits.owned);
 }
 
 void ProfileStore::save(MemoryWriter& out) const {
-  save_lru(out, profiles_, [&](const Profile& profile) { profile.save(out); });
+  const auto soon = [](const Profile& profile) {
+    prefetch_rows(profile.history);
+    prefetch_rows(profile.bought.values());
+    prefetch_rows(profile.read.values());
+  };
+  save_lru(out, profiles_, soon, [&](const Profile& profile) { profile.save(out); });
   save_lru(out, owner_, [&](const std::uint64_t& owner) { out.put(owner); });
 }
 

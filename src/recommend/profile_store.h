@@ -27,6 +27,7 @@ struct Touch {
   float units = 0;                    ///< bought and not given back
   TouchKind kind = TouchKind::kView;  ///< the strongest
   bool disliked = false;
+  std::uint16_t zero = 0;  ///< in place of padding, since the bytes are written as they are
 };
 static_assert(sizeof(Touch) == 32);
 
@@ -36,6 +37,7 @@ class FingerprintList {
   void add(std::uint32_t fingerprint, std::size_t limit);
   void remove(std::uint32_t fingerprint);
   const std::vector<std::uint32_t>& values() const { return values_; }
+  std::size_t heap_bytes() const { return values_.capacity() * sizeof(std::uint32_t); }
 
   void save(MemoryWriter& out) const;
   void restore(MemoryReader& in, std::size_t limit);
@@ -44,12 +46,21 @@ class FingerprintList {
   std::vector<std::uint32_t> values_;
 };
 
-/// What is remembered of a person.
+/// What is remembered of a person. It takes, in bytes,
+///
+///     128                                  this struct
+///     + 32 × room of `history`             at most limits.history of them
+///     + 4 × room of `bought`, `read` and `disliked`, at most limits.owned each
+///     + a country's name of more than 15 letters
+///
+/// and in a ProfileStore 8 + 8 of key and order and 32 to 64 of the index. Room grows by doubling, up to the
+/// limit. What the allocator rounds up is not in it.
 struct Profile {
   std::string country;
   std::vector<Touch> history;  ///< by time, latest last
   FingerprintList bought;      ///< bought, or rated: the person has it
   FingerprintList read;        ///< viewed or read
+  FingerprintList disliked;    ///< rated 1 or 2, or dismissed: never to be shown
 
   /// Return the entry of `item`, made when absent, moved to where `time` puts it.
   Touch& touch(ItemRef item, TimeUs time, std::size_t history_max);
@@ -57,11 +68,14 @@ struct Profile {
 
   /// Take over what `other` knows.
   void merge(const Profile& other, const RecommenderLimits& limits);
+
+  /// Return the bytes it takes beside those of the struct.
   std::size_t heap_bytes() const;
 
   void save(MemoryWriter& out) const;
   void restore(MemoryReader& in, const RecommenderLimits& limits);
 };
+static_assert(sizeof(Profile) == 128);
 
 /// People by user id, anonymous id or session id, and which of these are the same person. What was done
 /// under an anonymous id or in a session moves to the user once an event carries both, and the id leads
@@ -85,7 +99,9 @@ class ProfileStore {
   std::size_t size() const { return profiles_.size(); }
   std::size_t aliases() const { return owner_.size(); }
   std::uint64_t evictions() const { return profiles_.evictions(); }
-  std::size_t bytes() const;
+  /// Return the bytes of all, and of the profiles alone.
+  std::size_t bytes() const { return profile_bytes() + owner_.bytes(); }
+  std::size_t profile_bytes() const;
 
   /// `restore` needs a store that is empty, and items that are restored.
   void save(MemoryWriter& out) const;

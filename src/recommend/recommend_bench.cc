@@ -138,6 +138,25 @@ struct ExactScan {
   static constexpr std::size_t kWidth = 64;
 };
 
+/// What a snapshot costs: copying is what an event that comes just then waits for.
+void bench_snapshot(const Recommender& recommender, const RecommenderOptions& options,
+                    const std::string& of) {
+  std::string image;
+  recommender.save(image);  // the room is got beforehand, not by who copies
+  const auto copies = time_each_us(7, [&] {
+    image.clear();
+    recommender.save(image);
+  });
+  Recommender restored(Env::system(), options);
+  bool good = true;
+  const auto restores = time_each_us(3, [&] { good = good && restored.restore(image); });
+  if (!good || restored.stats().events_applied != recommender.stats().events_applied)
+    fmt::print(stderr, "the snapshot was not restored\n");
+  print("copy for a snapshot, " + of, quantile(copies, 0.5) / 1'000, "ms", {}, 50, true);
+  print("snapshot, " + of, static_cast<double>(image.size()) / 1e6, "MB", {}, 512, true);
+  print("restore from a snapshot, " + of, quantile(restores, 0.5) / 1'000, "ms", {}, 1'000, true);
+}
+
 void bench(const Size& size) {
   const std::string of = fmt::format("{} items", size.items);
   World world(size, 1);
@@ -184,6 +203,7 @@ void bench(const Size& size) {
     print(fmt::format("recommend p50 with filter {}, {}", text, of), quantile(filtered, 0.5), "us", {},
           20'000, true);
   }
+  bench_snapshot(recommender, options, of);
   const RecommenderStats stats = recommender.stats();
   print("memory in all, " + of, static_cast<double>(stats.bytes) / 1e6, "MB", {}, 512, true);
   print("memory an interaction, " + of, static_cast<double>(stats.bytes) / static_cast<double>(size.events),

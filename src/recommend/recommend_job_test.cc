@@ -280,8 +280,7 @@ TEST_F(RecommendSnapshotTest, IsTakenAtTheNextStartAndFollowedByTheLog) {
   restart_with_snapshot();
   EXPECT_TRUE(job_->restored());
   EXPECT_EQ(recommender_->stats().events_applied, 12u);
-  EXPECT_EQ(recommender_->recommend({.user = "me"}).items.at(0).reason.text,
-            "Often bought together with pot");
+  EXPECT_EQ(recommender_->recommend({.user = "me"}).items.at(0).reason.text, "Because you bought pot");
   const auto restored = recommender_->recommend({.user = "you", .n = 20});
   restart();
   EXPECT_EQ(recommender_->stats().events_applied, 12u);

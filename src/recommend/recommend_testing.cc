@@ -11,6 +11,7 @@ void as_event(const Deed& deed, const std::function<void(const Event&)>& use) {
     if (deed.quantity != 0) item.quantity = Decimal::from_integer(deed.quantity);
   }
   Event event{.type = deed.type,
+              .type_name = deed.type_name.empty() ? event_type_name(deed.type) : deed.type_name,
               .message_id = deed.message_id,
               .source = deed.source,
               .user_id = deed.user,

@@ -58,6 +58,7 @@ struct Deed {
   double value = 0;  ///< of ratings
   int quantity = 0;  ///< 0: not said
   bool in_cart = false;
+  std::string type_name;  ///< of custom events
 };
 
 /// Call `use` with `deed` as an Event.

@@ -352,6 +352,7 @@ RecommenderStats Recommender::Impl::stats() const {
   stats.profiles_evicted = memory_->profiles.evictions();
   stats.now = memory_->popularity.nows();
   stats.bytes = memory_->bytes();
+  stats.profile_bytes = memory_->profiles.profile_bytes();
   return stats;
 }
 

@@ -38,8 +38,9 @@ struct RecommenderStats {
   std::size_t sales = 0;
   std::uint64_t items_evicted = 0;
   std::uint64_t profiles_evicted = 0;
-  std::vector<TimeUs> now;  ///< newest event time of each era
-  std::uint64_t bytes = 0;  ///< estimate of the memory held
+  std::vector<TimeUs> now;          ///< newest event time of each era
+  std::uint64_t bytes = 0;          ///< estimate of the memory held
+  std::uint64_t profile_bytes = 0;  ///< of the people alone; what a profile takes: profile_store.h
 };
 
 struct RecommenderOptions {

@@ -116,6 +116,9 @@ void ContextFinder::add_history(const Profile& profile, bool carts_only) {
 }
 
 void ContextFinder::exclude_known(const Profile& profile) {
+  if (!request_.as_of) {
+    for (const std::uint32_t item : profile.disliked.values()) exclude(item, Dropped::kDisliked);
+  }
   if (model_.exclude_bought && request_.as_of) {
     for (const Touch& touch : profile.history) {
       const Item* item = memory_.items.get(touch.item);

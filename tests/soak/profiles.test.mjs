@@ -1,0 +1,83 @@
+// ctest: soak
+// ctest: serial
+// ctest: timeout 7200
+// Memory while far more people than the limit come by, as fast as the server takes their events: after the first third the
+// resident memory stays flat. PROFILE_MINUTES is how long (3 unless said).
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'node:test';
+import { Server, temporaryDir } from '../support/millrace.mjs';
+
+const minutes = Number(process.env.PROFILE_MINUTES ?? 3);
+const limit = 20_000;
+const people = 1_000_000;
+const perRequest = 500;
+const senders = 3;
+
+/** Everybody comes round again, with an id of a browser that has signed in every fourth time. */
+function batch(number) {
+  const events = [];
+  for (let i = 0; i < perRequest; i++) {
+    const n = number * perRequest + i;
+    const person = (n * 7919) % people;
+    const who = n % 4 ? { anonymousId: `a${person}` } : { anonymousId: `a${person}`, userId: `u${person}` };
+    const event = n % 8 ? 'Product Viewed' : 'Product Added';
+    events.push({ type: 'track', event, messageId: `m${n}`, ...who, properties: { product_id: `p${(n * 31) % 15_000}` } });
+  }
+  return { batch: events };
+}
+
+const residentMb = async (pid) => Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
+
+/** Slope of a straight line through [x, y] by least squares. */
+function slope(points) {
+  const mean = (k) => points.reduce((sum, p) => sum + p[k], 0) / points.length;
+  const [x0, y0] = [mean(0), mean(1)];
+  return points.reduce((s, [x, y]) => s + (x - x0) * (y - y0), 0) / points.reduce((s, [x]) => s + (x - x0) ** 2, 0);
+}
+
+async function entries(server, kind) {
+  const text = await (await server.fetch('/metrics')).text();
+  return Number(new RegExp(`millrace_recommend_entries\\{kind="${kind}"\\} (\\d+)`).exec(text)[1]);
+}
+
+test(`memory stays flat for ${minutes} minutes of ${people} people where ${limit} are remembered`, async () => {
+  const project = await temporaryDir();
+  const config = path.join(project, 'millrace.yaml');
+  // Few orders and items, so that what can grow is at its limit early; saved often, since that is part of it.
+  await writeFile(config, `recommend: {snapshot_interval: 20s, limits: {profiles: ${limit}, items: 10000}}\n`);
+  const server = await Server.start({ args: ['--project', project] });
+  const points = [];
+  let number = 0;
+  let events = 0;
+  const began = Date.now();
+  const over = () => Date.now() - began > minutes * 60_000;
+  const send = async () => {
+    while (!over()) {
+      const answer = await server.post('/v1/batch', batch(number++));
+      await answer.arrayBuffer();
+      if (answer.status === 200) events += perRequest;
+      else await new Promise((r) => setTimeout(r, 100)); // it is asked to slow down
+    }
+  };
+  const watch = async () => {
+    for (; !over(); await new Promise((r) => setTimeout(r, 500)))
+      points.push([(Date.now() - began) / 60_000, await residentMb(server.process.pid)]);
+  };
+  await Promise.all([watch(), ...Array.from({ length: senders }, send)]);
+  const warm = points.filter(([at]) => at > minutes / 3);
+  const grows = slope(warm);
+  const most = Math.max(...warm.map((p) => p[1]));
+  const [profiles, items] = [await entries(server, 'profiles'), await entries(server, 'items')];
+  console.log(`${events} events in ${minutes} min; ${profiles} profiles, ${items} items; resident at most ${most.toFixed(0)} MB, ` +
+    `${grows.toFixed(2)} MB a minute after the first third`);
+  for (let t = 0; t < 6; t++) {
+    const part = points.filter(([at]) => at >= (t * minutes) / 6 && at < ((t + 1) * minutes) / 6).map((p) => p[1]);
+    console.log(`  part ${t + 1} of 6: ${Math.min(...part).toFixed(0)} to ${Math.max(...part).toFixed(0)} MB`);
+  }
+  assert.equal(profiles, limit);
+  assert.match(server.stderr, /memory saved/);
+  await server.stop();
+  assert.ok(grows * minutes < most * 0.1, `it grew by ${grows} MB a minute`);
+});
