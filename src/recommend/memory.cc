@@ -33,8 +33,11 @@ std::string_view visitor_of(const Event& event) {
 /// Key of an order, the same for each of its lines even if they come one by one.
 std::uint64_t order_key_of(const Event& event, TimeUs time) {
   const std::uint64_t source = hash64(event.source);
-  if (event.order && !event.order->order_id.empty()) return combine(source, hash64(event.order->order_id));
-  return combine(combine(source, hash64(event.visitor())), static_cast<std::uint64_t>(time));
+  const bool named = event.order && !event.order->order_id.empty();
+  const std::uint64_t key =
+      named ? combine(source, hash64(event.order->order_id))
+            : combine(combine(source, hash64(event.visitor())), static_cast<std::uint64_t>(time));
+  return std::max<std::uint64_t>(1, key >> (64 - kOrderKeyBits));
 }
 
 double units_of(const EventItem& item) {
@@ -194,7 +197,7 @@ void RecommenderMemory::remember(Context& context, const EventItem& event_item, 
                                  const Signal& signal) {
   const EventType type = context.event.type;
   Touch& touch = context.profile->touch(item, context.time, limits_.history);
-  const bool latest = touch.time == context.time;
+  const bool latest = touch.time_ms == context.time / kMillisecondUs;
   if (latest) touch.session = session_hash(context.event.session_id);
   if (type == EventType::kRemoveFromCart) {
     if (touch.kind == TouchKind::kCart) touch.kind = TouchKind::kView;

@@ -16,7 +16,7 @@ PersonFacts::PersonFacts(const Profile& profile, const ItemStore& items, std::op
                               profile.read.values().size() + profile.disliked.values().size();
   slots_.resize(std::bit_ceil(2 * entries + 1));
   for (const Touch& touch : profile.history) {
-    if (as_of && touch.time > *as_of) continue;
+    if (as_of && touch.time() > *as_of) continue;
     if (const Item* item = items.get(touch.item)) add_touch(touch, item->fingerprint, as_of.has_value());
   }
   if (as_of) return;

@@ -1,6 +1,7 @@
 #include "recommend/profile_store.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 
 #include "base/hash.h"
@@ -18,41 +19,29 @@ std::uint64_t key_of(std::string_view id, std::uint64_t salt) {
   return id.empty() ? 0 : hash64(id) ^ salt;
 }
 
-/// Make room for one more: twice as much as there was, but no more than for `limit`.
+/// Make room for one more: a little at first, then for four and an eighth, but no more than for `limit`. So
+/// little of it is empty, and little is moved.
 template <class Value>
 void grow(std::vector<Value>& values, std::size_t limit) {
-  if (values.size() < values.capacity()) return;
-  values.reserve(std::max(values.size() + 1, std::min(2 * values.size(), limit)));
+  const std::size_t size = values.size();
+  if (size < values.capacity()) return;
+  const std::size_t room = size < 4 ? std::max<std::size_t>(1, 2 * size) : size + 4 + size / 8;
+  values.reserve(std::max(size + 1, std::min(room, limit)));
 }
 
-/// A Touch of which nothing is known: any bytes make one.
-struct TouchRow {
-  TimeUs time = 0;
-  std::uint64_t order = 0;
-  std::uint32_t session = 0;
-  ItemRef item;
-  float units = 0;
-  std::uint8_t kind = 0;
-  std::uint8_t disliked = 0;
-  std::uint16_t zero = 0;
+/// Where in the bytes of a Touch are those that not every value may have.
+constexpr std::size_t kKindAt = 6;
+constexpr std::size_t kDislikedAt = 7;
+
+/// The bytes of a Touch, of which nothing is known.
+struct TouchBytes {
+  alignas(Touch) unsigned char bytes[sizeof(Touch)];
 };
-static_assert(sizeof(TouchRow) == sizeof(Touch) && offsetof(TouchRow, units) == offsetof(Touch, units) &&
-              offsetof(TouchRow, zero) == offsetof(Touch, zero));
-
-Touch touch_of(const TouchRow& row) {
-  return {.time = row.time,
-          .order = row.order,
-          .session = row.session,
-          .item = row.item,
-          .units = row.units,
-          .kind = static_cast<TouchKind>(row.kind),
-          .disliked = row.disliked != 0};
-}
 
 }  // namespace
 
 std::uint32_t session_hash(std::string_view session_id) {
-  return session_id.empty() ? 0 : std::max(1u, static_cast<std::uint32_t>(hash64(session_id)));
+  return session_id.empty() ? 0 : std::max(1u, static_cast<std::uint32_t>(hash64(session_id) >> 40));
 }
 
 void FingerprintList::add(std::uint32_t fingerprint, std::size_t limit) {
@@ -72,24 +61,24 @@ Touch* Profile::find(ItemRef item) {
 }
 
 Touch& Profile::touch(ItemRef item, TimeUs time, std::size_t history_max) {
-  Touch entry{.time = time, .item = item};
+  Touch entry{.time_ms = time / kMillisecondUs, .item = item};
   if (const auto found = std::ranges::find(history, item, &Touch::item); found != history.end()) {
     entry = *found;
-    entry.time = std::max(time, entry.time);
+    entry.time_ms = std::max<std::int64_t>(time / kMillisecondUs, entry.time_ms);
     history.erase(found);
   } else if (history.size() >= history_max) {
     history.erase(history.begin());
   }
   grow(history, history_max);
-  const auto at = std::ranges::upper_bound(history, entry.time, {}, &Touch::time);
+  const auto at = std::ranges::upper_bound(history, entry.time(), {}, &Touch::time);
   return *history.insert(at, entry);
 }
 
 void Profile::merge(const Profile& other, const RecommenderLimits& limits) {
   if (country.empty()) country = other.country;
   for (const Touch& theirs : other.history) {
-    Touch& mine = touch(theirs.item, theirs.time, limits.history);
-    if (mine.time == theirs.time) mine.session = theirs.session;
+    Touch& mine = touch(theirs.item, theirs.time(), limits.history);
+    if (mine.time_ms == theirs.time_ms) mine.session = theirs.session;
     if (theirs.order != 0) mine.order = theirs.order;
     mine.units += theirs.units;
     mine.kind = std::max(mine.kind, theirs.kind);
@@ -193,16 +182,18 @@ void Profile::save(MemoryWriter& out) const {
 
 void Profile::restore(MemoryReader& in, const RecommenderLimits& limits) {
   country = in.take_text();
-  const auto rows = in.take_rows<TouchRow>(limits.history);
+  const auto rows = in.take_rows<TouchBytes>(limits.history);
   history.reserve(rows.size());
-  for (const TouchRow& row : rows) {
-    in.expect_counted(row.item, row.units);
-    in.expect(row.kind <= static_cast<std::uint8_t>(TouchKind::kBought) && row.disliked <= 1 && row.zero == 0,
-              "a deed of no kind");
-    in.expect(history.empty() || history.back().time <= row.time, "a history out of order");
-    static_cast<void>(in.checked(row.time));
+  for (const TouchBytes& row : rows) {
+    in.expect(
+        row.bytes[kKindAt] <= static_cast<unsigned char>(TouchKind::kBought) && row.bytes[kDislikedAt] <= 1,
+        "a deed of no kind");
     if (!in.ok()) return;
-    history.push_back(touch_of(row));
+    const auto touch = std::bit_cast<Touch>(row);
+    in.expect_counted(touch.item, touch.units);
+    in.expect(history.empty() || history.back().time_ms <= touch.time_ms, "a history out of order");
+    static_cast<void>(in.checked(touch.time()));
+    history.push_back(touch);
   }
   bought.restore(in, limits.owned);
   read.restore(in, limits.owned);

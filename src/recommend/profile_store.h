@@ -15,21 +15,26 @@
 
 namespace millrace {
 
+/// Orders are known by a hash of so many bits: of 50,000 that are remembered, one in 20 million new ones is
+/// taken for another.
+constexpr unsigned kOrderKeyBits = 40;
+
 /// What a person did to an item, weakest first.
 enum class TouchKind : std::uint8_t { kView, kRead, kLike, kCart, kBought };
 
-/// One item in a person's history.
+/// One item in a person's history, in 24 bytes: there are more of these than of all else.
 struct Touch {
-  TimeUs time = 0;            ///< of the latest event
-  std::uint64_t order = 0;    ///< key of the order it was last bought in; 0 without one
-  std::uint32_t session = 0;  ///< hash of its session id; 0 without one
-  ItemRef item;
-  float units = 0;                    ///< bought and not given back
+  std::int64_t time_ms : 48 = 0;      ///< of the latest event, since 1970
   TouchKind kind = TouchKind::kView;  ///< the strongest
   bool disliked = false;
-  std::uint16_t zero = 0;  ///< in place of padding, since the bytes are written as they are
+  std::uint64_t order : kOrderKeyBits = 0;  ///< key of the order it was last bought in; 0 without one
+  std::uint64_t session : 24 = 0;           ///< hash of its session id; 0 without one
+  ItemRef item;
+  float units = 0;  ///< bought and not given back
+
+  TimeUs time() const { return time_ms * kMillisecondUs; }
 };
-static_assert(sizeof(Touch) == 32);
+static_assert(sizeof(Touch) == 24, "without padding, since the bytes are written as they are");
 
 /// A set of item fingerprints in the order they came, of bounded size: the oldest leaves.
 class FingerprintList {
@@ -49,12 +54,12 @@ class FingerprintList {
 /// What is remembered of a person. It takes, in bytes,
 ///
 ///     128                                  this struct
-///     + 32 × room of `history`             at most limits.history of them
+///     + 24 × room of `history`             at most limits.history of them
 ///     + 4 × room of `bought`, `read` and `disliked`, at most limits.owned each
 ///     + a country's name of more than 15 letters
 ///
-/// and in a ProfileStore 8 + 8 of key and order and 32 to 64 of the index. Room grows by doubling, up to the
-/// limit. What the allocator rounds up is not in it.
+/// and in a ProfileStore 8 + 8 of key and order and 32 to 64 of the index. Room grows in steps, 1, 2, 4, 8,
+/// 13, 18, 24, …, by 4 and an eighth, up to the limit. What the allocator rounds up is not in it.
 struct Profile {
   std::string country;
   std::vector<Touch> history;  ///< by time, latest last
@@ -116,7 +121,7 @@ class ProfileStore {
   LruMap<std::uint64_t> owner_;  ///< key of an anonymous or session id → key of the person
 };
 
-/// Return the hash under which a session id appears in `Touch::session`; 0 for an empty one.
+/// Return the hash, of 24 bits, under which a session id appears in `Touch::session`; 0 for an empty one.
 std::uint32_t session_hash(std::string_view session_id);
 
 }  // namespace millrace

@@ -97,12 +97,12 @@ void ContextFinder::add_history(const Profile& profile, bool carts_only) {
   const double factor = context_.items.empty() ? 1 : history_share(request_.placement);
   std::optional<TimeUs> latest;
   for (auto touch = profile.history.rbegin(); touch != profile.history.rend(); ++touch) {
-    if (request_.as_of && touch->time > *request_.as_of) continue;
-    if (!latest) latest = touch->time;
+    if (request_.as_of && touch->time() > *request_.as_of) continue;
+    if (!latest) latest = touch->time();
     const Item* item = memory_.items.get(touch->item);
     if (!item) continue;
     const bool this_visit =
-        session != 0 ? touch->session == session : *latest - touch->time <= model_.session_gap;
+        session != 0 ? touch->session == session : *latest - touch->time() <= model_.session_gap;
     if (this_visit) exclude(item->fingerprint, Dropped::kContext);
     if (touch->disliked) {
       exclude(item->fingerprint, Dropped::kDisliked);
@@ -122,7 +122,7 @@ void ContextFinder::exclude_known(const Profile& profile) {
   if (model_.exclude_bought && request_.as_of) {
     for (const Touch& touch : profile.history) {
       const Item* item = memory_.items.get(touch.item);
-      const bool had = touch.kind == TouchKind::kBought && touch.time <= *request_.as_of;
+      const bool had = touch.kind == TouchKind::kBought && touch.time() <= *request_.as_of;
       if (item && had) exclude(item->fingerprint, Dropped::kBought);
     }
   } else if (model_.exclude_bought) {
@@ -163,8 +163,8 @@ void ContextFinder::note_met(const Profile* profile) {
       if (each.on_page) add_met(each.item, context_.now);
   } else if (profile) {
     for (auto touch = profile->history.rbegin(); touch != profile->history.rend(); ++touch)
-      if (!touch->disliked && !(request_.as_of && touch->time > *request_.as_of))
-        add_met(touch->item, touch->time);
+      if (!touch->disliked && !(request_.as_of && touch->time() > *request_.as_of))
+        add_met(touch->item, touch->time());
   }
   std::ranges::reverse(context_.met);
   std::ranges::reverse(context_.met_ids);
