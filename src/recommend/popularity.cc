@@ -270,7 +270,7 @@ void Popularity::restore_countries(MemoryReader& in, Era& era) {
     for (const CountryRow& row : in.take_rows<CountryRow>(2 * limits_.country_items)) {
       const ItemRef item(row.item[0] >> 8, static_cast<std::uint8_t>(row.item[0]));
       in.expect_counted(item, row.weight);
-      if (in.ok()) weights.emplace(row.item[0], row.weight);
+      in.expect(weights.emplace(row.item[0], row.weight).second && row.item[1] == 0, "an item twice");
     }
   }
 }

@@ -2,6 +2,7 @@
 // refused, or taken, and then it holds its limits, does what it should with events, and is written as what
 // reads the same.
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -35,8 +36,10 @@ RecommenderLimits limits() {
           .recent_messages = 5};
 }
 
-void require(bool good) {
-  if (!good) std::abort();
+void require(bool good, const char* what) {
+  if (good) return;
+  std::fprintf(stderr, "not so: %s\n", what);
+  std::abort();
 }
 
 void live_on(RecommenderMemory& memory) {
@@ -69,11 +72,12 @@ void live_on(RecommenderMemory& memory) {
 
 void expect_bounded(const RecommenderMemory& memory) {
   const RecommenderLimits most = limits();
-  require(memory.items.size() <= most.items && memory.items.slots() <= most.items);
-  require(memory.items.attribute_bytes() <= most.attribute_bytes);
-  require(memory.profiles.size() <= most.profiles && memory.profiles.aliases() <= most.aliases);
-  require(memory.sessions() <= most.sessions && memory.orders() <= most.orders);
-  require(memory.popularity.sales() <= most.sales);
+  require(memory.items.size() <= most.items && memory.items.slots() <= most.items, "items bounded");
+  require(memory.items.attribute_bytes() <= most.attribute_bytes, "attributes bounded");
+  require(memory.profiles.size() <= most.profiles && memory.profiles.aliases() <= most.aliases,
+          "people bounded");
+  require(memory.sessions() <= most.sessions && memory.orders() <= most.orders, "baskets bounded");
+  require(memory.popularity.sales() <= most.sales, "sales bounded");
 }
 
 void try_image(std::string_view image) {
@@ -82,16 +86,16 @@ void try_image(std::string_view image) {
   expect_bounded(memory);
   std::string again;
   memory.save(again);
-  require(again.size() == image.size());
+  require(again.size() == image.size(), "as long as it was read");
   RecommenderMemory twin({}, limits());
-  require(twin.restore(again).has_value());
+  require(twin.restore(again).has_value(), "what was written is read");
   live_on(memory);
   live_on(twin);
   expect_bounded(memory);
   std::string one, other;
   memory.save(one);
   twin.save(other);
-  require(one.size() == other.size());
+  require(one.size() == other.size(), "the same future");
 }
 
 }  // namespace
