@@ -327,6 +327,20 @@ TEST_F(RecommendSnapshotTest, AheadOfTheLogIsRefused) {
   expect_rebuilt();
 }
 
+TEST_F(RecommendSnapshotTest, OlderThanWhatTheLogStillHasIsRefused) {
+  ASSERT_TRUE(log_->delete_topic(kUsersTopic));
+  ASSERT_TRUE(log_->create_topic(kUsersTopic, {.partitions = 1, .bytes_soft = 1, .segment_bytes = 1 << 16}));
+  feed_ = std::make_unique<EventFeed>(*log_, EventFeedOptions{});
+  expect_rebuilt();
+  job_.reset();
+  const std::string person =
+      R"({"op":"put","id":"x","attributes":{"about":")" + std::string(1'000, 'a') + R"("}})";
+  for (int i = 0; i < 200; ++i) append(kUsersTopic, PartitionId(0), {.value = person});
+  log_->run_retention();
+  ASSERT_GT(log_->stats({std::string(kUsersTopic), PartitionId(0)})->start, Offset(0));
+  expect_rebuilt();
+}
+
 TEST_F(RecommendSnapshotTest, OfAnotherNumberOfPartitionsIsRefused) {
   ASSERT_TRUE(log_->delete_topic(kUsersTopic));
   expect_rebuilt();
