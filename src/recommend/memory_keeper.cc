@@ -1,6 +1,7 @@
 #include "recommend/memory_keeper.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include <fmt/format.h>
@@ -72,8 +73,8 @@ std::uint64_t MemoryKeeper::record_before(const TopicPartition& partition, Offse
 
 void MemoryKeeper::save_if_due(const JobPosition& reached) {
   if (stage_ == Stage::kReady) {
-    copy(reached);
-    stage_ = Stage::kWriting;
+    stage_ = copy(reached) ? Stage::kWriting : Stage::kIdle;
+    if (stage_ == Stage::kIdle) return;
     writer_ = std::jthread([this] {
       pthread_setname_np(pthread_self(), "rec-save");
       write();
@@ -92,17 +93,31 @@ void MemoryKeeper::save_if_due(const JobPosition& reached) {
 
 void MemoryKeeper::save_at_end(const JobPosition& reached) {
   if (writer_.joinable()) writer_.join();
-  if (!changed_since(reached)) return;
-  copy(reached);
-  write();
+  if (changed_since(reached) && copy(reached)) write();
 }
 
-/// Get the memory for the copy, and touch all of it.
+/// Get the memory for the copy, and touch all of it. When there is not so much, `copy` finds out.
 void MemoryKeeper::get_room() {
-  file_.resize(bytes_ > 0 ? bytes_ + bytes_ / 8 : recommender_.stats().bytes);
+  try {
+    file_.resize(bytes_ > 0 ? bytes_ + bytes_ / 8 : recommender_.stats().bytes);
+  } catch (const std::bad_alloc&) {
+    file_ = {};
+  }
 }
 
-void MemoryKeeper::copy(const JobPosition& reached) {
+/// Return whether there was memory for it.
+bool MemoryKeeper::copy(const JobPosition& reached) {
+  try {
+    copy_all(reached);
+    return true;
+  } catch (const std::bad_alloc&) {
+    file_ = {};
+    log_warning("recommend", "no memory to save what is remembered; it is tried again later");
+    return false;
+  }
+}
+
+void MemoryKeeper::copy_all(const JobPosition& reached) {
   std::map<TopicPartition, LogMark> marks;
   for (const auto& [partition, next] : reached) marks[partition] = {next, record_before(partition, next)};
   const DurationUs begun = env_.steady_now();

@@ -53,7 +53,8 @@ class MemoryKeeper {
 
   bool changed_since(const JobPosition& reached) const { return reached != saved_ || failed_; }
   void get_room();
-  void copy(const JobPosition& reached);
+  bool copy(const JobPosition& reached);
+  void copy_all(const JobPosition& reached);
   void write();
   std::uint64_t record_before(const TopicPartition& partition, Offset next) const;
   std::string why_not(const MemoryFile& file, const std::vector<TopicPartition>& partitions) const;
