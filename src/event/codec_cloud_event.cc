@@ -31,11 +31,6 @@ struct CloudEvent {
   JsonMembers others;                  ///< subject, datacontenttype, extensions …
 };
 
-Status read_raw(value& from, std::string_view& into) {
-  MILLRACE_ASSIGN(into, json::raw_value(from));
-  return {};
-}
-
 Status read_attribute(std::string_view key, value& from, EventBatch& batch, CloudEvent& event) {
   switch (kFields.find(key, Field::kUnknown)) {
     case Field::kSpecVersion:
@@ -49,9 +44,9 @@ Status read_attribute(std::string_view key, value& from, EventBatch& batch, Clou
     case Field::kTime:
       return json::read_time(from, kMillisecondUs, event.time);
     case Field::kData:
-      return read_raw(from, event.data);
+      return json::read_raw(from, event.data);
     case Field::kDataBase64:
-      return read_raw(from, event.data_base64);
+      return json::read_raw(from, event.data_base64);
     case Field::kUnknown:
       break;
   }

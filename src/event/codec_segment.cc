@@ -9,7 +9,7 @@ using json::od::value;
 
 /// Commerce events (v2) that are one of our types. All others are custom and keep their names; also
 /// "Product Clicked", which the "Product Viewed" of the page it leads to would count a second time.
-constexpr KeyMap<EventType, 10> kEventNames({
+constexpr KeyMap<EventType, 10> kTrackNames({
     {"Products Searched", EventType::kSearch},
     {"Product List Viewed", EventType::kListView},
     {"Product List Filtered", EventType::kListView},
@@ -220,11 +220,6 @@ Status read_properties(value& from, Message& message) {
   });
 }
 
-Status read_raw(value& from, std::string_view& into) {
-  MILLRACE_ASSIGN(into, json::raw_value(from));
-  return {};
-}
-
 /// Keep what no field of ours stands for; empty objects such as `integrations` say nothing.
 Status read_unknown(std::string_view key, value& from, EventDraft& draft) {
   MILLRACE_ASSIGN(const std::string_view raw, json::raw_value(from));
@@ -249,7 +244,7 @@ Status read_message_member(std::string_view key, value& from, Message& message) 
     case SegmentField::kPreviousId:
       return json::read_id(from, batch, message.previous_id);
     case SegmentField::kGroupId:
-      return read_raw(from, message.group_id);
+      return json::read_raw(from, message.group_id);
     case SegmentField::kName:
       return json::read_text(from, batch, message.name);
     case SegmentField::kTimestamp:
@@ -263,7 +258,7 @@ Status read_message_member(std::string_view key, value& from, Message& message) 
     case SegmentField::kProperties:
       return read_properties(from, message);
     case SegmentField::kTraits:
-      return read_raw(from, message.traits);
+      return json::read_raw(from, message.traits);
     case SegmentField::kContext:
       return read_object(from, batch, [&draft](std::string_view name, value& member) {
         return read_context_member(name, member, draft);
@@ -294,7 +289,7 @@ Status read_shared(std::string_view context, Message& message) {
 Status set_track_type(Message& message) {
   if (message.event.empty()) return fail(Code::kInvalid, "a track message needs the event's name", "event");
   EventDraft& draft = message.draft;
-  const EventType type = kEventNames.find(message.event, EventType::kCustom);
+  const EventType type = kTrackNames.find(message.event, EventType::kCustom);
   if (type == EventType::kCustom) return draft.set_type(message.event), Status{};
   draft.set_type(type);
   if (message.event == "Order Cancelled") draft.properties().put("event", R"("Order Cancelled")");

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kMembersMax = contract::kPropertiesMax;
 
-using Kind = ContractCell::Kind;
+using CellKind = ContractCell::Kind;
 
 ContractBreach missing(std::string property) {
   return {Misfit::Kind::kMissing, std::move(property), "is missing"};
@@ -44,22 +44,22 @@ ContractCell cell_of(std::string_view json, std::string& scratch) {
   switch (json.front()) {
     case '"': {
       const std::string_view inside = json.substr(1, json.size() - 2);
-      if (inside.find('\\') == std::string_view::npos) return {Kind::kText, inside};
+      if (inside.find('\\') == std::string_view::npos) return {CellKind::kText, inside};
       scratch.clear();
       static_cast<void>(json::append_unescaped(inside, scratch));  // it is checked JSON
-      return {Kind::kText, scratch};
+      return {CellKind::kText, scratch};
     }
     case '{':
-      return {Kind::kObject, json};
+      return {CellKind::kObject, json};
     case '[':
-      return {Kind::kArray, json};
+      return {CellKind::kArray, json};
     case 't':
     case 'f':
-      return {Kind::kBoolean, {}, json.front() == 't' ? 1.0 : 0.0};
+      return {CellKind::kBoolean, {}, json.front() == 't' ? 1.0 : 0.0};
     case 'n':
       return {};
     default:
-      return {Kind::kNumber, json};
+      return {CellKind::kNumber, json};
   }
 }
 
@@ -142,7 +142,7 @@ EventRules::Breach EventRules::check_fields(const std::vector<FieldCheck<Part>>&
                                             ContractNotes& notes) const {
   for (const auto& check : checks) {
     const ContractCell cell = check.field->get(part);
-    if (cell.kind == Kind::kAbsent) {
+    if (cell.kind == CellKind::kAbsent) {
       if (check.required) return missing(check.name);
     } else if (auto misfit = check.value.misfit(cell)) {
       if (auto breach = judge(*std::move(misfit), check.name, notes)) return breach;
@@ -209,13 +209,14 @@ EventRules::Breach EventRules::check_member(std::string_view json, const Member&
                                             ContractNotes& notes) const {
   thread_local std::string scratch;
   const ContractCell cell = cell_of(json, scratch);
-  if (cell.kind == Kind::kAbsent) return member.required ? Breach(missing("")) : std::nullopt;
+  if (cell.kind == CellKind::kAbsent) return member.required ? Breach(missing("")) : std::nullopt;
   if (auto misfit = member.value.misfit(cell)) {
     auto breach = judge(*std::move(misfit), member.name, notes);
     if (breach) breach->property.clear();
     if (breach) return breach;
   }
-  if (cell.kind == Kind::kObject || cell.kind == Kind::kArray) return check_nested(json, member, notes);
+  if (cell.kind == CellKind::kObject || cell.kind == CellKind::kArray)
+    return check_nested(json, member, notes);
   return std::nullopt;
 }
 

@@ -35,6 +35,11 @@ Error syntax_error(simdjson::error_code code);
 /// Return the raw text of a value and check all of it. Consumes it.
 Result<std::string_view> raw_value(od::value& value);
 
+inline Status read_raw(od::value& value, std::string_view& into) {
+  MILLRACE_ASSIGN(into, raw_value(value));
+  return {};
+}
+
 /// Check all of a value that nobody reads.
 inline Status check_value(od::value& value) {
   if (auto raw = raw_value(value); !raw) return fail(std::move(raw).error());

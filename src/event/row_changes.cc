@@ -12,7 +12,7 @@
 namespace millrace {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kRowChangesVersion = 1;
 constexpr std::size_t kNumberBytesMax = 10;
 
 void put_number(std::uint64_t number, std::string& out) {
@@ -20,7 +20,7 @@ void put_number(std::uint64_t number, std::string& out) {
   out += static_cast<char>(number);
 }
 
-void put_text(std::string_view text, std::string& out) {
+void put_sized(std::string_view text, std::string& out) {
   put_number(text.size(), out);
   out += text;
 }
@@ -130,21 +130,21 @@ std::uint64_t schema_id(const TableSchema& schema) {
 }
 
 void encode_row_record(const RowRecord& record, std::string& out) {
-  out += static_cast<char>(kVersion);
+  out += static_cast<char>(kRowChangesVersion);
   out += static_cast<char>(record.kind);
-  put_text(record.run, out);
-  put_text(record.table, out);
+  put_sized(record.run, out);
+  put_sized(record.table, out);
   auto id = record.schema_id;
   for (int i = 0; i < 8; ++i, id >>= 8) out += static_cast<char>(id & 0xFF);
-  put_text(record.position, out);
-  put_text(record.resume, out);
+  put_sized(record.position, out);
+  put_sized(record.resume, out);
   put_number(record.count, out);
   out += record.payload;
 }
 
 Result<RowRecord> decode_row_record(std::string_view bytes) {
   if (bytes.size() < 2) return cut_short();
-  if (static_cast<std::uint8_t>(bytes[0]) != kVersion)
+  if (static_cast<std::uint8_t>(bytes[0]) != kRowChangesVersion)
     return fail(Code::kInvalid, "a record of row changes has a version that this program does not know");
   RowRecord record;
   const auto kind = static_cast<std::uint8_t>(bytes[1]);

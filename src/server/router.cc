@@ -1,5 +1,6 @@
 #include "server/router.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include <fmt/format.h>
@@ -75,6 +76,17 @@ void Router::add(std::string_view method, std::string_view pattern, RouteRule ru
   if (at == routes_.size()) routes_.push_back({*segments, {}});
   routes_[at].methods[std::string(method)] = {rule, std::move(handler)};
   if (pattern.find('{') == std::string_view::npos) exact_[std::string(pattern)] = at;
+}
+
+std::vector<std::string> Router::served() const {
+  std::vector<std::string> all;
+  for (const Route& route : routes_) {
+    std::string path;
+    for (const std::string& segment : route.pattern) path += "/" + (is_variable(segment) ? "{}" : segment);
+    for (const auto& entry : route.methods) all.push_back(entry.first + " " + path);
+  }
+  std::ranges::sort(all);
+  return all;
 }
 
 const Router::Route* Router::find(std::string_view path, std::vector<std::string>& values) const {

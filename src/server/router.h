@@ -52,6 +52,9 @@ class Router {
   /// at the end for all the rest.
   void add(std::string_view method, std::string_view pattern, RouteRule rule, RouteHandler handler);
 
+  /// Return what is served, as "GET /v1/items/{}", in order: variables without their names.
+  std::vector<std::string> served() const;
+
   /// Serve whatever no route matches (the dashboard's pages).
   void set_fallback(RouteHandler handler) { fallback_ = std::move(handler); }
 

@@ -16,6 +16,7 @@
 namespace millrace {
 namespace {
 
+/// The hours of clicks; under the thread sanitizer, where each takes three seconds, the first four.
 std::vector<Path> click_files() {
   std::vector<Path> files;
   const auto first = shared_data("news/clicks_hour_000.csv.gz");
@@ -24,6 +25,9 @@ std::vector<Path> click_files() {
     if (entry.path().filename().string().starts_with("clicks_hour_")) files.push_back(entry.path());
   }
   std::ranges::sort(files);
+#ifdef __SANITIZE_THREAD__
+  files.resize(4);
+#endif
   return files;
 }
 
@@ -33,8 +37,10 @@ TEST(IngestData, NewsClicks) {
   IngestBench bench;
   const auto result =
       bench.run({.format = "csv", .map = "examples/news/mappings/news_clicks.yaml", .files = files});
-  EXPECT_EQ(result.counts.rows, 215'511u);
-  EXPECT_EQ(result.counts.events, 215'511u);
+  if (files.size() == 36) {
+    EXPECT_EQ(result.counts.rows, 215'511u);
+  }
+  EXPECT_EQ(result.counts.events, result.counts.rows);
   EXPECT_EQ(result.counts.quarantined, 0u);
 
   std::map<std::int64_t, int> by_hour;
@@ -51,12 +57,11 @@ TEST(IngestData, NewsClicks) {
   const auto busiest = std::ranges::max_element(by_hour, {}, [](const auto& each) { return each.second; });
   ours += fmt::format("hour {} {}", busiest->first, busiest->second);
 
-  const auto folder = files[0].parent_path().string();
-  const auto theirs =
-      output_of("zcat " + folder + R"(/clicks_hour_*.csv.gz | awk -F, '$6 ~ /^[0-9]/ {print $5}' |
-      sort | uniq -c | awk '{printf "%09d %s\n", $1, $2}' | LC_ALL=C sort -r | head -10; zcat )" +
-                folder +
-                R"(/clicks_hour_*.csv.gz | awk -F, '$6 ~ /^[0-9]/ {n[int($6/3600000)]++}
+  std::string unpacked = "zcat";
+  for (const Path& file : files) unpacked += " " + file.string();
+  const auto theirs = output_of(unpacked + R"( | awk -F, '$6 ~ /^[0-9]/ {print $5}' |
+      sort | uniq -c | awk '{printf "%09d %s\n", $1, $2}' | LC_ALL=C sort -r | head -10; )" +
+                                unpacked + R"( | awk -F, '$6 ~ /^[0-9]/ {n[int($6/3600000)]++}
       END {for (h in n) if (n[h] > m) {m = n[h]; best = h} print "hour", best, m}')");
   EXPECT_EQ(ours, theirs);
 }

@@ -20,7 +20,7 @@ constexpr std::size_t kGroupBytesMax = 256 << 20;
 constexpr std::size_t kPaddingAfterText = 64;
 
 /// What shops call what people do, in the words of the event.
-std::string_view event_type_of(std::string_view word) {
+std::string_view usual_event_type(std::string_view word) {
   static constexpr std::array<std::pair<std::string_view, std::string_view>, 28> kWords{
       {{"view", "item_view"},
        {"productview", "item_view"},
@@ -234,7 +234,7 @@ void Proposer::write_types_of_column() {
   line("\ntype:                         # the first rule that fits decides");
   const bool can_buy = has("order.order_id") && (has("item.price") || has("order.total"));
   for (const auto& [value, count] : profile("type").values) {
-    std::string type(event_type_of(joined_words(value)));
+    std::string type(usual_event_type(joined_words(value)));
     if (type == "purchase" && !can_buy) {
       note(fmt::format("'{}' is kept as the type sale: a purchase needs an order id and an amount", value));
       type = "sale";

@@ -14,7 +14,7 @@ namespace {
 using testing::HasSubstr;
 
 /// What a CountingJob did, which outlives it.
-struct Record {
+struct JobDiary {
   std::atomic<int> starts = 0;
   std::atomic<int> steps = 0;
   std::atomic<int> failures_left = 0;
@@ -26,7 +26,7 @@ struct Record {
 
 class CountingJob : public Job {
  public:
-  explicit CountingJob(Record& record) : record_(record) {}
+  explicit CountingJob(JobDiary& record) : record_(record) {}
   std::string_view name() const override { return "counting"; }
   Status start() override {
     ++record_.starts;
@@ -49,7 +49,7 @@ class CountingJob : public Job {
     --record_.failures_left;
     return fail(Code::kIo, "for now");
   }
-  Record& record_;
+  JobDiary& record_;
 };
 
 class JobRunnerTest : public StreamTest {
@@ -59,7 +59,7 @@ class JobRunnerTest : public StreamTest {
     for (int i = 0; i < 2000 && !condition(); ++i) env_.sleep_for(kMillisecondUs);
     return condition();
   }
-  Record record_;
+  JobDiary record_;
 };
 
 TEST_F(JobRunnerTest, StepsWhenSomethingIsAppended) {

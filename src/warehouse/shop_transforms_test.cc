@@ -14,7 +14,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr TimeUs kMonday = 1'767'571'200 * kSecondUs;  // 2026-01-05
+constexpr TimeUs kFirstDay = 1'767'571'200 * kSecondUs;  // 2026-01-05
 
 /// The transforms that are shipped, over events of a small shop.
 class ShopTransforms : public WarehouseTest {
@@ -44,7 +44,7 @@ class ShopTransforms : public WarehouseTest {
                                     EventType::kPurchase, EventType::kRefund};
     for (std::uint64_t i = 0; i < 600; ++i) {
       Event event =
-          make_event(kTypes[i % 5], next_++, kMonday + static_cast<TimeUs>(i * 7919 % 960) * kHourUs);
+          make_event(kTypes[i % 5], next_++, kFirstDay + static_cast<TimeUs>(i * 7919 % 960) * kHourUs);
       names_.push_back("u" + std::to_string(i % 30));
       event.anonymous_id = names_.back();
       if (i % 3 == 0) event.user_id = names_.back();
