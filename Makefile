@@ -7,6 +7,8 @@ PORT ?= 8080
 MINUTES ?=
 SECONDS ?= 60
 JOBS ?= $(shell nproc)
+# Tests of the whole program wait a third of their time.
+TEST_JOBS ?= $(shell expr $(JOBS) + 1)
 BINARY := build/release/millrace
 
 build_preset = [ -f build/$(1)/build.ninja ] || cmake --preset $(1); cmake --build build/$(1) -j $(JOBS) --target $(2)
@@ -28,12 +30,12 @@ demo: build ## a simulated shop with live traffic and its dashboard (MINUTES=1 e
 test: ## set up, build, run every test but the long ones
 	@scripts/setup.sh build test
 	@$(call build_preset,release,all)
-	@python3 -B scripts/run_tests.py build/release -LE soak -j $(JOBS)
+	@python3 -B scripts/run_tests.py build/release -LE soak -j $(TEST_JOBS)
 
 test-sanitizers: ## unit tests under the address, undefined-behaviour and thread sanitizers
 	@scripts/setup.sh build test
 	@$(call build_preset,asan,unit_tests)
-	@MILLRACE_SEEDS=50 python3 -B scripts/run_tests.py build/asan -L unit -j $(JOBS)
+	@MILLRACE_SEEDS=30 python3 -B scripts/run_tests.py build/asan -L unit -j $(JOBS)
 	@$(call build_preset,tsan,unit_tests)
 	@MILLRACE_SEEDS=40 python3 -B scripts/run_tests.py build/tsan -L unit -j $(JOBS)
 
