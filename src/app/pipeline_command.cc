@@ -29,6 +29,9 @@ Status show_pipelines(HttpClient& client, bool as_json) {
     for (const Json& absent : pipeline["absent"])
       fmt::print("          {:<18} -  no version is deployed: millrace train {}\n", absent.get<std::string>(),
                  absent.get<std::string>());
+    for (const Json& surplus : pipeline["surplus"])
+      fmt::print("          {:<18} -  left out, eight models take part: name it in models/*.yaml before others\n",
+                 surplus.get<std::string>());
   }
   for (const Json& problem : answer["problems"])
     fmt::print("problem with {}: {}\n", problem.value("about", ""), problem.value("why", ""));

@@ -9,7 +9,6 @@
 #include "app/parquet_texts.h"
 #include "app/version.h"
 #include "base/logging.h"
-#include "base/parallel.h"
 #include "base/text.h"
 #include "base/thread.h"
 #include "lake/local_object_store.h"
@@ -133,6 +132,7 @@ Status Platform::open_all(Listen listen) {
                                                FollowOptions{.limits = {.contracts = contracts_.get()}});
     http_streams_->start();
     model_keeper_->start();
+    ranker_keeper_->start();
     pipelines_->start();
   }
   return write_server_file();
@@ -215,14 +215,7 @@ Status Platform::open_stores() {
                                                                        .queries = *catalogue_,
                                                                        .loaded = [this] { return loaded(); },
                                                                        .contracts = quiet_contracts_.get()});
-  training_sets_ =
-      std::make_unique<TrainingSetBuilder>(*warehouse_, *lake_, config_.data / "lake" / ".tmp" / "training");
-  MILLRACE_ASSIGN(models_, ModelRegistry::open(env_, config_.data / "models"));
-  const TrainingSetFiles sets{config_.data / "lake",
-                              [this](const std::string& name) { return training_set_manifest_of(name); }};
-  batch_ = std::make_unique<BatchRecommendations>(BatchRecommendations::Tools{
-      *warehouse_, *lake_, *models_, config_.data / "lake" / ".tmp" / "batch", default_threads(), sets});
-  make_models(sets);
+  MILLRACE_TRY(open_models());
   make_sql_transforms();
   MILLRACE_ASSIGN(notices_, SourceNotices::open({*log_, env_, *contracts_}));
   contracts_->gate().set_on_fault([this](const SourceFault& fault) { notices_->report(fault); });
@@ -235,62 +228,10 @@ Status Platform::open_stores() {
   MILLRACE_ASSIGN(vectors_, VectorSets::open(env_, config_.data / "vectors", config_.vectors));
   recommender_ =
       std::make_unique<Recommender>(env_, RecommenderOptions{config_.model, config_.recommender, {}});
-  MILLRACE_ASSIGN(rankers_, RankerStore::open(env_, config_.data / "rankers"));
-  pipelines_ =
-      std::make_unique<PipelineKeeper>(PipelineKeeper::Tools{.env = env_,
-                                                             .registry = *models_,
-                                                             .recommender = *recommender_,
-                                                             .specs = [this] { return pipeline_files(); },
-                                                             .rankers = [this] { return rankers_->in_use(); },
-                                                             .graphs = config_.data / "graphs"});
+  MILLRACE_TRY(open_pipelines());
   answers_ = std::make_unique<RecommendationLog>(
       *log_, RecommendationLogOptions{.queue_max = config_.answers_queue_max});
   return {};
-}
-
-void Platform::make_models(const TrainingSetFiles& sets) {
-  const ModelTrainer::Tools tools{env_, *warehouse_, *models_, default_threads(), sets};
-  trainer_ = std::make_unique<ModelTrainer>(tools);
-  drift_ = std::make_unique<DriftBoard>(tools);
-  const auto quiet = [](std::string_view) {};
-  model_keeper_ = std::make_unique<ModelKeeper>(ModelKeeper::Tools{
-      .env = env_,
-      .registry = *models_,
-      .one_at_a_time = model_turn_,
-      .load = [this] { return model_files(); },
-      .train =
-          [this, quiet](const ModelSpec& spec, std::string_view by, std::string_view because,
-                        const auto* stop) {
-            return trainer_->train(spec, ModelTrainer::Deploy::kIfGood, by, stop, quiet, because);
-          },
-      .check = [this, quiet](const ModelSpec& spec,
-                             const auto* stop) { return drift_->check(spec, stop, quiet); }});
-}
-
-Result<std::vector<ModelSpec>> Platform::model_files() const {
-  if (!config_.models) return std::vector<ModelSpec>{};
-  return load_models(env_, *config_.models);
-}
-
-Result<std::vector<PipelineSpec>> Platform::pipeline_files() const {
-  if (!config_.models) return std::vector<PipelineSpec>{};
-  return load_pipelines(env_, *config_.models);
-}
-
-Result<std::vector<TrainingSet>> Platform::training_set_files() const {
-  if (!config_.training_sets) return std::vector<TrainingSet>{};
-  return load_training_sets(env_, *config_.training_sets, config_.features);
-}
-
-Result<std::string> Platform::training_set_manifest_of(const std::string& name) const {
-  MILLRACE_ASSIGN(const auto sets, training_set_files());
-  const auto found = std::ranges::find(sets, name, &TrainingSet::name);
-  if (found == sets.end())
-    return fail(Code::kNotFound, fmt::format("the project has no training_sets/{}.yaml", name));
-  auto manifest = training_set_manifest(*lake_, *found);
-  if (!manifest && manifest.error().code == Code::kNotFound)
-    return fail(Code::kNotFound, fmt::format("{0} was not made yet: millrace training-set make {0}", name));
-  return manifest;
 }
 
 BodyLimits Platform::collect_limits() const {
@@ -490,11 +431,13 @@ void Platform::stop(DurationUs grace) {
   follower_.reset();
   http_streams_->stop();
   model_keeper_->request_stop();
+  ranker_keeper_->request_stop();
   pipelines_->stop();
   queries_->stop();
   catalogue_->stop();
   warehouse_->end_answers();
   model_keeper_->stop();  // its reading of tables has been ended
+  ranker_keeper_->stop();
   ingest_workers_.reset();
   workers_.reset();
   log_streams_.reset();

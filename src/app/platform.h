@@ -24,6 +24,7 @@
 #include "model/training_set_build.h"
 #include "net/http_server.h"
 #include "recommend/pipeline_keeper.h"
+#include "recommend/ranker_keeper.h"
 #include "recommend/ranker_store.h"
 #include "recommend/recommend_job.h"
 #include "recommend/recommendation_log.h"
@@ -129,7 +130,8 @@ class Platform {
   Result<std::vector<TrainingSet>> training_set_files() const;
   Result<std::vector<ModelSpec>> model_files() const;
   Result<std::vector<PipelineSpec>> pipeline_files() const;
-  void make_models(const TrainingSetFiles& sets);
+  Status open_models();
+  Status open_pipelines();
   Result<std::string> training_set_manifest_of(const std::string& name) const;
   void make_sql_transforms();
   void start_jobs();
@@ -204,6 +206,7 @@ class Platform {
   RecommendJob* recommend_job_ = nullptr;    ///< owned by jobs_
   std::unique_ptr<ModelKeeper> model_keeper_;
   std::unique_ptr<RankerStore> rankers_;
+  std::unique_ptr<RankerKeeper> ranker_keeper_;
   std::unique_ptr<PipelineKeeper> pipelines_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> ingest_workers_;

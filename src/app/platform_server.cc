@@ -101,7 +101,8 @@ Status Platform::open_server(Listen listen) {
   add_ops_routes(*router_, [this] { return ready(); });
   add_gorse_routes(*router_, {*recommender_, *answers_, serving_, *collector_, *log_, *catalogue_, *workers_,
                               env_, config_.collect_limits, [this] { return ready(); }});
-  for (const std::string& route : router_->served()) log_line(LogLevel::kDebug, "server", "serves", {field("route", route)});
+  for (const std::string& route : router_->served())
+    log_line(LogLevel::kDebug, "server", "serves", {field("route", route)});
 
   HttpServerOptions options;
   options.listen.clear();

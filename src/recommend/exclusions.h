@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -34,13 +35,15 @@ std::string_view dropped_name(Dropped why);
 /// for what was bought: the rule does not hold then. Hidden and deleted items are never asked for.
 bool lifts(const ItemFilter& filter, Dropped why);
 
-/// Items that are not to be shown, by fingerprint, and why: the first reason given stays.
+/// Items that are not to be shown, by fingerprint, and why: the first reason given stays. And what else the
+/// fallback needs to know of the visitor.
 class Exclusions {
  public:
   void add(std::uint32_t fingerprint, Dropped why);
   Dropped find(std::uint32_t fingerprint) const;
 
-  PersonFacts person;  ///< for filters that ask what the person did; empty until the answer knows the person
+  PersonFacts person;   ///< for filters that ask what the person did; empty until the answer knows the person
+  std::string country;  ///< the request's, else the person's once the answer knows the person
 
  private:
   void grow();

@@ -33,7 +33,7 @@ Pipeline plain_pipeline(const ModelSettings& settings) {
 }
 
 void add_model(Pipeline& pipeline, std::shared_ptr<const ModelSource> source, double weight) {
-  if (pipeline.models.size() == kModelsMax) return;
+  if (pipeline.models.size() == kModelsMax) return pipeline.surplus.push_back(source->model().name);
   pipeline.weights[kBuiltInSources + pipeline.models.size()] = weight;
   pipeline.models_named.push_back(fmt::format("{}@{}", source->model().name, source->model().version));
   pipeline.models.push_back(std::move(source));

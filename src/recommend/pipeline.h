@@ -25,9 +25,10 @@ struct Pipeline {
   std::vector<Promotion> promotions;
   std::vector<std::shared_ptr<const ModelSource>> models;  ///< at most kSourcesMax − kBuiltInSources
   std::vector<std::string> absent;                         ///< models that the file names and nobody deployed
-  std::array<double, kSourcesMax> weights{};               ///< of the built-in sources, then of the models
-  std::shared_ptr<const Ranker> ranker;                    ///< null: by the weights
-  bool keeps_features = false;  ///< answers are kept with what a ranker learns from
+  std::vector<std::string> surplus;           ///< deployed models for which there was no place left
+  std::array<double, kSourcesMax> weights{};  ///< of the built-in sources, then of the models
+  std::shared_ptr<const Ranker> ranker;       ///< null: by the weights
+  bool keeps_features = false;                ///< answers are kept with what a ranker learns from
 
   std::array<double, kSourcesMax> learned_sources{};     ///< the ranker's, in the order of `weights` …
   std::array<double, kRankFeatures> learned_features{};  ///< … and of RankFeature

@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t kPipelineNameMax = 64;
 constexpr double kWeightMax = 1'000;
+constexpr DurationUs kTrainEveryMin = kHourUs;
+constexpr DurationUs kTrainEveryMax = 365 * kDayUs;
 constexpr DurationUs kDeadlineMin = kMillisecondUs;
 constexpr DurationUs kDeadlineMax = 10 * kSecondUs;
 
@@ -31,6 +33,9 @@ class PipelineReader {
     }
     root_.optional("only_sources", spec_.only_sources);
     root_.optional_choice("ranker", spec_.learned, {{"learned", true}, {"fixed", false}});
+    root_.optional_duration("train_every", spec_.train_every, 0, kTrainEveryMax);
+    if (spec_.train_every > 0 && spec_.train_every < kTrainEveryMin)
+      root_.find("train_every")->error("give an hour or more, or 0 for only when asked");
     read_duration("deadline", spec_.deadline, kDeadlineMin, kDeadlineMax);
     read_rules(root_.map("rules"));
   }

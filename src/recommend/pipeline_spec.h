@@ -47,6 +47,7 @@ struct PipelineSpec {
   std::optional<double> new_share;  ///< of the places of a home page, for items nobody has met
   double diversity = 0;  ///< λ of maximal marginal relevance: 0 by score alone, 1 as unlike as can be
   bool learned = true;   ///< by a learned ranker, once one is trained and better
+  DurationUs train_every = kDayUs;  ///< how often it is trained again; 0: only when asked
   std::vector<Promotion> promotions;
   std::string text;  ///< the file's
 };

@@ -256,6 +256,33 @@ TEST_F(PipelineTest, InTheFallbackWhatIsPopularInTheCountryComesFirst) {
   EXPECT_EQ(answer.items.front().reason.text, "Popular in CH");
 }
 
+TEST_F(PipelineTest, TheFallbackGoesByTheCountryOfThePersonOnceThatIsKnown) {
+  for (const char* user : {"a", "b", "c"}) scene().apply({.user = user, .items = {"i1"}, .country = "DE"});
+  for (const char* user : {"d", "me"}) scene().apply({.user = user, .items = {"i2"}, .country = "CH"});
+  scene().apply({.user = "d", .items = {"i3"}, .country = "CH"});
+  scene().recommender.refresh();
+  before_stage_ = [](std::string_view stage) -> Status {
+    if (stage == "rank") return fail(Code::kInternal, "the ranking is gone");
+    return {};
+  };
+  const Recommendations answer = scene().recommender.recommend({.user = "me", .n = 1});
+  EXPECT_EQ(answer.fallback, "error");
+  EXPECT_EQ(ids_of(answer), Ids{"i3"}) << "i2 was met";
+  EXPECT_EQ(answer.items.front().reason.text, "Popular in CH");
+}
+
+TEST_F(PipelineTest, NamesTheModelsThatFindNoPlace) {
+  std::vector<std::shared_ptr<const ModelSource>> models;
+  for (int i = 0; i < 10; ++i)
+    models.push_back(model_of_tastes("m" + std::to_string(i), RankingKind::kItemKnn));
+  use("sources: {m9: 1}\n", models);
+  const auto pipelines = scene().recommender.pipelines();
+  const Pipeline& pipeline = pipelines->of(Placement::kHome);
+  EXPECT_EQ(pipeline.models.size(), 8u);
+  EXPECT_EQ(pipeline.models_named.front(), "m9@1");
+  EXPECT_EQ(pipeline.surplus, (Ids{"m7", "m8"}));
+}
+
 TEST_F(PipelineTest, ItsFilterHoldsInTheFallbackToo) {
   for (const char* item : {"i1", "i2", "i3", "i4"}) scene().apply({.user = "a", .items = {item}});
   use("rules: {filter: \"category:Even\"}\n");

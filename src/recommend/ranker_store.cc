@@ -82,7 +82,10 @@ Result<std::string> RankerStore::add(const std::string& pipeline, TrainedRanker 
   version["time"] = format_time(env_.now());
   auto& versions = file["versions"];
   versions.insert(versions.begin(), version);
-  if (use) file["in_use"] = trained.ranker.version;
+  if (use) {
+    file["in_use"] = trained.ranker.version;
+    file.erase("retired");
+  }
   // The one in use stays, however old.
   for (std::size_t i = versions.size(); i-- > kVersionsMax;)
     if (versions[i]["version"] != file["in_use"]) versions.erase(i);
@@ -98,6 +101,7 @@ Status RankerStore::retire(const std::string& pipeline) {
     return fail(Code::kNotFound, fmt::format("no ranker of {} is in use", pipeline));
   nlohmann::json file = files_[pipeline];
   file["in_use"] = nullptr;
+  file["retired"] = true;
   MILLRACE_TRY(write(pipeline, file));
   in_use_.erase(pipeline);
   return {};

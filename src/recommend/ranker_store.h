@@ -27,10 +27,11 @@ class RankerStore {
   /// Errors: those of writing files.
   Result<std::string> add(const std::string& pipeline, TrainedRanker trained, bool use);
 
-  /// Use none from now on: the pipeline goes by its weights. Errors: kNotFound when none is in use.
+  /// Use none from now on: the pipeline goes by its weights, until one is added to be used. Errors: kNotFound
+  /// when none is in use.
   Status retire(const std::string& pipeline);
 
-  /// Return the file of a pipeline: {"in_use": "2", "versions": [newest first]}; null when there is none.
+  /// Return the file of a pipeline: {"in_use": "2", "versions": [newest first], …}; null when there is none.
   nlohmann::json versions(const std::string& pipeline) const;
 
  private:

@@ -237,8 +237,7 @@ Status Recommender::Impl::answer(const RecommendRequest& request, const Pipeline
   }
 }
 
-/// Answer with what is popular, in the country that the request names first, from a list that is always
-/// ready.
+/// Answer with what is popular, in the visitor's country first, from a list that is always ready.
 void Recommender::Impl::fall_back(const RecommendRequest& request, const Pipeline& pipeline,
                                   const Exclusions& exclusions, Recommendations& out) const {
   const std::shared_ptr<const PopularLists> popular = lists();
@@ -263,12 +262,12 @@ void Recommender::Impl::fall_back(const RecommendRequest& request, const Pipelin
                          std::string(candidate_source_name(source)),
                          make_reason({.source = source,
                                       .placement = request.placement,
-                                      .country = request.country,
+                                      .country = exclusions.country,
                                       .category = {},
                                       .promotion = {}}),
                          {}});
   };
-  const auto local = popular->standby_by_country.find(request.country);
+  const auto local = popular->standby_by_country.find(exclusions.country);
   if (local != popular->standby_by_country.end())
     for (const std::uint32_t number : local->second) take(number, true);
   for (std::uint32_t number = 0; number < popular->standby.size() && !out.cursor; ++number)
@@ -283,6 +282,7 @@ Recommendations Recommender::Impl::recommend(RecommendRequest request, bool simi
   request.n = std::clamp<std::size_t>(request.n, 1, options_.limits.page_items);
   Recommendations out = head_of(request, pipeline);
   Exclusions exclusions;
+  exclusions.country = request.country;
   for (const auto& id : request.items) exclusions.add(item_fingerprint(id), Dropped::kContext);
   for (const auto& id : request.exclude) exclusions.add(item_fingerprint(id), Dropped::kExcluded);
   for (const std::uint32_t shown : request.cursor.shown()) exclusions.add(shown, Dropped::kShown);

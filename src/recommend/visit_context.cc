@@ -43,7 +43,7 @@ class ContextFinder {
     add_page_items();
     const Profile* profile = memory_.profiles.find(request_.user, request_.session);
     if (profile) {
-      if (context_.country.empty()) context_.country = profile->country;
+      if (context_.country.empty()) context_.country = exclusions_.country = profile->country;
       add_history(*profile, at_cart(request_.placement) && request_.items.empty());
       exclude_known(*profile);
       if (for_filters_) exclusions_.person = PersonFacts(*profile, memory_.items, request_.as_of);

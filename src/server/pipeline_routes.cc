@@ -30,6 +30,7 @@ Json pipeline_json(const Pipeline& pipeline) {
   return {{"model", pipeline.name},
           {"sources", std::move(sources)},
           {"absent", pipeline.absent},
+          {"surplus", pipeline.surplus},
           {"promotions", std::move(promotions)},
           {"filter", pipeline.filter.text()},
           {"deadline_ms", pipeline.settings.deadline / kMillisecondUs},

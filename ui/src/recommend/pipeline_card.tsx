@@ -43,6 +43,12 @@ export function PipelineCard({ placement }: { placement: string }) {
               <td className={styles.quiet}>not deployed</td>
             </tr>
           ))}
+          {pipeline.surplus.map((name) => (
+            <tr key={name}>
+              <td>{name}</td>
+              <td className={styles.quiet}>no place left</td>
+            </tr>
+          ))}
         </tbody>
       </table>
       {pipeline.filter && <p className={styles.quiet}>Always filtered by {pipeline.filter}.</p>}

@@ -41,6 +41,7 @@ export interface Pipeline {
   model: string;
   sources: { name: string; weight: number; model?: string; how?: string }[];
   absent: string[];
+  surplus: string[];
   promotions: string[];
   filter: string;
   deadline_ms: number;
