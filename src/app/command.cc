@@ -105,6 +105,7 @@ Result<std::unique_ptr<ServerConnection>> ServerConnection::open(const CommonOpt
   for (;;) {
     if (auto running = connect_running(config.data)) {
       connection->client_ = *std::move(running);
+      StopSignals::release();  // the server ends what nobody waits for
       return connection;
     }
     auto platform = Platform::open(env, config, Platform::Listen::kUnixSocket);
@@ -118,6 +119,7 @@ Result<std::unique_ptr<ServerConnection>> ServerConnection::open(const CommonOpt
   }
   MILLRACE_ASSIGN(connection->client_,
                   connect(connection->platform_->unix_socket(), connection->platform_->admin_token()));
+  StopSignals::release();  // an end without warning harms no data
   return connection;
 }
 

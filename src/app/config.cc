@@ -261,11 +261,15 @@ Result<Config> load_config(Env& env, const Path& file) {
   return config;
 }
 
-Result<std::vector<ModelSpec>> load_models(Env& env, const Path& dir) {
-  std::vector<ModelSpec> models;
+Result<ProjectModels> load_models(Env& env, const Path& dir) {
+  ProjectModels models;
   MILLRACE_TRY(each_yaml_file(env, dir, [&](const Path& path, const std::string& text) -> Status {
     if (is_pipeline(text)) return {};
-    MILLRACE_ASSIGN(models.emplace_back(), parse_model_spec(text, path));
+    auto spec = parse_model_spec(text, path);
+    if (spec)
+      models.specs.push_back(*std::move(spec));
+    else
+      models.problems.emplace(path.stem().string(), std::move(spec).error());
     return {};
   }));
   return models;

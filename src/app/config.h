@@ -103,7 +103,7 @@ Result<Config> load_config(Env& env, const Path& file);
 
 /// Read the models of a project's folder, which need not be there. Errors: kInvalid, the mistakes of the
 /// first file that has some; those of Env.
-Result<std::vector<ModelSpec>> load_models(Env& env, const Path& dir);
+Result<ProjectModels> load_models(Env& env, const Path& dir);
 
 /// Read the files of the same folder that are pipelines, in the order of their names. Errors: kInvalid; those
 /// of reading files.

@@ -52,7 +52,9 @@ Status list_models(HttpClient& client, const std::string& name, bool as_json) {
   for (const Json& model : models) {
     fmt::print("{:<24} {:<12} {}\n", model.value("name", ""), model.value("kind", ""),
                model.value("description", ""));
-    if (model["versions"].empty())
+    if (model.contains("problem"))
+      fmt::print("    {}\n", model.value("problem", ""));
+    else if (model["versions"].empty())
       fmt::print("    not trained yet: millrace train {}\n", model.value("name", ""));
     for (const Json& version : model["versions"]) print_version(version);
   }

@@ -128,7 +128,7 @@ class Platform {
   Status open_lake();
   BodyLimits collect_limits() const;
   Result<std::vector<TrainingSet>> training_set_files() const;
-  Result<std::vector<ModelSpec>> model_files() const;
+  Result<ProjectModels> model_files() const;
   Result<std::vector<PipelineSpec>> pipeline_files() const;
   Status open_models();
   Status open_pipelines();

@@ -53,8 +53,8 @@ Status Platform::open_pipelines() {
   return {};
 }
 
-Result<std::vector<ModelSpec>> Platform::model_files() const {
-  if (!config_.models) return std::vector<ModelSpec>{};
+Result<ProjectModels> Platform::model_files() const {
+  if (!config_.models) return ProjectModels{};
   return load_models(env_, *config_.models);
 }
 

@@ -79,13 +79,14 @@ Status Platform::open_server(Listen listen) {
   add_subscription_routes(*router_, *subscriptions_);
   add_ingest_routes(*router_, *ingest_, *ingest_workers_);
   add_quarantine_routes(*router_, *quarantine_, env_, *workers_);
-  add_training_set_routes(
-      *router_,
-      {*training_sets_, *lake_, *warehouse_, config_.data / "lake", [this] { return training_set_files(); }},
-      *ingest_workers_, *workers_);
+  const TableLag lag{env_, *log_, [this] { return load_job_->position().next; }};
+  add_training_set_routes(*router_,
+                          {*training_sets_, *lake_, *warehouse_, config_.data / "lake",
+                           [this] { return training_set_files(); }, lag},
+                          *ingest_workers_, *workers_);
   const auto models = [this] { return model_files(); };
   add_model_routes(*router_,
-                   {env_, *trainer_, *models_, *batch_, config_.data / "models", models, model_turn_},
+                   {env_, *trainer_, *models_, *batch_, config_.data / "models", models, model_turn_, lag},
                    *ingest_workers_, *workers_);
   add_drift_routes(*router_, {*drift_, models, model_turn_}, *ingest_workers_, *workers_);
   add_feature_routes(*router_, {env_, *warehouse_, *features_, flow_features_}, *ingest_workers_);

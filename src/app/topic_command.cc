@@ -139,6 +139,7 @@ Result<std::vector<std::uint64_t>> places_of(HttpClient& client, const TopicOpti
 
 Status tail(HttpClient& client, const TopicOptions& options, bool as_json) {
   MILLRACE_ASSIGN(std::vector<std::uint64_t> places, places_of(client, options));
+  if (options.follow) StopSignals::block();
   for (;;) {
     bool any = false;
     for (std::size_t i = 0; i < places.size(); ++i) {

@@ -139,8 +139,7 @@ Result<BatchRun> BatchRecommendations::run(const ModelSpec& spec, const std::str
     return fail(Code::kInvalid, "a set's name is lower-case letters, digits and _, 64 at the most");
   const std::lock_guard lock(mutex_);
   const auto model = tools_.registry.current(spec.name);
-  if (!model)
-    return fail(Code::kNotFound, fmt::format("no version of {0} is deployed: millrace train {0}", spec.name));
+  if (!model) return fail(tools_.registry.none_deployed(spec.name));
   on_step("reading");
   MILLRACE_ASSIGN(const TrainingFeedback feedback,
                   read_training_feedback(tools_.warehouse, spec, tools_.sets));

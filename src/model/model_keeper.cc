@@ -74,21 +74,26 @@ void ModelKeeper::run(const std::stop_token& stop) {
 
 DurationUs ModelKeeper::look() {
   tell_ages();
-  const auto specs = tools_.load();
-  if (!specs) {
-    if (const std::string problem = specs.error().text(); std::exchange(load_problem_, problem) != problem)
-      log_warning("model", "the project's models cannot be read, so none is trained again; mend the file",
-                  {field("error", problem)});
-    return kLookMax;
-  }
-  load_problem_.clear();
+  const auto models = tools_.load();
+  note_problems(models);
+  if (!models) return kLookMax;
   DurationUs after = kLookMax;
-  for (const ModelSpec& spec : *specs) {
+  for (const ModelSpec& spec : models->specs) {
     if (stop_) break;
     after = std::min(after, look_again_after(spec.retrain));
     if (spec.retrain.every > 0 || spec.retrain.check_every > 0) look_at(spec);
   }
   return after;
+}
+
+void ModelKeeper::note_problems(const Result<ProjectModels>& models) {
+  std::string problem = models ? "" : models.error().text();
+  if (models)
+    for (const auto& [name, error] : models->problems)
+      problem += (problem.empty() ? "" : "\n") + error.text();
+  if (std::exchange(load_problem_, problem) != problem && !problem.empty())
+    log_warning("model", "models that cannot be read are not trained again; mend their files",
+                {field("error", problem)});
 }
 
 void ModelKeeper::look_at(const ModelSpec& spec) {

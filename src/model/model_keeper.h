@@ -33,7 +33,7 @@ class ModelKeeper {
     Env& env;
     const ModelRegistry& registry;
     std::mutex& one_at_a_time;  ///< shared with trainings that people ask for; who finds it held comes back
-    std::function<Result<std::vector<ModelSpec>>()> load;  ///< the project's models, as their files are now
+    std::function<Result<ProjectModels>()> load;  ///< the project's models, as their files are now
     /// Train and deploy by the gate; `by` is "schedule" or "drift".
     std::function<Result<TrainedModel>(const ModelSpec&, std::string_view by, std::string_view because,
                                        const std::atomic<bool>* stop)>
@@ -73,6 +73,7 @@ class ModelKeeper {
   };
 
   void run(const std::stop_token& stop);
+  void note_problems(const Result<ProjectModels>& models);
   void look_at(const ModelSpec& spec);
   std::optional<Due> due(const ModelSpec& spec, Memory& memory);
   std::optional<Due> due_by_drift(const ModelSpec& spec, Memory& memory, std::optional<DurationUs> age);

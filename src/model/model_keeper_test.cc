@@ -37,7 +37,9 @@ class ModelKeeperTest : public WarehouseTest {
     return {.env = clock_,
             .registry = *registry_,
             .one_at_a_time = turn_,
-            .load = [this]() -> Result<std::vector<ModelSpec>> { return std::vector{spec_}; },
+            .load = [this]() -> Result<ProjectModels> {
+              return ProjectModels{.specs = {spec_}, .problems = problems_};
+            },
             .train = [this](const ModelSpec& spec, std::string_view by, std::string_view because,
                             const auto* stop) { return train(spec, by, because, stop); },
             .check = [this](const ModelSpec&, const auto*) -> Result<ModelDrift> {
@@ -74,6 +76,7 @@ class ModelKeeperTest : public WarehouseTest {
   std::unique_ptr<ModelRegistry> registry_;
   std::mutex turn_;
   ModelSpec spec_;
+  std::map<std::string, Error> problems_;
   std::unique_ptr<ModelKeeper> keeper_;
   std::vector<std::string> trainings_;
   DriftVerdict verdict_ = DriftVerdict::kFine;
@@ -93,6 +96,12 @@ TEST_F(ModelKeeperTest, TrainsByTheClockAndNotes) {
   EXPECT_EQ(registry_->newest("m").value()->manifest["trained_because"], "every 7d");
   EXPECT_EQ(registry_->history("m").value()[0]["by"], "schedule");
   EXPECT_EQ(looks_, 0) << "nobody asked for looks";
+}
+
+TEST_F(ModelKeeperTest, AFileWithAMistakeKeepsNoOtherFromItsTraining) {
+  retrain("{every: 7d}");
+  problems_["broken"] = Error{Code::kInvalid, "there is no kind 'alss'"};
+  EXPECT_EQ(look(), 1u);
 }
 
 TEST_F(ModelKeeperTest, ARestartNeitherForgetsNorTrainsTwice) {

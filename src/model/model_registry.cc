@@ -208,6 +208,14 @@ Result<std::vector<ModelVersion>> ModelRegistry::list(std::string_view name) con
   return all;
 }
 
+Error ModelRegistry::none_deployed(const std::string& name) const {
+  const auto last = newest(name);
+  const bool trained = last && *last && (*last)->problem.empty();
+  return {Code::kNotFound, fmt::format("no version of {0} is deployed: {1}", name,
+                                       trained ? fmt::format("millrace deploy {}@{}", name, (*last)->version)
+                                               : "millrace train " + name)};
+}
+
 Result<std::pair<std::string, Path>> ModelRegistry::next_version(const std::string& name) {
   const std::lock_guard lock(change_mutex_);
   MILLRACE_ASSIGN(const auto numbers, versions(name));

@@ -76,6 +76,9 @@ class ModelRegistry {
   /// Return all that is deployed, by name.
   std::vector<std::shared_ptr<const ServedModel>> all_current() const;
 
+  /// Return the error for who needs a deployed version of a model without one: how to get it. kNotFound.
+  Error none_deployed(const std::string& name) const;
+
   /// Return the newest version of a model; nothing where there is none. Errors: those of Env.
   Result<std::optional<ModelVersion>> newest(const std::string& name) const;
 

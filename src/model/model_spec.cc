@@ -256,12 +256,21 @@ std::string to_text(const RetrainSpec& spec) {
   return parts.empty() ? "only when asked" : fmt::format("{}", fmt::join(parts, "; "));
 }
 
-Result<ModelSpec> find_model_spec(std::vector<ModelSpec> specs, std::string_view name) {
+Result<ModelSpec> find_model_spec(ProjectModels models, std::string_view name) {
   std::vector<std::string> names;
-  for (ModelSpec& spec : specs) {
+  for (ModelSpec& spec : models.specs) {
     if (spec.name == name) return std::move(spec);
     names.push_back(spec.name);
   }
+  for (auto& [broken, problem] : models.problems) {
+    if (broken == name) return fail(std::move(problem));
+    names.push_back(broken);
+  }
+  if (names.empty())
+    return fail(Code::kNotFound,
+                fmt::format("the server knows no models: it needs a project with models/{}.yaml "
+                            "(millrace up --project DIR)",
+                            name));
   const std::string nearest = nearest_name(name, names);
   return fail(Code::kNotFound, fmt::format("the project has no models/{}.yaml{}", name,
                                            nearest.empty() ? "" : "; did you mean " + nearest + "?"));

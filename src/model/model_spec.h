@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -87,7 +88,14 @@ bool same_data(const ModelSpec& a, const ModelSpec& b);
 /// Read a file. Errors: kInvalid, all mistakes at once, each with file and line.
 Result<ModelSpec> parse_model_spec(std::string_view text, const Path& path);
 
-/// Return the model of that name. Errors: kNotFound, with the name that was probably meant.
-Result<ModelSpec> find_model_spec(std::vector<ModelSpec> specs, std::string_view name);
+/// The models of a project, as its files are now. A file with a mistake keeps nobody from the others.
+struct ProjectModels {
+  std::vector<ModelSpec> specs;
+  std::map<std::string, Error> problems;  ///< of the files that cannot be read, by the name of their model
+};
+
+/// Return the model of that name. Errors: what is wrong with its file; kNotFound, with the name that was
+/// probably meant.
+Result<ModelSpec> find_model_spec(ProjectModels models, std::string_view name);
 
 }  // namespace millrace

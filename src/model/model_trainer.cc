@@ -201,7 +201,8 @@ GateVerdict ModelTrainer::gate(const ModelSpec& spec, const EvaluationReport& re
     return {.passed = false, .words = fmt::format("worse than popularity: {} {}", metric, shown(gain))};
   if (deployed == nullptr)
     return {.passed = true,
-            .words = fmt::format("as the first: {} {} against popularity", metric, shown(gain))};
+            .words = fmt::format("as the first: {} {} against recent popularity{}", metric, shown(gain),
+                                 gain.low > 0 ? "" : "; not better for sure")};
   const Estimate change = difference(model.with_fallback, deployed->with_fallback, spec.gate_metric, options);
   const char* seen = deployed->name == kDeployedAsIs ? kMayHaveSeen : "";
   if (change.low < -spec.gate_margin)

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "base/hash.h"
+#include "base/text.h"
 #include "recommend/memory_bytes.h"
 
 namespace millrace {
@@ -20,9 +21,12 @@ std::uint64_t combine(std::uint64_t a, std::uint64_t b) {
   return a ^ (b + 0x9e3779b97f4a7c15 + (a << 6) + (a >> 2));
 }
 
-/// Custom events by which people say that they do not want to see an item.
+/// Custom events by which people say that they do not want to see an item, "Not Interested" among them.
 bool is_dismissal(std::string_view type_name) {
-  return type_name == "not_interested" || type_name == "hide_item" || type_name == "dislike";
+  constexpr std::size_t kLongest = 16;
+  std::string name = to_lower(type_name.substr(0, kLongest));
+  for (char& c : name) c = c == ' ' || c == '-' ? '_' : c;
+  return name == "not_interested" || name == "hide_item" || name == "dislike";
 }
 
 /// The id a browser keeps through a login comes first, so that a session is not cut in two by it.

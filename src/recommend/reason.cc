@@ -54,9 +54,10 @@ Reason make_reason(const ReasonInput& input) {
     case CandidateSource::kPromotion:
       return {"promotion", input.promotion.empty() ? "Promoted" : std::string(input.promotion), {}};
     default:
-      if (input.because && input.context)
+      // What a model has learnt from, looks or sales, the words leave open.
+      if (input.because && input.context && !input.context->on_page)
         return seen_together(*input.context, *input.because, input.placement);
-      if (input.because) return because_of("because_met", "Because of ", *input.because);
+      if (input.because) return because_of("goes_with", "Goes with ", *input.because);
       return {"for_you", "Chosen for you", {}};
   }
   return {"popular", "Popular now", {}};

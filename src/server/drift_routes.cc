@@ -31,8 +31,8 @@ Json rule_json(const RetrainSpec& rule) {
 }
 
 Result<ModelSpec> asked_spec(const DriftSources& sources, const Exchange& asked) {
-  MILLRACE_ASSIGN(auto specs, sources.load());
-  return find_model_spec(std::move(specs), asked.path_values.front());
+  MILLRACE_ASSIGN(auto models, sources.load());
+  return find_model_spec(std::move(models), asked.path_values.front());
 }
 
 Result<Json> last_found(const DriftSources& sources, const Exchange& asked) {

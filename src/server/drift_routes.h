@@ -14,8 +14,8 @@ namespace millrace {
 /// What the routes of drift use; all must outlive the router.
 struct DriftSources {
   DriftBoard& board;
-  std::function<Result<std::vector<ModelSpec>>()> load;  ///< the project's models, as their files are now
-  std::mutex& one_at_a_time;  ///< held while a model is trained, judged or looked at
+  std::function<Result<ProjectModels>()> load;  ///< the project's models, as their files are now
+  std::mutex& one_at_a_time;                    ///< held while a model is trained, judged or looked at
 };
 
 /// Serve GET /v1/models/{name}/drift, what was found last and when the model is trained again; and POST

@@ -40,8 +40,7 @@ Status check_members(const Json& json, std::initializer_list<std::string_view> k
 
 Result<std::shared_ptr<const ServedModel>> deployed(const ModelRegistry& registry, const std::string& name) {
   auto model = registry.current(name);
-  if (!model)
-    return fail(Code::kNotFound, fmt::format("no version of {0} is deployed: millrace train {0}", name));
+  if (!model) return fail(registry.none_deployed(name));
   return model;
 }
 

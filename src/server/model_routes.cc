@@ -52,8 +52,8 @@ class ModelRoutes {
       : sources_(std::move(sources)), access_(access) {}
 
   Result<ModelSpec> find(const std::string& name) const {
-    MILLRACE_ASSIGN(auto specs, sources_.load());
-    return find_model_spec(std::move(specs), name);
+    MILLRACE_ASSIGN(auto models, sources_.load());
+    return find_model_spec(std::move(models), name);
   }
 
   /// All models; and whether who asks may train and deploy them.
@@ -65,14 +65,16 @@ class ModelRoutes {
 
   /// The project's models and those that only have versions; with the versions of `only` that one, if given.
   Result<Json> list(std::string_view only = {}) const {
-    MILLRACE_ASSIGN(const auto specs, sources_.load());
+    MILLRACE_ASSIGN(const ProjectModels project, sources_.load());
     MILLRACE_ASSIGN(const auto versions, sources_.registry.list(only));
     std::map<std::string, Json> models;
-    for (const ModelSpec& spec : specs)
+    for (const ModelSpec& spec : project.specs)
       models[spec.name] = {{"name", spec.name},
                            {"description", spec.description},
                            {"kind", ranking_kind_name(spec.settings.kind)},
                            {"versions", Json::array()}};
+    for (const auto& [name, problem] : project.problems)
+      models[name] = {{"name", name}, {"problem", problem.text()}, {"versions", Json::array()}};
     for (const ModelVersion& version : versions) {
       Json& model = models[version.name];
       if (model.is_null()) model = {{"name", version.name}, {"versions", Json::array()}};
@@ -176,11 +178,13 @@ class ModelRoutes {
       MILLRACE_ASSIGN(const auto deploy, deploy_of(asked.request.query()));
       say("reading the files");
       MILLRACE_ASSIGN(ImportedModel model, read_imported(sources_.env, json_of_body(asked.request.body())));
-      MILLRACE_ASSIGN(const auto specs, sources_.load());
-      const auto spec = std::ranges::find(specs, name, &ModelSpec::name);
+      MILLRACE_ASSIGN(const ProjectModels project, sources_.load());
+      if (const auto problem = project.problems.find(name); problem != project.problems.end())
+        return fail(problem->second);
+      const auto spec = std::ranges::find(project.specs, name, &ModelSpec::name);
       MILLRACE_ASSIGN(const TrainedModel trained,
-                      sources_.trainer.import(name, spec == specs.end() ? nullptr : &*spec, std::move(model),
-                                              deploy, "import", stop, say));
+                      sources_.trainer.import(name, spec == project.specs.end() ? nullptr : &*spec,
+                                              std::move(model), deploy, "import", stop, say));
       return json_of(name, trained);
     });
   }
@@ -208,6 +212,7 @@ class ModelRoutes {
       const QueryParameters& query = asked.request.query();
       MILLRACE_ASSIGN(const std::int64_t n, query.integer("n", 20, 1, kListMax));
       MILLRACE_ASSIGN(const ModelSpec spec, find(std::string(query.get("model", asked.path_values.front()))));
+      MILLRACE_TRY(wait_for_tables(sources_.lag, stop, say));
       MILLRACE_ASSIGN(const BatchRun run, sources_.batch.run(spec, asked.path_values.front(),
                                                              static_cast<std::size_t>(n), stop, say));
       return json_of(run);
@@ -218,6 +223,7 @@ class ModelRoutes {
     long_work(stream, [&](const auto& stop, const auto& say) -> Result<Json> {
       MILLRACE_ASSIGN(const auto deploy, deploy_of(asked.request.query()));
       MILLRACE_ASSIGN(const ModelSpec spec, find(asked.path_values.front()));
+      MILLRACE_TRY(wait_for_tables(sources_.lag, stop, say));
       MILLRACE_ASSIGN(const TrainedModel trained, sources_.trainer.train(spec, deploy, "train", stop, say));
       return json_of(spec.name, trained);
     });
@@ -226,6 +232,7 @@ class ModelRoutes {
   void evaluate(const Exchange& asked, const Stream& stream) {
     long_work(stream, [&](const auto& stop, const auto& say) -> Result<Json> {
       MILLRACE_ASSIGN(ModelSpec spec, find(asked.path_values.front()));
+      MILLRACE_TRY(wait_for_tables(sources_.lag, stop, say));
       MILLRACE_ASSIGN(auto retrain, read_evaluation_query(asked.request.query(), spec.evaluation));
       MILLRACE_ASSIGN(const EvaluationReport report,
                       sources_.trainer.evaluate(spec, std::move(retrain), stop, say));
@@ -243,6 +250,7 @@ class ModelRoutes {
       MILLRACE_ASSIGN(const std::int64_t seed,
                       query.integer("seed", 1, 0, std::numeric_limits<std::int64_t>::max()));
       MILLRACE_ASSIGN(const ModelSpec spec, find(asked.path_values.front()));
+      MILLRACE_TRY(wait_for_tables(sources_.lag, stop, say));
       MILLRACE_ASSIGN(const Tuning tuning,
                       sources_.trainer.tune(spec, static_cast<std::size_t>(trials), minutes * kMinuteUs,
                                             static_cast<std::uint64_t>(seed), stop, say));
@@ -301,9 +309,14 @@ class ModelRoutes {
   /// when the client goes.
   template <class Work>
   void long_work(const Stream& stream, const Work& work) {
-    const std::lock_guard lock(sources_.one_at_a_time);
     const auto stop = std::make_shared<std::atomic<bool>>(false);
     stream->on_close([stop] { *stop = true; });
+    std::unique_lock lock(sources_.one_at_a_time, std::try_to_lock);
+    if (!lock) {
+      stream->write(json_text({{"progress", {{"step", "waiting for another training or evaluation"}}}}) +
+                    "\n");
+      lock.lock();
+    }
     const auto result = [&]() -> Result<Json> {
       StreamBeat beat(stream);
       const auto say = [&](std::string_view step) {

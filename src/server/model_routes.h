@@ -9,6 +9,7 @@
 #include "model/model_spec.h"
 #include "model/model_trainer.h"
 #include "server/router.h"
+#include "server/table_wait.h"
 #include "server/worker_pool.h"
 
 namespace millrace {
@@ -19,9 +20,10 @@ struct ModelSources {
   ModelTrainer& trainer;
   ModelRegistry& registry;
   BatchRecommendations& batch;
-  Path dir;                                              ///< of the registry
-  std::function<Result<std::vector<ModelSpec>>()> load;  ///< the project's, as its files are now
-  std::mutex& one_at_a_time;  ///< held while a model is trained, judged or searched
+  Path dir;                                     ///< of the registry
+  std::function<Result<ProjectModels>()> load;  ///< the project's, as its files are now
+  std::mutex& one_at_a_time;                    ///< held while a model is trained, judged or searched
+  TableLag lag;
 };
 
 /// Serve GET /v1/models and /v1/models/{name}; POST …/train, …/evaluate and …/tune, which answer JSON lines,

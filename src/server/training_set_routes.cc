@@ -78,8 +78,13 @@ class TrainingSetRoutes {
   void build(const TrainingSet& set, ResponseStream& stream) {
     const std::lock_guard lock(mutex_);
     const auto write = [&](const Json& line) { stream.write(json_text(line) + "\n"); };
-    const auto result =
-        sources_.builder.build(set, [&](std::string_view step) { write({{"progress", {{"step", step}}}}); });
+    const auto say = [&](std::string_view step) { write({{"progress", {{"step", step}}}}); };
+    const auto stop = std::make_shared<std::atomic<bool>>(false);
+    stream.on_close([stop] { *stop = true; });
+    const auto result = [&]() -> Result<TrainingSetResult> {
+      MILLRACE_TRY(wait_for_tables(sources_.lag, stop.get(), say));
+      return sources_.builder.build(set, say);
+    }();
     if (result)
       write({{"result", Json::parse(result->manifest)}});
     else

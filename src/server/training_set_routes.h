@@ -6,6 +6,7 @@
 #include "lake/object_store.h"
 #include "model/training_set_build.h"
 #include "server/router.h"
+#include "server/table_wait.h"
 #include "server/worker_pool.h"
 
 namespace millrace {
@@ -17,6 +18,7 @@ struct TrainingSetSources {
   Warehouse& warehouse;
   Path lake_dir;                                           ///< where the objects of `lake` are
   std::function<Result<std::vector<TrainingSet>>()> load;  ///< the project's, as its files are now
+  TableLag lag;
 };
 
 /// Serve GET /v1/training-sets, GET /v1/training-sets/{name} (the manifest), GET

@@ -56,6 +56,42 @@ test('a model is trained, judged, deployed and asked', async () => {
   assert.deepEqual((await recommended('near', 'i1,nothing')).unknown, ['nothing']);
 });
 
+test('a file with a mistake keeps nobody from the other models', async () => {
+  const file = path.join(project, 'models/typo.yaml');
+  writeFileSync(file, 'kind: alss\n');
+  const { models } = await getJson('/v1/models');
+  assert.match(models.find((model) => model.name === 'typo').problem, /typo\.yaml:1: .*alss/);
+  assert.ok(models.find((model) => model.name === 'near').kind);
+  const listed = await millrace('model', 'list');
+  assert.equal(listed.code, 0, listed.stderr);
+  assert.match(listed.stdout, /alss/);
+  assert.equal((await millrace('model', 'show', 'near')).code, 0);
+  const refused = await millrace('train', 'typo');
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /alss/);
+  await rm(file);
+});
+
+test('Ctrl-C ends what the server does for a command; a training waits for it and says so', async () => {
+  const [file, other] = ['endless', 'other'].map((name) => path.join(project, `models/${name}.yaml`));
+  writeFileSync(file, 'kind: als\nsearch: {factors: [2, 8]}\nevaluate: {n: 5}\n');
+  writeFileSync(other, 'kind: item_knn\nevaluate: {n: 5}\n');
+  const search = spawn(binary, ['tune', 'endless', '--trials', '10000', '--data', server.data]);
+  const ended = new Promise((resolve) => search.on('close', (code, signal) => resolve({ code, signal })));
+  await eventually('the other waits', async () => {
+    const busy = await server.asAdmin('POST', '/v1/models/other/train?deploy=never');
+    const reader = busy.body.getReader();
+    const first = new TextDecoder().decode((await reader.read()).value);
+    await reader.cancel();
+    assert.match(first, /waiting for another training/);
+  });
+  search.kill('SIGINT');
+  assert.equal((await ended).signal, 'SIGINT');
+  const trained = await millrace('train', 'other', '--deploy', 'never');
+  assert.equal(trained.code, 0, trained.stderr);
+  await Promise.all([rm(file), rm(other)]);
+});
+
 test('its evaluation is printed and kept', async () => {
   const shown = await millrace('evaluate', 'near');
   assert.match(shown.stdout, /near with its fallback is better than popularity_recent/);
@@ -74,7 +110,7 @@ test('how it stands against popularity is said, and who may change it', async ()
   const gain = version.metrics.all.ndcg.mean - version.baseline.all.ndcg.mean;
   assert.ok(Math.abs(version.gain.mean - gain) < 1e-6, 'of the same people');
   assert.equal(version.passed, true);
-  assert.match(version.gate, /^as the first: ndcg \+0\.\d+ \(.*\) against popularity$/);
+  assert.match(version.gate, /^as the first: ndcg \+0\.\d+ \(.*\) against recent popularity/);
   assert.equal((await getJson('/v1/models/near/versions/1')).gate, version.gate, 'kept with the version');
   assert.equal(model.may_change, false);
   assert.equal((await getJson('/v1/models')).may_change, false);

@@ -129,17 +129,20 @@ function Quality({ version, scale }: { version: Version; scale: Scale }) {
   );
 }
 
+/** Why there is no figure of a model. */
+function whyNoFigure(model: Model, isTrained: boolean): string {
+  if (model.problem) return model.problem;
+  if (model.versions.some(({ problem }) => !problem))
+    return model.kind ? 'Not judged yet.' : `Not judged: the project has no models/${model.name}.yaml.`;
+  if (model.versions.length > 0) return 'No version of it can be read.';
+  return isTrained ? 'Is being trained now.' : 'Not trained yet.';
+}
+
 function NotTrained({ model, mayChange, training }: { model: Model; mayChange: boolean; training: TrainingDesk }) {
   const running = training.run?.state === 'running' ? training.run.name : undefined;
   return (
     <div className={styles.untrained}>
-      <p>
-        {model.versions.length > 0
-          ? 'No version of it can be read.'
-          : running === model.name
-            ? 'Is being trained now.'
-            : 'Not trained yet.'}
-      </p>
+      <p>{whyNoFigure(model, running === model.name)}</p>
       {mayChange && model.kind && running !== model.name && (
         <Button size="sm" onClick={() => navigate(`${pathOf(model.name)}?train`)} disabled={running !== undefined}>
           Train

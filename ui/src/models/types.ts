@@ -56,6 +56,8 @@ export interface Version {
 
 export interface Model {
   name: string;
+  /** What is wrong with its file in the project. */
+  problem?: string;
   description?: string;
   /** Not there when the project has no file of the model any more. */
   kind?: string;
