@@ -7,8 +7,6 @@ PORT ?= 8080
 MINUTES ?=
 SECONDS ?= 60
 JOBS ?= $(shell nproc)
-# Tests of the whole program wait a third of their time.
-TEST_JOBS ?= $(shell expr $(JOBS) + 1)
 BINARY := build/release/millrace
 
 build_preset = [ -f build/$(1)/build.ninja ] || cmake --preset $(1); cmake --build build/$(1) -j $(JOBS) --target $(2)
@@ -30,7 +28,7 @@ demo: build ## a simulated shop with live traffic and its dashboard (MINUTES=1 e
 test: ## set up, build, run every test but the long ones
 	@scripts/setup.sh build test
 	@$(call build_preset,release,all)
-	@python3 -B scripts/run_tests.py build/release -LE soak -j $(TEST_JOBS)
+	@python3 -B scripts/run_tests.py build/release -LE soak -j $(JOBS)
 
 test-sanitizers: ## unit tests under the address, undefined-behaviour and thread sanitizers
 	@scripts/setup.sh build test

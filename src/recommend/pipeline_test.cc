@@ -168,7 +168,7 @@ TEST_F(PipelineTest, APageAboutAnItemAsksModelsForThatItemAlone) {
       scene().recommend({.user = "me", .placement = Placement::kItem, .n = 4, .items = {"i30"}});
   ASSERT_EQ(answer.items.size(), 4u);
   for (const RecommendedItem& item : answer.items) EXPECT_EQ(taste_of(item.id), 2) << item.id;
-  EXPECT_EQ(answer.items.front().reason.code, "seen_together");
+  EXPECT_EQ(answer.items.front().reason.code, "goes_with");
 }
 
 TEST_F(PipelineTest, APopularityModelSaysWhatIsPopularAndKnowsNobody) {

@@ -46,6 +46,7 @@ const restart = async () => {
 };
 
 test('a stop writes the snapshot, the next start takes it', async () => {
+  await eventually('the lists', async () => assert.match(JSON.stringify(await told()), /Sold most this week/));
   const before = await told();
   assert.equal(before.me.items[0][0], 'i3');
   await server.stop();
