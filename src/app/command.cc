@@ -119,7 +119,8 @@ Result<std::unique_ptr<ServerConnection>> ServerConnection::open(const CommonOpt
   }
   MILLRACE_ASSIGN(connection->client_,
                   connect(connection->platform_->unix_socket(), connection->platform_->admin_token()));
-  StopSignals::release();  // an end without warning harms no data
+  StopSignals::release();         // an end without warning harms no data
+  std::signal(SIGPIPE, SIG_IGN);  // but a reader of our output that goes away is no reason for one
   return connection;
 }
 

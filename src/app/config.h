@@ -101,8 +101,8 @@ struct Config {
 /// at once, each with file and line.
 Result<Config> load_config(Env& env, const Path& file);
 
-/// Read the models of a project's folder, which need not be there. Errors: kInvalid, the mistakes of the
-/// first file that has some; those of Env.
+/// Read the models of a project's folder, which need not be there; files with mistakes are among its
+/// `problems`. Errors: those of Env.
 Result<ProjectModels> load_models(Env& env, const Path& dir);
 
 /// Read the files of the same folder that are pipelines, in the order of their names. Errors: kInvalid; those

@@ -37,9 +37,9 @@ TEST(IngestData, NewsClicks) {
   IngestBench bench;
   const auto result =
       bench.run({.format = "csv", .map = "examples/news/mappings/news_clicks.yaml", .files = files});
-  if (files.size() == 36) {
-    EXPECT_EQ(result.counts.rows, 215'511u);
-  }
+#ifndef __SANITIZE_THREAD__
+  EXPECT_EQ(result.counts.rows, 215'511u);
+#endif
   EXPECT_EQ(result.counts.events, result.counts.rows);
   EXPECT_EQ(result.counts.quarantined, 0u);
 
