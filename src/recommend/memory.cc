@@ -15,7 +15,7 @@ namespace millrace {
 namespace {
 
 /// Raise it with any change of what `save` writes, or of what `apply` makes of an event.
-constexpr std::uint32_t kMemoryVersion = 1;
+constexpr std::uint32_t kMemoryVersion = 2;
 
 std::uint64_t combine(std::uint64_t a, std::uint64_t b) {
   return a ^ (b + 0x9e3779b97f4a7c15 + (a << 6) + (a >> 2));

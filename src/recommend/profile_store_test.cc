@@ -79,7 +79,7 @@ class Dismissals : public testing::TestWithParam<bool> {
 };
 
 TEST_P(Dismissals, StayAwayForGood) {
-  for (const char* name : {"not_interested", "hide_item", "dislike"}) {
+  for (const char* name : {"not_interested", "Not Interested", "hide_item", "dislike"}) {
     scene_.apply({.type = EventType::kCustom, .user = name, .items = {"lid"}, .type_name = name});
     scene_.apply({.user = name, .items = {"pot"}});
     EXPECT_THAT(scene_.ids({.user = name, .session = "now"}), Contains("pan")) << name;
