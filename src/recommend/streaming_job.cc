@@ -21,6 +21,13 @@ namespace {
 /// While the recommender is behind, so long until the next look at it.
 constexpr DurationUs kLookPause = kMillisecondUs;
 
+/// Between two steps that found something, so that under load a batch is read once by the recommender and
+/// found decoded here, and the collector keeps the processor.
+constexpr DurationUs kAnswerRest = 2 * kMillisecondUs;
+
+/// After a step of so many records there is no rest: more of them are waiting.
+constexpr std::size_t kAnswerBacklog = 256;
+
 constexpr std::size_t kBytesMax = 4u << 20;  ///< of one append, beyond its last record's answers
 
 const TopicPartition& answers_partition() {
@@ -173,6 +180,7 @@ Result<StepResult> Streaming::step() {
   tell(work);
   if (dirty_ && tools_.env.steady_now() - checkpoint_at_ >= options_.checkpoint_interval)
     MILLRACE_TRY(checkpoint());
+  if (work.result.records > 0 && work.result.records < kAnswerBacklog) work.result.rest = kAnswerRest;
   return work.result;
 }
 
