@@ -30,11 +30,13 @@ test: ## set up, build, run every test but the long ones
 	@$(call build_preset,release,all)
 	@python3 -B scripts/run_tests.py build/release -LE soak -j $(JOBS)
 
-test-sanitizers: ## unit tests under the address, undefined-behaviour and thread sanitizers
+build-sanitizers: ## what test-sanitizers runs
 	@scripts/setup.sh build test
 	@$(call build_preset,asan,unit_tests)
-	@MILLRACE_SEEDS=30 python3 -B scripts/run_tests.py build/asan -L unit -j $(JOBS)
 	@$(call build_preset,tsan,unit_tests)
+
+test-sanitizers: build-sanitizers ## unit tests under the address, undefined-behaviour and thread sanitizers
+	@MILLRACE_SEEDS=30 python3 -B scripts/run_tests.py build/asan -L unit -j $(JOBS)
 	@MILLRACE_SEEDS=40 python3 -B scripts/run_tests.py build/tsan -L unit -j $(JOBS)
 
 soak: ## the long tests: 50 kills under load, a news day and a half at 1,000 times its speed, thousands of faults
@@ -67,4 +69,4 @@ package: build ## build/millrace-VERSION-linux-ARCH.tar.gz: binary, DuckDB, exam
 clean: ## remove what was built; keeps what set-up fetched (rm -rf build removes that too)
 	@find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} + 2> /dev/null || true
 
-.PHONY: help setup build demo test test-sanitizers soak bench fuzz lint dev package clean
+.PHONY: help setup build demo test build-sanitizers test-sanitizers soak bench fuzz lint dev package clean
