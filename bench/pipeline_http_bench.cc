@@ -4,10 +4,12 @@
 //
 //   pipeline_http_bench [--tiny | --million]
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -37,7 +39,8 @@ struct Plan {
   int rounds = 3;
   std::size_t open_connections = 10'000;
   std::vector<double> rates = {2'000, 4'000, 6'000, 8'000, 10'000, 12'000};
-  bool only_rate = false;  ///< no more than the first figures
+  std::size_t ingested = 3'000'000;  ///< events of a file that is taken in meanwhile
+  bool only_rate = false;            ///< no more than the first figures
 };
 
 /// A folder that goes when it is done with.
@@ -173,32 +176,72 @@ Status measure_connections(const ServerProcess& server, const Plan& plan) {
   return {};
 }
 
-/// Ask on while another version is imported, deployed and prepared.
-Status measure_swap(const ServerProcess& server, const Plan& plan, const fs::path& dir) {
-  Status imported;
-  bool done = false;
-  std::thread other([&] {
-    imported = import(server, dir);
-    if (imported)
-      if (const auto ready = wait_for_model(server, "tastes@2"); !ready)
-        imported = std::unexpected(ready.error());
+/// Ask on while `work` is done on a thread of its own. Return the worst p99 of the stretches, in ms.
+Result<double> ask_during(const ServerProcess& server, const Plan& plan,
+                          const std::function<Status()>& work) {
+  Status worked;
+  std::atomic<bool> done = false;
+  std::jthread other([&] {
+    worked = work();
     done = true;
   });
   double worst = 0;
   while (!done) {
-    const auto result = ask_shop(server, plan.people, 1'000, 64, plan.duration);
-    if (!result) {
-      other.join();
-      return std::unexpected(result.error());
-    }
-    worst = std::max(worst, ms(*result, .99));
+    MILLRACE_ASSIGN(const LoadResult result, ask_shop(server, plan.people, 1'000, 64, plan.duration));
+    worst = std::max(worst, ms(result, .99));
   }
   other.join();
-  MILLRACE_TRY(imported);
+  MILLRACE_TRY(worked);
+  return worst;
+}
+
+/// Ask on while another version is imported, deployed and prepared.
+Status measure_swap(const ServerProcess& server, const Plan& plan, const fs::path& dir) {
+  MILLRACE_ASSIGN(const double worst, ask_during(server, plan, [&]() -> Status {
+                    MILLRACE_TRY(import(server, dir));
+                    MILLRACE_TRY(wait_for_model(server, "tastes@2"));
+                    return {};
+                  }));
   print({.name = "pipeline p99 while a version is swapped, worst of its stretches",
          .value = worst,
          .unit = "ms",
          .target = 10});
+  return {};
+}
+
+/// What people looked at before, as a file for `millrace ingest`.
+fs::path write_history(const fs::path& dir, const Plan& plan) {
+  const fs::path path = dir / "history.jsonl";
+  std::ofstream file(path, std::ios::binary);
+  for (std::size_t i = 0; i < plan.ingested; ++i)
+    file << fmt::format(
+        R"({{"type":"track","event":"Product Viewed","messageId":"h{}","userId":"u{}","timestamp":"2026-01-{:02}T12:{:02}:{:02}Z","properties":{{"product_id":"p{}"}}}})"
+        "\n",
+        i, i * 7919 % plan.people, 1 + i % 28, i / 60 % 60, i % 60, i * 104'729 % plan.items);
+  return path;
+}
+
+/// Ask on while a file is taken in as fast as it goes, until all of it is in the log.
+Status measure_ingest(const ServerProcess& server, const Plan& plan, const fs::path& dir) {
+  const fs::path history = write_history(dir, plan);
+  const auto began = std::chrono::steady_clock::now();
+  double seconds = 0;
+  MILLRACE_ASSIGN(const double worst, ask_during(server, plan, [&]() -> Status {
+                    MILLRACE_ASSIGN(const std::string said,
+                                    run_binary({"ingest", "segment", "--data", server.data().string(),
+                                                "--json", history.string()}));
+                    seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+                    if (Json::parse(said)["rows"] == plan.ingested) return {};
+                    return fail(Code::kCorrupt, "not all was taken in: " + said);
+                  }));
+  print({.name = fmt::format("pipeline p99 while a file of {} events is taken in, worst of its stretches",
+                             plan.ingested),
+         .value = worst,
+         .unit = "ms",
+         .target = 10});
+  print({.name = "ingest meanwhile",
+         .value = static_cast<double>(plan.ingested) / seconds,
+         .unit = "events/s"});
   return {};
 }
 
@@ -255,7 +298,8 @@ Status run(const Plan& plan) {
   MILLRACE_TRY(measure_greatest_rate(*server, plan));
   MILLRACE_TRY(measure_connections(*server, plan));
   MILLRACE_TRY(measure_last_click(*server, plan));
-  return measure_swap(*server, plan, folder.path());
+  MILLRACE_TRY(measure_swap(*server, plan, folder.path()));
+  return measure_ingest(*server, plan, folder.path());
 }
 
 }  // namespace
@@ -270,7 +314,8 @@ int main(int argc, char** argv) {
             .duration = millrace::kSecondUs,
             .rounds = 1,
             .open_connections = 200,
-            .rates = {200}};
+            .rates = {200},
+            .ingested = 20'000};
   if (argc > 1 && std::string_view(argv[1]) == "--million") {
     plan.items = 1'000'000;
     plan.only_rate = true;
