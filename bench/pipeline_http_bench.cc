@@ -19,6 +19,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/npy.h"
+#include "bench/folder.h"
 #include "bench/server_process.h"
 #include "bench/shop.h"
 #include "bench/yardstick.h"
@@ -41,23 +42,6 @@ struct Plan {
   std::vector<double> rates = {2'000, 4'000, 6'000, 8'000, 10'000, 12'000};
   std::size_t ingested = 3'000'000;  ///< events of a file that is taken in meanwhile
   bool only_rate = false;            ///< no more than the first figures
-};
-
-/// A folder that goes when it is done with.
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "pipeline_bench_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
 };
 
 /// Vectors in clusters, as tastes are, and their ids.

@@ -62,12 +62,8 @@ function(millrace_layer NAME)
     # Tests take longer to compile than to run; without optimization that takes a third less.
     target_compile_options(${NAME}_test PRIVATE $<$<CONFIG:Release>:-O0>)
     add_test(NAME ${NAME} COMMAND ${NAME}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set(timeout 300)
-    if(MILLRACE_SANITIZER)
-      set(timeout 900)
-    endif()
     list(LENGTH tests cost)  # the largest first, so that none is left to run alone
-    set_tests_properties(${NAME} PROPERTIES LABELS unit TIMEOUT ${timeout} COST ${cost})
+    set_tests_properties(${NAME} PROPERTIES LABELS unit COST ${cost})
     add_dependencies(unit_tests ${NAME}_test)
   endif()
   foreach(bench ${benches})

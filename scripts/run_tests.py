@@ -67,7 +67,8 @@ def read_junit(path):
 
 def run_ctest(build, arguments, junit):
     """Run ctest, showing its output as it comes; return (exit code, its closing lines, not yet shown)."""
-    command = ["ctest", "--test-dir", str(build), "--output-on-failure", "--no-tests=error",
+    # A limit that stands with a test wins over `--timeout`, which is for the others; of these the last said counts.
+    command = ["ctest", "--test-dir", str(build), "--output-on-failure", "--no-tests=error", "--timeout", "900",
                "--output-junit", str(junit), "--test-output-size-passed", "10000000", *arguments]
     closing = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

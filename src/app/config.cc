@@ -208,17 +208,18 @@ Result<std::vector<AggregationFile>> load_aggregations(Env& env, const Path& dir
   return files;
 }
 
-/// What lies within the path of another set would go when that is made.
-Status check_paths(const std::vector<TrainingSet>& sets, const Path& dir) {
-  for (const TrainingSet& one : sets)
-    for (const TrainingSet& other : sets)
+/// What lies within the path of another set would go when that is made: keep such sets from being used.
+void check_paths(ProjectTrainingSets& project, const Path& dir) {
+  for (const TrainingSet& one : project.sets)
+    for (const TrainingSet& other : project.sets)
       if (&one != &other && !one.path.empty() && !other.path.empty() &&
           (one.path + "/").starts_with(other.path + "/"))
-        return fail(Code::kInvalid,
-                    fmt::format("path: {} lies within {}, the path of {}: their files would be mixed",
-                                one.path, other.path, other.name),
-                    (dir / (one.name + ".yaml")).string());
-  return {};
+        project.problems.emplace(
+            one.name, Error{Code::kInvalid,
+                            fmt::format("path: {} lies within {}, the path of {}: their files would be mixed",
+                                        one.path, other.path, other.name),
+                            (dir / (one.name + ".yaml")).string()});
+  std::erase_if(project.sets, [&](const TrainingSet& set) { return project.problems.contains(set.name); });
 }
 
 }  // namespace
@@ -285,15 +286,19 @@ Result<std::vector<PipelineSpec>> load_pipelines(Env& env, const Path& dir) {
   return pipelines;
 }
 
-Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir,
-                                                    std::span<const FeatureView> views) {
-  std::vector<TrainingSet> sets;
+Result<ProjectTrainingSets> load_training_sets(Env& env, const Path& dir,
+                                               std::span<const FeatureView> views) {
+  ProjectTrainingSets project;
   MILLRACE_TRY(each_yaml_file(env, dir, [&](const Path& path, const std::string& text) -> Status {
-    MILLRACE_ASSIGN(sets.emplace_back(), parse_training_set(text, path, views));
+    auto set = parse_training_set(text, path, views);
+    if (set)
+      project.sets.push_back(*std::move(set));
+    else
+      project.problems.emplace(path.stem().string(), std::move(set).error());
     return {};
   }));
-  MILLRACE_TRY(check_paths(sets, dir));
-  return sets;
+  check_paths(project, dir);
+  return project;
 }
 
 Result<std::optional<std::vector<TransformFile>>> load_sql_transforms(Env& env, const Path& dir) {

@@ -110,10 +110,10 @@ Result<ProjectModels> load_models(Env& env, const Path& dir);
 Result<std::vector<PipelineSpec>> load_pipelines(Env& env, const Path& dir);
 
 /// Read the training sets of a project's folder, which may name its `views`; none when there is no such
-/// folder. Errors: kInvalid, the mistakes of the first file that has some, or whose path lies within
-/// another's.
-Result<std::vector<TrainingSet>> load_training_sets(Env& env, const Path& dir,
-                                                    std::span<const FeatureView> views);
+/// folder. Files with mistakes, or whose path lies within another's, are among the `problems`. Errors: those
+/// of Env.
+Result<ProjectTrainingSets> load_training_sets(Env& env, const Path& dir, std::span<const FeatureView> views);
+
 /// Read the files of a project's folder `transforms`, in the order of their names. Without such a folder
 /// nothing is known of them, which is not the same as having none. Errors: those of reading.
 Result<std::optional<std::vector<TransformFile>>> load_sql_transforms(Env& env, const Path& dir);

@@ -289,12 +289,29 @@ TEST_F(ConfigTest, NoTrainingSetLiesWithinThePathOfAnother) {
   };
   put("a.yaml", "exports");
   put("b.yaml", "exports_b");
-  EXPECT_TRUE(load_training_sets(env, dir_ / "sets", {}));
+  EXPECT_EQ(load_training_sets(env, dir_ / "sets", {})->sets.size(), 2u);
   put("b.yaml", "exports/b");
-  EXPECT_THAT(load_training_sets(env, dir_ / "sets", {}).error().text(),
+  const auto within = load_training_sets(env, dir_ / "sets", {});
+  ASSERT_EQ(within->sets.size(), 1u);
+  EXPECT_EQ(within->sets[0].name, "a");
+  EXPECT_THAT(within->problems.at("b").text(),
               testing::AllOf(HasSubstr("b.yaml"), HasSubstr("exports/b lies within exports, the path of a")));
   put("b.yaml", "exports");
-  EXPECT_FALSE(load_training_sets(env, dir_ / "sets", {}));
+  EXPECT_TRUE(load_training_sets(env, dir_ / "sets", {})->sets.empty());
+}
+
+TEST_F(ConfigTest, ABrokenTrainingSetKeepsNobodyFromTheOthers) {
+  Env& env = Env::system();
+  std::filesystem::create_directories(dir_ / "sets");
+  ASSERT_TRUE(
+      write_file_atomically(env, dir_ / "sets" / "good.yaml", "labels: {from: SELECT 1 AS a, key: a}\n"));
+  ASSERT_TRUE(write_file_atomically(env, dir_ / "sets" / "bad.yaml", "lables: {}\n"));
+  auto project = load_training_sets(env, dir_ / "sets", {});
+  ASSERT_TRUE(project);
+  EXPECT_TRUE(find_training_set(*project, "good"));
+  EXPECT_THAT(find_training_set(*project, "bad").error().text(),
+              testing::AllOf(HasSubstr("bad.yaml:1"), HasSubstr("labels")));
+  EXPECT_THAT(find_training_set(*project, "goood").error().text(), HasSubstr("did you mean good?"));
 }
 
 TEST_F(ConfigTest, AMissingFolderOfTransformsIsNotOneWithoutAny) {

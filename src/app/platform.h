@@ -127,7 +127,7 @@ class Platform {
   void keep_logs();
   Status open_lake();
   BodyLimits collect_limits() const;
-  Result<std::vector<TrainingSet>> training_set_files() const;
+  Result<ProjectTrainingSets> training_set_files() const;
   Result<ProjectModels> model_files() const;
   Result<std::vector<PipelineSpec>> pipeline_files() const;
   Status open_models();

@@ -63,19 +63,17 @@ Result<std::vector<PipelineSpec>> Platform::pipeline_files() const {
   return load_pipelines(env_, *config_.models);
 }
 
-Result<std::vector<TrainingSet>> Platform::training_set_files() const {
-  if (!config_.training_sets) return std::vector<TrainingSet>{};
+Result<ProjectTrainingSets> Platform::training_set_files() const {
+  if (!config_.training_sets) return ProjectTrainingSets{};
   return load_training_sets(env_, *config_.training_sets, config_.features);
 }
 
 Result<std::string> Platform::training_set_manifest_of(const std::string& name) const {
-  MILLRACE_ASSIGN(const auto sets, training_set_files());
-  const auto found = std::ranges::find(sets, name, &TrainingSet::name);
-  if (found == sets.end())
-    return fail(Code::kNotFound, fmt::format("the project has no training_sets/{}.yaml", name));
-  auto manifest = training_set_manifest(*lake_, *found);
+  MILLRACE_ASSIGN(auto project, training_set_files());
+  MILLRACE_ASSIGN(const TrainingSet set, find_training_set(std::move(project), name));
+  auto manifest = training_set_manifest(*lake_, set);
   if (!manifest && manifest.error().code == Code::kNotFound)
-    return fail(Code::kNotFound, fmt::format("{0} was not made yet: millrace training-set make {0}", name));
+    return fail(Code::kNotFound, fmt::format("{0} was not made yet: millrace training-set build {0}", name));
   return manifest;
 }
 

@@ -20,6 +20,10 @@ Status list_training_sets(HttpClient& client, bool as_json) {
         "there are no training sets; add files training_sets/NAME.yaml to your project "
         "(docs/how-to/training-sets.md)\n");
   for (const Json& set : answer["training_sets"]) {
+    if (set.contains("problem")) {
+      fmt::print("{:<24} {}\n", set.value("name", ""), set.value("problem", ""));
+      continue;
+    }
     const bool made = set.contains("version");
     fmt::print("{:<24} {}  {}\n", set.value("name", ""),
                made ? fmt::format("{} {:>14}  {}", set.value("version", ""),
@@ -50,10 +54,16 @@ void print_made(const Json& set) {
 }
 
 Status build(HttpClient& client, std::vector<std::string> names, bool as_json) {
+  std::string problem;  // of a file that cannot be used; the others are built
   if (names.empty()) {
     MILLRACE_ASSIGN(const Json answer, ask(client, "GET", "/v1/training-sets"));
-    for (const Json& set : answer["training_sets"]) names.push_back(set.value("name", ""));
-    if (names.empty()) return list_training_sets(client, as_json);
+    for (const Json& set : answer["training_sets"]) {
+      if (set.contains("problem"))
+        problem = set.value("problem", "");
+      else
+        names.push_back(set.value("name", ""));
+    }
+    if (names.empty() && problem.empty()) return list_training_sets(client, as_json);
   }
   Json made = Json::array();
   for (const std::string& name : names) {
@@ -62,7 +72,7 @@ Status build(HttpClient& client, std::vector<std::string> names, bool as_json) {
     made.push_back(std::move(one));
   }
   if (as_json) fmt::print("{}\n", Json{{"training_sets", made}}.dump());
-  return {};
+  return problem.empty() ? Status() : fail(Code::kInvalid, problem);
 }
 
 }  // namespace

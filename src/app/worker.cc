@@ -23,6 +23,8 @@ constexpr DurationUs kSettlePause = 200 * kMillisecondUs;
 constexpr DurationUs kBatchTarget = kSecondUs;
 constexpr DurationUs kPauseMin = 200 * kMillisecondUs;  // before a program that ended is started again
 constexpr DurationUs kPauseMax = 30 * kSecondUs;
+constexpr DurationUs kWellAfter =
+    10 * kSecondUs;  // a program that was started again and has lived for so long is well
 constexpr DurationUs kRetryPause = 500 * kMillisecondUs;
 constexpr DurationUs kCommandEnd = 5 * kSecondUs;
 constexpr DurationUs kLeaseMax = 600 * kSecondUs;
@@ -196,6 +198,7 @@ Status Worker::pull() {
     restart(lives.error());
     return {};
   }
+  if (now() - started_at_ > kWellAfter) ready_ = true;
   auto answer =
       server_.ask("POST", address_ + "/pull", {{"max", window_}, {"wait_ms", kPullWait / kMillisecondUs}});
   if (!answer) return complain(answer.error());
@@ -248,7 +251,7 @@ bool Worker::may_start() {
     return false;
   }
   for (const Json& pulled : held_) sink_->add(pulled);
-  batch_since_ = head_since_ = now();
+  batch_since_ = head_since_ = started_at_ = now();
   return true;
 }
 

@@ -37,7 +37,8 @@ struct WorkerBeat {
   std::uint64_t held = 0;    ///< in its hands now
   std::string health;        ///< HOST:PORT of its /healthz
   int command = 0;           ///< process group of its program; 0 without one
-  bool ready = true;         ///< false once its program ended, until a new one has answered a message
+  bool ready =
+      true;  ///< false once its program ended, until a new one answered a message or lasted ten seconds
 
   std::string text() const;
   /// Errors: kCorrupt.
@@ -93,6 +94,7 @@ class Worker {
   std::vector<std::string> done_;     ///< not yet acknowledged
   std::vector<std::string> refused_;  ///< not yet given back
   std::size_t window_ = 1;
+  DurationUs started_at_ = 0;  ///< when its program last was
   DurationUs batch_since_ = 0;
   DurationUs head_since_ = 0;  ///< since when the first of `held_` is
   DurationUs extended_at_ = 0;

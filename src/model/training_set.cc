@@ -249,4 +249,19 @@ Result<TrainingSet> parse_training_set(std::string_view text, const Path& path,
   return set;
 }
 
+Result<TrainingSet> find_training_set(ProjectTrainingSets project, std::string_view name) {
+  std::vector<std::string> names;
+  for (TrainingSet& set : project.sets) {
+    if (set.name == name) return std::move(set);
+    names.push_back(set.name);
+  }
+  for (auto& [broken, problem] : project.problems) {
+    if (broken == name) return fail(std::move(problem));
+    names.push_back(broken);
+  }
+  const std::string nearest = nearest_name(name, names);
+  return fail(Code::kNotFound, fmt::format("the project has no training_sets/{}.yaml{}", name,
+                                           nearest.empty() ? "" : "; did you mean " + nearest + "?"));
+}
+
 }  // namespace millrace

@@ -53,6 +53,16 @@ struct TrainingSet {
   std::map<std::string, std::string> views;  ///< the feature views it names, with their files' text
 };
 
+/// The training sets of a project, as its files are now. A file with a mistake keeps nobody from the others.
+struct ProjectTrainingSets {
+  std::vector<TrainingSet> sets;
+  std::map<std::string, Error> problems;  ///< of the files that cannot be used, by the name of their set
+};
+
+/// Return the set of that name. Errors: what is wrong with its file; kNotFound, with the name that was
+/// probably meant.
+Result<TrainingSet> find_training_set(ProjectTrainingSets project, std::string_view name);
+
 /// Read a file; `views` are those of the project, which it may name. Errors: kInvalid, all mistakes at once,
 /// each with file and line.
 Result<TrainingSet> parse_training_set(std::string_view text, const Path& path,

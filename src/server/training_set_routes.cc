@@ -24,21 +24,14 @@ class TrainingSetRoutes {
   explicit TrainingSetRoutes(TrainingSetSources sources) : sources_(std::move(sources)) {}
 
   Result<TrainingSet> find(const std::string& name) const {
-    MILLRACE_ASSIGN(auto sets, sources_.load());
-    std::vector<std::string> names;
-    for (TrainingSet& set : sets) {
-      if (set.name == name) return std::move(set);
-      names.push_back(set.name);
-    }
-    const std::string nearest = nearest_name(name, names);
-    return fail(Code::kNotFound, fmt::format("the project has no training_sets/{}.yaml{}", name,
-                                             nearest.empty() ? "" : "; did you mean " + nearest + "?"));
+    MILLRACE_ASSIGN(auto project, sources_.load());
+    return find_training_set(std::move(project), name);
   }
 
   Result<std::string> list() const {
-    MILLRACE_ASSIGN(const auto sets, sources_.load());
+    MILLRACE_ASSIGN(const ProjectTrainingSets project, sources_.load());
     Json list = Json::array();
-    for (const TrainingSet& set : sets) {
+    for (const TrainingSet& set : project.sets) {
       Json one = {{"name", set.name}, {"description", set.description}};
       if (const auto text = training_set_manifest(sources_.lake, set)) {
         const Json manifest = Json::parse(*text, nullptr, false);
@@ -47,6 +40,8 @@ class TrainingSetRoutes {
       }
       list.push_back(std::move(one));
     }
+    for (const auto& [name, problem] : project.problems)
+      list.push_back({{"name", name}, {"problem", problem.text()}});
     return json_text({{"training_sets", std::move(list)}});
   }
 
@@ -76,9 +71,13 @@ class TrainingSetRoutes {
   }
 
   void build(const TrainingSet& set, ResponseStream& stream) {
-    const std::lock_guard lock(mutex_);
     const auto write = [&](const Json& line) { stream.write(json_text(line) + "\n"); };
     const auto say = [&](std::string_view step) { write({{"progress", {{"step", step}}}}); };
+    std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock.owns_lock()) {
+      say("waiting for another training set");
+      lock.lock();
+    }
     const auto stop = std::make_shared<std::atomic<bool>>(false);
     stream.on_close([stop] { *stop = true; });
     const auto result = [&]() -> Result<TrainingSetResult> {

@@ -16,8 +16,8 @@ struct TrainingSetSources {
   TrainingSetBuilder& builder;
   const ObjectStore& lake;
   Warehouse& warehouse;
-  Path lake_dir;                                           ///< where the objects of `lake` are
-  std::function<Result<std::vector<TrainingSet>>()> load;  ///< the project's, as its files are now
+  Path lake_dir;                                      ///< where the objects of `lake` are
+  std::function<Result<ProjectTrainingSets>()> load;  ///< the project's, as its files are now
   TableLag lag;
 };
 

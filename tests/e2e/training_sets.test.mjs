@@ -47,6 +47,14 @@ features:
   const refused = await run(['training-set', 'build', 'carts', '--data', server.data]);
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /carts\.yaml:\d+: unknown key 'colour'/);
+  const after = await server.json('/v1/training-sets');
+  assert.deepEqual(after.training_sets.map(({ name }) => name), ['carts']);
+  assert.match(after.training_sets[0].problem, /carts\.yaml:\d+: unknown key 'colour'/);
+  writeFileSync(path.join(project, 'training_sets', 'others.yaml'), set);
+  const others = await run(['training-set', 'build', '--data', server.data]);
+  assert.match(others.stdout, /others@\w+: 2 rows/, 'a broken file keeps nobody from the others');
+  assert.equal(others.code, 1);
+  assert.match(others.stderr, /unknown key 'colour'/);
   const unknown = await run(['training-set', 'build', 'cart', '--data', server.data]);
   assert.match(unknown.stderr, /colour|did you mean carts/);
 });

@@ -255,8 +255,7 @@ describe('workers', { concurrency: true }, () => {
     for (const words of [/the command ended with exit code 3/, /the command answered 'hello'/, /no answer to a message within 4 s/, /not yet/])
       assert.match(keeper.out, words);
     assert.deepEqual(logged('bad', 'begin').filter(([, id, attempt]) => id.startsWith('j') && attempt > 1), [], 'no other message is to blame');
-    // Where both lost their program last, they are well again once one has done something.
-    await publishAll('bad', numbered(42).slice(40));
+    // Both may have lost their program last: without anything to do they are well again after a time.
     await eventually('healthy once the last was replaced', async () => assert.equal((await keeper.health()).code, 200));
     await keeper.stop();
     assert.deepEqual(alive('bad'), []);
