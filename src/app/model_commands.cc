@@ -1,8 +1,11 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
 #include "base/text.h"
+#include "model/model_spec.h"
 
 namespace millrace {
 namespace {
@@ -61,19 +64,35 @@ Status list_models(HttpClient& client, const std::string& name, bool as_json) {
   return {};
 }
 
-Status train(HttpClient& client, const std::string& name, const std::string& deploy, bool as_json) {
+/// Return whether the version was deployed.
+Result<bool> train(HttpClient& client, const std::string& name, const std::string& deploy, bool as_json) {
   MILLRACE_ASSIGN(const Json trained, ask_long(client, ModelName{name, ""}.path() + "/train?deploy=" + deploy,
                                                as_json ? "" : name));
+  const bool deployed = trained.value("deployed", false);
   if (as_json) {
     print_json(trained);
-    return {};
+    return deployed;
   }
   const Json& training = trained["manifest"]["training"];
   fmt::print("{}@{}: {} of {} people with {}; {}\n{}\n", name, trained.value("version", ""),
              counted(training.value("rows", 0ULL), "interaction"),
              with_thousands(training.value("users", 0ULL)), counted(training.value("items", 0ULL), "item"),
              ndcg_of(trained["manifest"]), trained.value("gate", ""));
-  return {};
+  return deployed;
+}
+
+/// Return the settings in which the trials differ, "factors=64 half_life=30d".
+std::string searched_settings(const Json& trials, const Json& trial) {
+  std::string text;
+  for (const auto& [key, value] : trial["settings"].items()) {
+    const bool varies = std::ranges::any_of(
+        trials, [&](const Json& other) { return other["settings"].value(key, Json()) != value; });
+    if (!varies) continue;
+    const bool is_duration = key.ends_with("_us");
+    text += fmt::format("{}{}={}", text.empty() ? "" : " ", is_duration ? key.substr(0, key.size() - 3) : key,
+                        is_duration ? duration_text(value.get<DurationUs>()) : value.dump());
+  }
+  return text;
 }
 
 Status tune(HttpClient& client, const std::string& name, const std::string& query, bool as_json) {
@@ -85,7 +104,7 @@ Status tune(HttpClient& client, const std::string& name, const std::string& quer
   }
   for (const Json& trial : tuning["trials"])
     fmt::print("{} {:.4f} ({:.4f}–{:.4f})  {}\n", tuning.value("metric", ""), trial.value("mean", 0.0),
-               trial.value("low", 0.0), trial.value("high", 0.0), trial["settings"].dump());
+               trial.value("low", 0.0), trial.value("high", 0.0), searched_settings(tuning["trials"], trial));
   const std::string yaml = tuning.value("yaml", "");
   if (yaml.empty())
     fmt::print("nothing tried is better than the file's own settings\n");
@@ -149,11 +168,17 @@ void add_train(CLI::App& app, CommonOptions& common, int& exit_code) {
       ->capture_default_str();
   command->add_flag("--json", common.json, "print JSON");
   command->footer(
+      "Exit code 0: trained, and deployed unless you said otherwise; 3: trained, but not good enough to be "
+      "deployed; 1: it failed.\n"
       "Examples:\n  millrace train for_you --project my-shop\n  millrace train for_you --deploy never\n"
       "docs/how-to/models.md says how a model is declared.");
   command->callback([=, &common, &exit_code] {
-    exit_code = run_with_server(common, Need::kNeedsData,
-                                [&](HttpClient& client) { return train(client, *name, *how, common.json); });
+    bool deployed = true;
+    exit_code = run_with_server(common, Need::kNeedsData, [&](HttpClient& client) -> Status {
+      MILLRACE_ASSIGN(deployed, train(client, *name, *how, common.json));
+      return {};
+    });
+    if (exit_code == kExitDone && !deployed && *how != "never") exit_code = kExitRefused;
   });
 }
 

@@ -214,7 +214,7 @@ void YamlValue::read(double& into, double min, double max) const {
     return error(fmt::format("expected a number, found {}", describe(node_->yaml)));
   }
   if (!(number >= min && number <= max))
-    return error(fmt::format("expected a number from {} to {}", min, max));
+    return error(fmt::format("expected a number from {} to {}, found {}", min, max, describe(node_->yaml)));
   into = number;
 }
 
@@ -260,7 +260,7 @@ std::optional<std::int64_t> YamlValue::integer(std::int64_t min, std::int64_t ma
   if (!whole) {
     error(fmt::format("expected a whole number, found {}", describe(node_->yaml)));
   } else if (problem != std::errc() || number < min || number > max) {
-    error(fmt::format("expected a whole number from {} to {}", min, max));
+    error(fmt::format("expected a whole number from {} to {}, found {}", min, max, describe(node_->yaml)));
   } else {
     return number;
   }

@@ -101,11 +101,12 @@ TEST(Yaml, SaysWhatItExpected) {
   EXPECT_EQ(refusal("listen: [a]"), "millrace.yaml:1: expected text, found a list");
   EXPECT_EQ(refusal("\ncolours: maybe"), "millrace.yaml:2: expected true or false, found 'maybe'");
   EXPECT_EQ(refusal("decay: much"), "millrace.yaml:1: expected a number, found 'much'");
-  EXPECT_EQ(refusal("decay: 2"), "millrace.yaml:1: expected a number from 0 to 1");
+  EXPECT_EQ(refusal("decay: 2"), "millrace.yaml:1: expected a number from 0 to 1, found '2'");
   EXPECT_EQ(refusal("log: {partitions: 4.5}"), "millrace.yaml:1: expected a whole number, found '4.5'");
-  EXPECT_EQ(refusal("log: {partitions: 0}"), "millrace.yaml:1: expected a whole number from 1 to 1024");
+  EXPECT_EQ(refusal("log: {partitions: 0}"),
+            "millrace.yaml:1: expected a whole number from 1 to 1024, found '0'");
   EXPECT_EQ(refusal("log: {partitions: 99999999999999999999}"),
-            "millrace.yaml:1: expected a whole number from 1 to 1024");
+            "millrace.yaml:1: expected a whole number from 1 to 1024, found '99999999999999999999'");
   EXPECT_EQ(refusal("log: {retention: 7}"),
             "millrace.yaml:1: expected a duration such as 30s or 7d, found '7'");
   EXPECT_THAT(refusal("log: {retention: 7s}"), HasSubstr("expected a duration from 3600000 ms"));

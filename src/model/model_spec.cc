@@ -29,14 +29,6 @@ constexpr std::string_view kAllFeedback =
     "WHERE type IN ('purchase', 'add_to_cart', 'read', 'item_view', 'activity') OR (type = 'rating' AND "
     "value >= 4)";
 
-/// "7d", "90s": in the longest unit that fits.
-std::string duration_text(DurationUs duration) {
-  for (const auto& [unit, name] : {std::pair(kDayUs, "d"), std::pair(kHourUs, "h"), std::pair(kMinuteUs, "m"),
-                                   std::pair(kSecondUs, "s")})
-    if (duration >= unit && duration % unit == 0) return fmt::format("{}{}", duration / unit, name);
-  return fmt::format("{}ms", duration / kMillisecondUs);
-}
-
 class SpecReader {
  public:
   SpecReader(const YamlMap& root, ModelSpec& spec) : root_(root), spec_(spec) {}
@@ -254,6 +246,13 @@ std::string to_text(const RetrainSpec& spec) {
   if (spec.on_drift) parts.push_back("on drift, at most every " + duration_text(spec.at_most_every));
   if (spec.check_every > 0) parts.push_back("looked at every " + duration_text(spec.check_every));
   return parts.empty() ? "only when asked" : fmt::format("{}", fmt::join(parts, "; "));
+}
+
+std::string duration_text(DurationUs duration) {
+  for (const auto& [unit, name] : {std::pair(kDayUs, "d"), std::pair(kHourUs, "h"), std::pair(kMinuteUs, "m"),
+                                   std::pair(kSecondUs, "s")})
+    if (duration >= unit && duration % unit == 0) return fmt::format("{}{}", duration / unit, name);
+  return fmt::format("{}ms", duration / kMillisecondUs);
 }
 
 Result<ModelSpec> find_model_spec(ProjectModels models, std::string_view name) {

@@ -88,6 +88,9 @@ bool same_data(const ModelSpec& a, const ModelSpec& b);
 /// Read a file. Errors: kInvalid, all mistakes at once, each with file and line.
 Result<ModelSpec> parse_model_spec(std::string_view text, const Path& path);
 
+/// "7d", "90s": in the longest unit that fits, as files of models say it.
+std::string duration_text(DurationUs duration);
+
 /// The models of a project, as its files are now. A file with a mistake keeps nobody from the others.
 struct ProjectModels {
   std::vector<ModelSpec> specs;

@@ -180,7 +180,8 @@ test('a version that is damaged is refused, and what is served stays', async () 
 test('a search prints settings for the file', async () => {
   const found = await millrace('tune', 'factors', '--trials', '4');
   assert.equal(found.code, 0, found.stderr);
-  assert.equal(found.stdout.match(/^ndcg 0\.\d+/gm).length, 4);
+  assert.equal(found.stdout.match(/^ndcg 0\.\d+ \(.*\)  \w+=\d/gm).length, 4, found.stdout);
+  assert.doesNotMatch(found.stdout, /[{]|_us/);
   assert.match((await millrace('tune', 'near')).stderr, /give search/);
 });
 
