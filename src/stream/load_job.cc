@@ -62,6 +62,10 @@ std::size_t rows_of(const Event& event) {
   return 1 + (order || event.items.size() > 1 ? event.items.size() : 0);
 }
 
+/// Where memory was too short for a transaction, half as many rows may go into the next one, and an eighth
+/// more after each that succeeds: one that fails is work lost.
+constexpr std::size_t kGrowth = 8;
+
 /// Return whether a failure is the fault of what was written, not of the machine.
 bool blames_data(const Error& error) {
   return error.code == Code::kInvalid || error.code == Code::kOutOfRange || error.code == Code::kCorrupt;
@@ -237,7 +241,7 @@ Result<StepResult> Loader::step() {
     MILLRACE_TRY(commit_group(/*now=*/true));
     return StepResult{};
   }
-  rows_max_ = std::min(options_.transaction_rows_max, rows_max_ * 2);
+  rows_max_ = std::min(options_.transaction_rows_max, rows_max_ + rows_max_ / kGrowth + 1);
   publish();
   MILLRACE_TRY(commit_group(/*now=*/false));
   const auto taken = warehouse_.env().steady_now() - begun;

@@ -29,8 +29,10 @@ Code code_of(duckdb_error_type type, std::string_view message) {
     case DUCKDB_ERROR_FATAL:
     case DUCKDB_ERROR_INVALID:
     case DUCKDB_ERROR_CONNECTION:
-    case DUCKDB_ERROR_TRANSACTION:
       return Code::kInternal;
+    case DUCKDB_ERROR_TRANSACTION:  // a commit's failure, whatever it came from
+      return says("could not allocate block") || says("failed to pin block") ? Code::kOverloaded
+                                                                             : Code::kInternal;
     default:
       return Code::kInvalid;
   }
