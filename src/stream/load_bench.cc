@@ -267,7 +267,7 @@ double append_alone(const Path& dir, const std::vector<std::vector<Column>>& tab
     const auto rows = columns[0].valid.size();
     constexpr std::size_t kRows = 50'000;
     for (std::size_t first = 0; first < rows; first += kRows) {
-      must(connection.execute("BEGIN"));
+      auto transaction = must(duck::Transaction::begin(connection));
       duckdb_appender appender = nullptr;
       duckdb_appender_create(connection.handle(), nullptr, fmt::format("t{}", t).c_str(), &appender);
       for (std::size_t r = first; r < std::min(rows, first + kRows); ++r) {
@@ -275,7 +275,7 @@ double append_alone(const Path& dir, const std::vector<std::vector<Column>>& tab
         duckdb_appender_end_row(appender);
       }
       duckdb_appender_destroy(&appender);
-      must(connection.execute("COMMIT"));
+      must(transaction.commit());
     }
     seconds += seconds_since(begun);
   }

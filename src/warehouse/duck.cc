@@ -4,6 +4,7 @@
 #include <cassert>
 #include <chrono>
 #include <thread>
+#include <tuple>
 
 #include "base/text.h"
 
@@ -105,6 +106,27 @@ Result<duckdb_result> run_patiently(duckdb_prepared_statement statement) {
   return result;
 }
 
+std::unexpected<Error> refused(const Session& session, Error error) {
+  if (error.message.contains("database has been invalidated")) *session.lost = true;
+  return fail(std::move(error));
+}
+
+/// Run a statement in the transaction that is open.
+Result<duckdb_result> run(const Session& session, duckdb_prepared_statement statement) {
+  auto result = run_patiently(statement);
+  return result ? std::move(result) : refused(session, std::move(result).error());
+}
+
+/// Begin or end a transaction.
+Status control(const Session& session, const char* sql) {
+  PreparedStatement statement;
+  if (duckdb_prepare(session.handle.get(), sql, statement.out()) != DuckDBSuccess)
+    return refused(session, {Code::kInvalid, words(duckdb_prepare_error(statement.get())), {}});
+  MILLRACE_ASSIGN(duckdb_result result, run(session, statement.get()));
+  duckdb_destroy_result(&result);
+  return {};
+}
+
 /// Copy `text` to `out` with each byte that is not part of a UTF-8 character replaced by '?'.
 void mend_utf8(std::string_view text, std::string& out) {
   out.clear();
@@ -131,10 +153,12 @@ Error error_of(duckdb_error_type type, const char* message) {
   return {code, std::move(text), {}};
 }
 
-Rows::Rows(const duckdb_result& result) : result_(result) {}
+Rows::Rows(const duckdb_result& result, std::optional<Transaction> own)
+    : own_(std::move(own)), result_(result) {}
 
 Rows::Rows(Rows&& other) noexcept
-    : result_(other.result_),
+    : own_(std::move(other.own_)),
+      result_(other.result_),
       owns_(std::exchange(other.owns_, false)),
       chunk_(std::move(other.chunk_)),
       size_(other.size_),
@@ -153,6 +177,7 @@ Result<bool> Rows::next_chunk() {
     if (message != nullptr && *message != '\0') {
       return fail(error_of(duckdb_result_error_type(&result_), message));
     }
+    if (own_) MILLRACE_TRY(own_->commit());
     return false;
   }
   size_ = duckdb_data_chunk_get_size(chunk_.get());
@@ -191,29 +216,28 @@ Status Connection::use_schema(const std::string& schema) {
   return {};
 }
 
+/// Begin a transaction for one statement, unless one is open.
+Result<std::optional<Transaction>> Connection::begin_own() {
+  if (session_->in_transaction) return std::nullopt;
+  MILLRACE_ASSIGN(auto begun, Transaction::begin(session_, "BEGIN TRANSACTION"));
+  return std::optional(std::move(begun));
+}
+
 Status Connection::execute(const std::string& sql) {
   ExtractedStatements statements;
   const idx_t count = duckdb_extract_statements(handle(), sql.c_str(), statements.out());
   if (count == 0) return fail(Code::kInvalid, words(duckdb_extract_statements_error(statements.get())));
   for (idx_t i = 0; i < count; ++i) {
+    MILLRACE_ASSIGN(auto own, begin_own());
     PreparedStatement statement;
     if (duckdb_prepare_extracted_statement(handle(), statements.get(), i, statement.out()) != DuckDBSuccess) {
       return fail(Code::kInvalid, words(duckdb_prepare_error(statement.get())));
     }
-    MILLRACE_ASSIGN(duckdb_result result, run(statement.get()));
+    MILLRACE_ASSIGN(duckdb_result result, run(*session_, statement.get()));
     duckdb_destroy_result(&result);
+    if (own) MILLRACE_TRY(own->commit());
   }
   return {};
-}
-
-Result<duckdb_result> Connection::run(duckdb_prepared_statement statement) {
-  auto result = run_patiently(statement);
-  return result ? std::move(result) : refused(std::move(result).error());
-}
-
-std::unexpected<Error> Connection::refused(Error error) {
-  if (error.message.contains("database has been invalidated")) *lost_ = true;
-  return fail(std::move(error));
 }
 
 Result<PreparedStatement> Connection::prepare(const std::string& sql) {
@@ -224,26 +248,36 @@ Result<PreparedStatement> Connection::prepare(const std::string& sql) {
   return statement;
 }
 
+Status Connection::check(const std::string& sql) {
+  MILLRACE_TRY(prepare(sql));
+  return {};
+}
+
 Result<Rows> Connection::query(const std::string& sql, std::span<const Value> values) {
+  MILLRACE_ASSIGN(auto own, begin_own());
   MILLRACE_ASSIGN(const auto statement, prepare(sql));
   MILLRACE_TRY(bind_all(statement.get(), values));
-  MILLRACE_ASSIGN(const duckdb_result result, run(statement.get()));
-  return Rows(result);
+  MILLRACE_ASSIGN(const duckdb_result result, run(*session_, statement.get()));
+  Rows rows(result);
+  if (own) MILLRACE_TRY(own->commit());
+  return rows;
 }
 
 Result<Rows> Connection::stream(const std::string& sql, std::span<const Value> values) {
+  MILLRACE_ASSIGN(auto own, begin_own());
   MILLRACE_ASSIGN(const auto statement, prepare(sql));
   MILLRACE_TRY(bind_all(statement.get(), values));
-  return stream(statement.get());
+  return stream(statement.get(), std::move(own));
 }
 
-Result<Rows> Connection::stream(duckdb_prepared_statement statement) {
+Result<Rows> Connection::stream(duckdb_prepared_statement statement, std::optional<Transaction> own) {
   Pending pending;
   if (duckdb_pending_prepared_streaming(statement, pending.out()) != DuckDBSuccess)
-    return refused(pending_error(pending));
+    return refused(*session_, pending_error(pending));
   duckdb_result result;
-  if (duckdb_execute_pending(pending.get(), &result) != DuckDBSuccess) return refused(result_error(result));
-  return Rows(result);
+  if (duckdb_execute_pending(pending.get(), &result) != DuckDBSuccess)
+    return refused(*session_, result_error(result));
+  return Rows(result, std::move(own));
 }
 
 Result<std::optional<std::int64_t>> Connection::scalar(const std::string& sql) {
@@ -254,16 +288,28 @@ Result<std::optional<std::int64_t>> Connection::scalar(const std::string& sql) {
 }
 
 Result<Transaction> Transaction::begin(Connection& connection, const char* sql) {
-  MILLRACE_TRY(connection.execute(sql));
-  return Transaction(connection);
+  return begin(connection.session_, sql);
+}
+
+Result<Transaction> Transaction::begin(const std::shared_ptr<Session>& session, const char* sql) {
+  MILLRACE_TRY(control(*session, sql));
+  session->in_transaction = true;
+  return Transaction(session);
 }
 
 Transaction::~Transaction() {
-  if (connection_ != nullptr) (void)connection_->execute("ROLLBACK");
+  if (session_) std::ignore = end("ROLLBACK");
 }
 
 Status Transaction::commit() {
-  return std::exchange(connection_, nullptr)->execute("COMMIT");
+  return end("COMMIT");
+}
+
+Status Transaction::end(const char* sql) {
+  const auto session = std::exchange(session_, nullptr);
+  if (!session) return {};
+  session->in_transaction = false;  // also where a commit fails
+  return control(*session, sql);
 }
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& path,

@@ -61,11 +61,40 @@ Error error_of(duckdb_error_type type, const char* message);
 /// What a statement's `?` stand for.
 using Value = std::variant<std::int64_t, double, std::string_view>;
 
+/// What a connection and those who work through it share.
+struct Session {
+  Owned<duckdb_connection, duckdb_disconnect> handle;
+  std::shared_ptr<std::atomic<bool>> lost;  ///< set when DuckDB says that the database must be opened again
+  bool in_transaction = false;
+};
+
+class Connection;
+
+/// Begins a transaction, and rolls it back at the end of the scope unless it was committed.
+class Transaction {
+ public:
+  /// Errors: kInvalid when the connection is in one already.
+  static Result<Transaction> begin(Connection& connection, const char* sql = "BEGIN TRANSACTION");
+  Transaction(Transaction&&) noexcept = default;
+  Transaction& operator=(Transaction&&) = delete;
+  ~Transaction();
+  Status commit();
+
+ private:
+  friend class Connection;
+  static Result<Transaction> begin(const std::shared_ptr<Session>& session, const char* sql);
+  explicit Transaction(std::shared_ptr<Session> session) : session_(std::move(session)) {}
+  Status end(const char* sql);
+
+  std::shared_ptr<Session> session_;  ///< none: ended, or moved away
+};
+
 /// The rows of a query, a chunk at a time. Text views live until the next `next_chunk`.
 /// Needs the connection it came from, which can run nothing else until a streamed Rows is gone.
 class Rows {
  public:
-  explicit Rows(const duckdb_result& result);
+  /// `own`: the transaction of rows that are made as they are fetched; it is committed after the last.
+  explicit Rows(const duckdb_result& result, std::optional<Transaction> own = std::nullopt);
   Rows(Rows&& other) noexcept;
   Rows& operator=(Rows&&) = delete;
   ~Rows();
@@ -104,6 +133,7 @@ class Rows {
     return static_cast<const T*>(columns_[column].data)[row];
   }
 
+  std::optional<Transaction> own_;  ///< before the rest: ends after it
   duckdb_result result_;
   bool owns_ = true;
   DataChunk chunk_;
@@ -112,11 +142,15 @@ class Rows {
 };
 
 /// A session with the database. One thread at a time, but `interrupt` from any.
+///
+/// A statement outside a transaction gets one of its own, begun before it is planned: DuckDB would plan it in
+/// one and run it in another, and a plan leaves out conditions which all rows meet that are there when it is
+/// made. Rows that others commit in between would pass.
 class Connection {
  public:
   /// `lost` is set when DuckDB says that the database must be opened again.
   Connection(duckdb_connection connection, std::shared_ptr<std::atomic<bool>> lost)
-      : connection_(std::make_shared<Handle>(connection)), lost_(std::move(lost)) {}
+      : session_(new Session{.handle = Handle(connection), .lost = std::move(lost)}) {}
 
   /// Run one or more statements for their effect.
   Status execute(const std::string& sql);
@@ -127,12 +161,14 @@ class Connection {
   }
   /// Run one statement whose rows are made as they are fetched.
   Result<Rows> stream(const std::string& sql, std::span<const Value> values = {});
-  Result<Rows> stream(duckdb_prepared_statement statement);
+  /// The same for a statement that was prepared in the transaction which is open, or in `own`.
+  Result<Rows> stream(duckdb_prepared_statement statement, std::optional<Transaction> own = std::nullopt);
 
   /// Return the one BIGINT that `sql` gives; nothing for NULL or no row.
   Result<std::optional<std::int64_t>> scalar(const std::string& sql);
 
-  Result<PreparedStatement> prepare(const std::string& sql);
+  /// Return whether `sql` is one statement that could be run.
+  Status check(const std::string& sql);
 
   /// Have names without a schema mean its tables, in statements and appenders.
   Status use_schema(const std::string& schema);
@@ -140,33 +176,19 @@ class Connection {
 
   /// Make the statement that is running, if any, end with kCancelled.
   void interrupt() { duckdb_interrupt(handle()); }
-  duckdb_connection handle() const { return connection_->get(); }
+  duckdb_connection handle() const { return session_->handle.get(); }
 
   using Handle = Owned<duckdb_connection, duckdb_disconnect>;
   /// For who interrupts it from elsewhere, and does not know how long it lives.
-  std::weak_ptr<Handle> weak_handle() const { return connection_; }
+  std::weak_ptr<Handle> weak_handle() const { return std::shared_ptr<Handle>(session_, &session_->handle); }
 
  private:
-  Result<duckdb_result> run(duckdb_prepared_statement statement);
-  std::unexpected<Error> refused(Error error);
+  friend class Transaction;
+  Result<PreparedStatement> prepare(const std::string& sql);
+  Result<std::optional<Transaction>> begin_own();
 
-  std::shared_ptr<Handle> connection_;  ///< its own; a moment longer while somebody interrupts it
-  std::shared_ptr<std::atomic<bool>> lost_;
-  std::string schema_;  ///< empty: the database's own
-};
-
-/// Begins a transaction, and rolls it back at the end of the scope unless it was committed.
-class Transaction {
- public:
-  static Result<Transaction> begin(Connection& connection, const char* sql = "BEGIN TRANSACTION");
-  Transaction(Transaction&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)) {}
-  Transaction& operator=(Transaction&&) = delete;
-  ~Transaction();
-  Status commit();
-
- private:
-  explicit Transaction(Connection& connection) : connection_(&connection) {}
-  Connection* connection_;
+  std::shared_ptr<Session> session_;  ///< a moment longer while somebody interrupts it
+  std::string schema_;                ///< empty: the database's own
 };
 
 /// The database file, opened.

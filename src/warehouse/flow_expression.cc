@@ -59,9 +59,9 @@ Status DuckFlowExpression::open_all(std::string_view sql) {
       "SET lock_configuration = true"));
   // On lines of its own, so that a comment at its end hides nothing.
   query_ = fmt::format("SELECT n, CAST((\n{}\n) AS VARCHAR) FROM message ORDER BY n", sql);
-  MILLRACE_TRY(connection_->prepare(query_));
+  MILLRACE_TRY(connection_->check(query_));
   // What closes the brackets around it to say something else does not fit into others.
-  MILLRACE_TRY(connection_->prepare(fmt::format("SELECT (\n{}\n) FROM message", sql)));
+  MILLRACE_TRY(connection_->check(fmt::format("SELECT (\n{}\n) FROM message", sql)));
   return {};
 }
 
