@@ -87,7 +87,7 @@ double megabytes(std::uint64_t bytes) {
 
 Status run(const Plan& plan) {
   const Folder project;
-  if (plan.little) std::ofstream(project.path() / "millrace.yaml") << kLittle;
+  std::ofstream(project.path() / "millrace.yaml") << (plan.little ? kLittle : "");
   MILLRACE_ASSIGN(const auto server, ServerProcess::start({}, {"--project", project.path().string()}));
   LoadOptions load{.address = server->address(),
                    .rate_per_second = plan.events_per_second / kEventsPerRequest,

@@ -62,7 +62,7 @@ class Outcomes {
 
 TEST(AsyncHttpClient, GivesEachRequestItsOwnAnswer) {
   const auto server = open_test_server(echo);
-  std::atomic<int> right = 0;
+  std::atomic<int> right = 0, answers = 0;
   AsyncHttpClientOptions options;
   options.connections = 8;
   const auto client = client_of(*server, options);
@@ -70,11 +70,13 @@ TEST(AsyncHttpClient, GivesEachRequestItsOwnAnswer) {
     ClientRequest request{
         .method = "POST", .target = fmt::format("/{}", i), .body = std::string(1 + i % 9000, 'b')};
     auto expected = request.target + request.body;
-    ASSERT_TRUE(client->send(std::move(request), [&right, expected](const Result<HttpResponse>& answer) {
+    ASSERT_TRUE(client->send(std::move(request), [&, expected](const Result<HttpResponse>& answer) {
       right += answer && answer->body == expected;
+      ++answers;  // last: a request is no longer outstanding while its answer is looked at
     }));
   }
-  EXPECT_TRUE(eventually([&] { return client->outstanding() == 0; }));
+  EXPECT_TRUE(eventually([&] { return answers == 3000; }));
+  EXPECT_EQ(client->outstanding(), 0u);
   EXPECT_EQ(right, 3000);
   EXPECT_EQ(server->stats().connections_total, 8u);
 }

@@ -177,6 +177,18 @@ test('a version that is damaged is refused, and what is served stays', async () 
   assert.match(gone.stderr, /near has no version 2/);
 });
 
+test('a version that is worse than the one deployed is kept, not deployed, and train ends with 3', async () => {
+  const file = path.join(project, 'models/near.yaml');
+  const good = readFileSync(file, 'utf8');
+  writeFileSync(file, good.replace('item_knn', 'popularity'));
+  const trained = await millrace('train', 'near');
+  assert.equal(trained.code, 3, trained.stderr);
+  assert.match(trained.stdout, /near@\d+: [^]*not deployed: may be worse/);
+  assert.equal((await recommended('near', 'i1')).model, 'near@1');
+  assert.equal((await millrace('train', 'near', '--deploy', 'never')).code, 0, 'nobody asked for it to be deployed');
+  writeFileSync(file, good);
+});
+
 test('a search prints settings for the file', async () => {
   const found = await millrace('tune', 'factors', '--trials', '4');
   assert.equal(found.code, 0, found.stderr);

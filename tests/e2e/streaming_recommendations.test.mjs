@@ -143,8 +143,8 @@ test('a push subscriber, the table and the lake get each answer once, through ki
     await server.kill();  // what was sent last has no answer yet
   }
   server = await start(data, { target });
-  assert.equal((await server.json('/v1/recommendations?user=501&n=3')).items.length, 3);
   await eventually('all is answered', async () => assert.deepEqual((await kept(server)).sort(), [...sent].sort()));
+  assert.equal((await server.json('/v1/recommendations?user=501&n=3')).items.length, 3);
   await eventually('all is pushed', () => assert.deepEqual([...pushed.values()].filter((r) => r.kind === 'activity').map((r) => r.session_id).sort(), [...sent].sort()));
   const [[similar, models]] = await server.sql(`SELECT count(*), string_agg(DISTINCT model) FROM recommendations WHERE kind = 'activity' AND similar_to = '${products[0]}' AND distance BETWEEN 0 AND 1`);
   assert.ok(Number(similar) > 0);

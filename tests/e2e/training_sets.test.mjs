@@ -55,6 +55,9 @@ features:
   assert.match(others.stdout, /others@\w+: 2 rows/, 'a broken file keeps nobody from the others');
   assert.equal(others.code, 1);
   assert.match(others.stderr, /unknown key 'colour'/);
+  writeFileSync(path.join(project, 'training_sets', 'worse.yaml'), `${set}size: 3\n`);
+  const both = await run(['training-set', 'build', '--data', server.data]);
+  assert.match(both.stderr, /unknown key 'colour'[^]*unknown key 'size'/, 'each mistake is told');
   const unknown = await run(['training-set', 'build', 'cart', '--data', server.data]);
   assert.match(unknown.stderr, /colour|did you mean carts/);
 });

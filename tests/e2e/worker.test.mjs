@@ -153,7 +153,7 @@ describe('workers', { concurrency: true }, () => {
 
   test('SIGTERM drains: nothing is lost, nothing acknowledged comes again', async () => {
     await subscribe('drain');
-    const jobs = numbered(400, { ms: 5 });
+    const jobs = numbered(400, { ms: 20 });
     await publishAll('drain', jobs);
     let rounds = 0;
     for (; (await backlog('drain')) > 0; rounds++) {
