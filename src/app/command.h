@@ -22,8 +22,7 @@ inline constexpr int kExitDone = 0;
 inline constexpr int kExitFailed = 1;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitDrifted = 3;  ///< of `millrace model drift`
-inline constexpr int kExitRefused =
-    3;  ///< of `millrace train`: the version is not good enough to be deployed
+inline constexpr int kExitRefused = 3;  ///< of `millrace train`: its version is not deployed
 
 /// Options that most commands have.
 struct CommonOptions {

@@ -88,7 +88,7 @@ Status Platform::open_server(Listen listen) {
   add_model_routes(*router_,
                    {env_, *trainer_, *models_, *batch_, config_.data / "models", models, model_turn_, lag},
                    *ingest_workers_, *workers_);
-  add_drift_routes(*router_, {*drift_, models, model_turn_}, *ingest_workers_, *workers_);
+  add_drift_routes(*router_, {env_, *drift_, models, model_turn_}, *ingest_workers_, *workers_);
   add_feature_routes(*router_, {env_, *warehouse_, *features_, flow_features_}, *ingest_workers_);
   add_vector_routes(*router_, {env_, *vectors_, config_.vector_sets}, *workers_);
   add_extract_routes(*router_, {*extracts_, *change_streams_, *http_streams_}, *ingest_workers_, *workers_);

@@ -54,16 +54,16 @@ void print_made(const Json& set) {
 }
 
 Status build(HttpClient& client, std::vector<std::string> names, bool as_json) {
-  std::string problem;  // of a file that cannot be used; the others are built
+  std::vector<std::string> problems;  // of files that cannot be used; the others are built
   if (names.empty()) {
     MILLRACE_ASSIGN(const Json answer, ask(client, "GET", "/v1/training-sets"));
     for (const Json& set : answer["training_sets"]) {
       if (set.contains("problem"))
-        problem = set.value("problem", "");
+        problems.push_back(set.value("problem", ""));
       else
         names.push_back(set.value("name", ""));
     }
-    if (names.empty() && problem.empty()) return list_training_sets(client, as_json);
+    if (names.empty() && problems.empty()) return list_training_sets(client, as_json);
   }
   Json made = Json::array();
   for (const std::string& name : names) {
@@ -72,7 +72,7 @@ Status build(HttpClient& client, std::vector<std::string> names, bool as_json) {
     made.push_back(std::move(one));
   }
   if (as_json) fmt::print("{}\n", Json{{"training_sets", made}}.dump());
-  return problem.empty() ? Status() : fail(Code::kInvalid, problem);
+  return problems.empty() ? Status() : fail(Code::kInvalid, fmt::format("{}", fmt::join(problems, "\n")));
 }
 
 }  // namespace

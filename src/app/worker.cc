@@ -23,8 +23,7 @@ constexpr DurationUs kSettlePause = 200 * kMillisecondUs;
 constexpr DurationUs kBatchTarget = kSecondUs;
 constexpr DurationUs kPauseMin = 200 * kMillisecondUs;  // before a program that ended is started again
 constexpr DurationUs kPauseMax = 30 * kSecondUs;
-constexpr DurationUs kWellAfter =
-    10 * kSecondUs;  // a program that was started again and has lived for so long is well
+constexpr DurationUs kWellAfter = 10 * kSecondUs;  // of a program that was started again
 constexpr DurationUs kRetryPause = 500 * kMillisecondUs;
 constexpr DurationUs kCommandEnd = 5 * kSecondUs;
 constexpr DurationUs kLeaseMax = 600 * kSecondUs;

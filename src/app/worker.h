@@ -37,8 +37,8 @@ struct WorkerBeat {
   std::uint64_t held = 0;    ///< in its hands now
   std::string health;        ///< HOST:PORT of its /healthz
   int command = 0;           ///< process group of its program; 0 without one
-  bool ready =
-      true;  ///< false once its program ended, until a new one answered a message or lasted ten seconds
+  /// False once its program ended, until a new one answered a message or lasted ten seconds.
+  bool ready = true;
 
   std::string text() const;
   /// Errors: kCorrupt.

@@ -1,12 +1,11 @@
 #include "server/drift_routes.h"
 
-#include <atomic>
 #include <memory>
 
 #include <nlohmann/json.hpp>
 
 #include "server/json_text.h"
-#include "server/stream_beat.h"
+#include "server/long_work.h"
 
 namespace millrace {
 namespace {
@@ -42,23 +41,13 @@ Result<Json> last_found(const DriftSources& sources, const Exchange& asked) {
       {"name", spec.name}, {"retrain", rule_json(spec.retrain)}, {"last", last ? found_json(*last) : Json()}};
 }
 
-/// Look now. Given up when the client goes.
 void look(const DriftSources& sources, const Exchange& asked, const std::shared_ptr<ResponseStream>& stream) {
-  const std::lock_guard turn(sources.one_at_a_time);
-  const auto stop = std::make_shared<std::atomic<bool>>(false);
-  stream->on_close([stop] { *stop = true; });
-  const auto found = [&]() -> Result<ModelDrift> {
-    StreamBeat beat(stream);
-    MILLRACE_ASSIGN(const ModelSpec spec, asked_spec(sources, asked));
-    return sources.board.check(spec, stop.get(), [&](std::string_view step) {
-      beat.say(json_text({{"progress", {{"step", step}}}}) + "\n");
-    });
-  }();
-  const Json line =
-      found ? Json{{"result", found_json(*found)}}
-            : Json{{"error", {{"code", code_name(found.error().code)}, {"message", found.error().text()}}}};
-  stream->write(json_text(line) + "\n");
-  stream->end();
+  do_long_work(sources.env, sources.one_at_a_time, "a training or evaluation", stream,
+               [&](const auto* stop, const auto& say) -> Result<Json> {
+                 MILLRACE_ASSIGN(const ModelSpec spec, asked_spec(sources, asked));
+                 MILLRACE_ASSIGN(const ModelDrift found, sources.board.check(spec, stop, say));
+                 return found_json(found);
+               });
 }
 
 }  // namespace

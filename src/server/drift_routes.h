@@ -13,6 +13,7 @@ namespace millrace {
 
 /// What the routes of drift use; all must outlive the router.
 struct DriftSources {
+  Env& env;
   DriftBoard& board;
   std::function<Result<ProjectModels>()> load;  ///< the project's models, as their files are now
   std::mutex& one_at_a_time;                    ///< held while a model is trained, judged or looked at

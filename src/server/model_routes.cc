@@ -11,9 +11,9 @@
 
 #include "base/text.h"
 #include "server/json_text.h"
+#include "server/long_work.h"
 #include "server/model_answers.h"
 #include "server/model_evaluation.h"
-#include "server/stream_beat.h"
 
 namespace millrace {
 namespace {
@@ -305,33 +305,8 @@ class ModelRoutes {
             {"age_s", static_cast<double>(sources_.env.now() - run.made) / kSecondUs}};
   }
 
-  /// Do work that takes long, one at a time; its progress and its result are lines of the stream. Stops it
-  /// when the client goes.
-  template <class Work>
-  void long_work(const Stream& stream, const Work& work) {
-    const auto stop = std::make_shared<std::atomic<bool>>(false);
-    stream->on_close([stop] { *stop = true; });
-    std::unique_lock lock(sources_.one_at_a_time, std::try_to_lock);
-    if (!lock) {
-      stream->write(json_text({{"progress", {{"step", "waiting for another training or evaluation"}}}}) +
-                    "\n");
-      lock.lock();
-    }
-    const auto result = [&]() -> Result<Json> {
-      StreamBeat beat(stream);
-      const auto say = [&](std::string_view step) {
-        beat.say(json_text({{"progress", {{"step", step}}}}) + "\n");
-      };
-      return work(stop.get(), say);
-    }();
-    if (result)
-      stream->write(json_text({{"result", *result}}) + "\n");
-    else
-      stream->write(
-          json_text(
-              {{"error", {{"code", code_name(result.error().code)}, {"message", result.error().text()}}}}) +
-          "\n");
-    stream->end();
+  void long_work(const Stream& stream, const LongWork& work) {
+    do_long_work(sources_.env, sources_.one_at_a_time, "another training or evaluation", stream, work);
   }
 
   const ModelSources sources_;

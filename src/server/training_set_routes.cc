@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "model/training_set_rows.h"
 #include "server/json_text.h"
+#include "server/long_work.h"
 
 namespace millrace {
 namespace {
@@ -70,25 +71,13 @@ class TrainingSetRoutes {
     stream.end();
   }
 
-  void build(const TrainingSet& set, ResponseStream& stream) {
-    const auto write = [&](const Json& line) { stream.write(json_text(line) + "\n"); };
-    const auto say = [&](std::string_view step) { write({{"progress", {{"step", step}}}}); };
-    std::unique_lock lock(mutex_, std::try_to_lock);
-    if (!lock.owns_lock()) {
-      say("waiting for another training set");
-      lock.lock();
-    }
-    const auto stop = std::make_shared<std::atomic<bool>>(false);
-    stream.on_close([stop] { *stop = true; });
-    const auto result = [&]() -> Result<TrainingSetResult> {
-      MILLRACE_TRY(wait_for_tables(sources_.lag, stop.get(), say));
-      return sources_.builder.build(set, say);
-    }();
-    if (result)
-      write({{"result", Json::parse(result->manifest)}});
-    else
-      write({{"error", {{"code", code_name(result.error().code)}, {"message", result.error().text()}}}});
-    stream.end();
+  void build(const TrainingSet& set, const std::shared_ptr<ResponseStream>& stream) {
+    do_long_work(sources_.warehouse.env(), mutex_, "another training set", stream,
+                 [&](const auto* stop, const auto& say) -> Result<Json> {
+                   MILLRACE_TRY(wait_for_tables(sources_.lag, stop, say));
+                   MILLRACE_ASSIGN(const TrainingSetResult made, sources_.builder.build(set, say));
+                   return Json::parse(made.manifest);
+                 });
   }
 
  private:
@@ -141,7 +130,7 @@ void add_training_set_routes(Router& router, TrainingSetSources sources, WorkerP
         const Status queued = long_workers.submit([routes, exchange] {
           const auto set = routes->find(exchange->path_values.front());
           if (!set) return exchange->send_error(set.error());
-          routes->build(*set, *exchange->start_stream("application/x-ndjson"));
+          routes->build(*set, exchange->start_stream("application/x-ndjson"));
         });
         if (!queued)
           exchange->send_error(
