@@ -12,7 +12,7 @@
 
 #include "base/logging.h"
 #include "base/metrics.h"
-#include "stream/quarantine_record.h"
+#include "stream/slice_writer.h"
 
 namespace millrace {
 namespace {
@@ -27,17 +27,6 @@ constexpr std::uint64_t kIdleLogBytes = 8ull << 20;
 
 /// A batch of so many records is taken for a sign that more is waiting.
 constexpr std::size_t kBacklogRecords = 1000;
-
-/// Records of one batch for one transaction: those from `from` up to `to`.
-struct Slice {
-  std::shared_ptr<const FeedBatch> batch;
-  Offset from;
-  Offset to;
-};
-
-bool within(const Slice& slice, Offset offset) {
-  return slice.from <= offset && offset < slice.to;
-}
 
 /// Offsets of one partition that failed together.
 struct Suspect {
@@ -64,12 +53,7 @@ std::size_t rows_of(const Event& event) {
 
 /// Where memory was too short for a transaction, half as many rows may go into the next one, and an eighth
 /// more after each that succeeds: one that fails is work lost.
-constexpr std::size_t kGrowth = 8;
-
-/// Return whether a failure is the fault of what was written, not of the machine.
-bool blames_data(const Error& error) {
-  return error.code == Code::kInvalid || error.code == Code::kOutOfRange || error.code == Code::kCorrupt;
-}
+constexpr std::size_t kGrowthShare = 8;
 
 class Loader final : public LoadJob {
  public:
@@ -78,6 +62,7 @@ class Loader final : public LoadJob {
         feed_(feed),
         warehouse_(warehouse),
         options_(options),
+        slices_(options.job, warehouse.env()),
         rows_max_(options.transaction_rows_max) {}
 
   std::string_view name() const override { return options_.job; }
@@ -104,11 +89,6 @@ class Loader final : public LoadJob {
   Status load_some(const TopicPartition& partition, Offset& cursor, Load& load);
   void read_ahead(const FeedBatch& batch);
   Slice cut(const std::shared_ptr<const FeedBatch>& batch, Offset from, Load& load) const;
-  Status write_slice(const Slice& slice);
-  Status write_failures(const Slice& slice);
-  Status write_record(const TopicPartition& partition, const Record& record);
-  Status quarantine(const TopicPartition& partition, const Record& record, std::string_view stage,
-                    const Error& reason);
   Status recover(Load& load, const Error& error);
   Result<StepResult> step_suspect();
   Status load_suspect(const Suspect& suspect, StepResult& result);
@@ -123,6 +103,7 @@ class Loader final : public LoadJob {
   Warehouse& warehouse_;
   const LoadJobOptions options_;
   std::unique_ptr<FactWriter> writer_;
+  SliceWriter slices_;
   std::vector<TopicPartition> partitions_;
   std::map<TopicPartition, Offset> starts_;  ///< of partitions never loaded
   std::map<TopicPartition, Offset> group_;   ///< what the log was told last
@@ -133,7 +114,6 @@ class Loader final : public LoadJob {
 
   JobMetrics* metrics_ = nullptr;  ///< none when nobody watches
   bool started_ = false;           ///< the books were read
-  LogLimiter aside_lines_{100, 10};
   LogLimiter tidy_lines_{1, 1.0 / 60};
 
   std::future<void> ahead_;  ///< one read at a time
@@ -241,7 +221,7 @@ Result<StepResult> Loader::step() {
     MILLRACE_TRY(commit_group(/*now=*/true));
     return StepResult{};
   }
-  rows_max_ = std::min(options_.transaction_rows_max, rows_max_ + rows_max_ / kGrowth + 1);
+  rows_max_ = std::min(options_.transaction_rows_max, rows_max_ + rows_max_ / kGrowthShare + 1);
   publish();
   MILLRACE_TRY(commit_group(/*now=*/false));
   const auto taken = warehouse_.env().steady_now() - begun;
@@ -291,7 +271,7 @@ Status Loader::load_some(const TopicPartition& partition, Offset& cursor, Load& 
   if (load.taken.empty()) MILLRACE_TRY(writer_->begin());
   load.taken.push_back({partition, slice.from, slice.to});
   cursor = slice.to;
-  return write_slice(slice);
+  return slices_.write(slice, *writer_);
 }
 
 /// While there is a backlog, have the partition's next batch read and decoded by the time its turn comes.
@@ -321,62 +301,11 @@ Slice Loader::cut(const std::shared_ptr<const FeedBatch>& batch, Offset from, Lo
   return {batch, from, batch->next};
 }
 
-Status Loader::write_slice(const Slice& slice) {
-  const auto& partition = slice.batch->partition;
-  if (partition.topic == kEventsTopic) {
-    const auto events = slice.batch->events_from(slice.from);
-    const auto end = std::ranges::lower_bound(events, slice.to, {}, &Event::log_offset);
-    MILLRACE_TRY(writer_->add_events(partition, {events.begin(), end}));
-    MILLRACE_TRY(write_failures(slice));
-  } else {
-    for (const auto& record : slice.batch->records_from(slice.from)) {
-      if (within(slice, record.offset)) MILLRACE_TRY(write_record(partition, record));
-    }
-  }
-  writer_->set_next(partition, slice.to);
-  return {};
-}
-
-/// Put the records that could not be decoded aside.
-Status Loader::write_failures(const Slice& slice) {
-  for (const auto& failure : slice.batch->failures) {
-    const auto& record = slice.batch->records.records[failure.record];
-    if (!within(slice, record.offset)) continue;
-    MILLRACE_TRY(quarantine(slice.batch->partition, record, "decode", failure.error));
-  }
-  return {};
-}
-
-/// Write a record that is not an event; one that cannot be read goes aside.
-Status Loader::write_record(const TopicPartition& partition, const Record& record) {
-  const RecordPlace place{partition, record.offset, record.time};
-  if (partition.topic == kQuarantineTopic) {
-    return writer_->add_quarantine(place, QuarantineRecord::of_refused(record).row());
-  }
-  const auto written = partition.topic == kItemsTopic   ? writer_->add_item_change(place, record.value)
-                       : partition.topic == kUsersTopic ? writer_->add_user_change(place, record.value)
-                       : partition.topic == kDecisionsTopic
-                           ? writer_->add_decision(place, record.value)
-                           : writer_->add_recommendation(place, record.value);
-  if (written || !blames_data(written.error())) return written;
-  return quarantine(partition, record, "decode", written.error());
-}
-
-Status Loader::quarantine(const TopicPartition& partition, const Record& record, std::string_view stage,
-                          const Error& reason) {
-  if (const auto left_out = aside_lines_.take(warehouse_.env().steady_now()))
-    log_warning(name(), "put a record aside; it is in the table quarantine",
-                {field("record", record_id(partition, record.offset)), field("stage", stage),
-                 field("error", reason.text()), field("not_shown_before", *left_out)});
-  return writer_->add_quarantine({partition, record.offset, record.time},
-                                 QuarantineRecord::of_unfit(record, stage, reason).row());
-}
-
 /// Decide what to do after a transaction failed. Where the data are to blame, its parts are tried one by one.
 /// Short memory is answered with fewer rows. Any other failure is for the runner to wait out.
 Status Loader::recover(Load& load, const Error& error) {
   if (load.log_failed) return fail(error);
-  if (blames_data(error)) {
+  if (blames_record(error)) {
     log_warning(name(), "a transaction failed; looking for the records at fault",
                 {field("records", load.records), field("error", error.text())});
     suspects_.assign(std::make_move_iterator(load.taken.begin()), std::make_move_iterator(load.taken.end()));
@@ -395,7 +324,7 @@ Result<StepResult> Loader::step_suspect() {
   StepResult result{.more = true};
   if (auto loaded = load_suspect(suspect, result); !loaded) {
     writer_->rollback();
-    if (!blames_data(loaded.error())) return fail(loaded.error());
+    if (!blames_record(loaded.error())) return fail(loaded.error());
     const auto offsets = suspect.to.value() - suspect.from.value();
     if (offsets > 1) {
       const Offset middle = suspect.from + offsets / 2;
@@ -415,9 +344,9 @@ Status Loader::load_suspect(const Suspect& suspect, StepResult& result) {
   for (Offset at = suspect.from; at < suspect.to;) {
     MILLRACE_ASSIGN(const auto batch, feed_.read(suspect.partition, at));
     const Slice slice{batch, at, std::min(batch->next, suspect.to)};
-    MILLRACE_TRY(write_slice(slice));
+    MILLRACE_TRY(slices_.write(slice, *writer_));
     for (const auto& record : batch->records_from(at)) {
-      if (!within(slice, record.offset)) break;
+      if (!slice.holds(record.offset)) break;
       ++result.records;
       result.events += batch->events_in(record);
     }
@@ -430,7 +359,8 @@ Status Loader::load_suspect(const Suspect& suspect, StepResult& result) {
 Status Loader::quarantine_alone(const Suspect& suspect, const Error& reason) {
   MILLRACE_ASSIGN(const auto batch, feed_.read(suspect.partition, suspect.from));
   MILLRACE_TRY(writer_->begin());
-  MILLRACE_TRY(quarantine(suspect.partition, batch->records_from(suspect.from).front(), "load", reason));
+  MILLRACE_TRY(slices_.put_aside(suspect.partition, batch->records_from(suspect.from).front(), "load", reason,
+                                 *writer_));
   writer_->set_next(suspect.partition, suspect.to);
   return writer_->commit();
 }
