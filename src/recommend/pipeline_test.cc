@@ -22,16 +22,18 @@ using testing::Not;
 
 using Ids = std::vector<std::string>;
 
-/// Train a model on sixty people of three tastes, who each meet eight of the twelve items i0…i35 of theirs.
+/// Train a model on sixty people of three tastes, p0…p59, who each meet eight of the twelve items i0…i35 of
+/// theirs; or of another name than i.
 std::shared_ptr<const ModelSource> model_of_tastes(const std::string& name, RankingKind kind,
-                                                   const ModelSourceOptions& options = {}) {
+                                                   const ModelSourceOptions& options = {},
+                                                   const std::string& item_name = "i") {
   auto model = std::make_shared<ServedModel>();
   model->name = name;
   model->version = "1";
   model->settings.kind = kind;
   model->settings.als.factors = 8;
   std::vector<Feedback> rows;
-  for (int item = 0; item < 36; ++item) model->items.add("i" + std::to_string(item));
+  for (int item = 0; item < 36; ++item) model->items.add(item_name + std::to_string(item));
   for (int person = 0; person < 60; ++person) {
     const std::uint32_t user = model->users.add("p" + std::to_string(person));
     for (int k = 0; k < 8; ++k)
@@ -243,6 +245,16 @@ TEST_F(PipelineTest, NamesTheModelsThatNobodyDeployed) {
   EXPECT_EQ(answer.fallback, "partial");
   EXPECT_EQ(answer.fallback_reason, "later: no version is deployed");
   EXPECT_FALSE(answer.items.empty());
+}
+
+TEST_F(PipelineTest, AModelThatSpeaksOfNothingInTheCatalogueIsNotHeard) {
+  use("sources: {others: 1}\n", {model_of_tastes("others", RankingKind::kAls, {}, "gone")});
+  scene().views({"a"}, {"i1", "i2"});
+  const Recommendations answer = scene().recommend({.user = "p0", .n = 2});
+  EXPECT_EQ(answer.fallback, "cold");
+  EXPECT_THAT(answer.fallback_reason, HasSubstr("others: nothing it gave is an item here"));
+  EXPECT_EQ(answer.items.size(), 2u);
+  EXPECT_EQ(answer.items.front().reason.text, "Popular now");
 }
 
 TEST_F(PipelineTest, InTheFallbackWhatIsPopularInTheCountryComesFirst) {

@@ -99,7 +99,6 @@ void Ranking::ask_models() {
     auto list = ask(source);
     if (explanation_) explanation_->stages_us["model:" + source.model().name] = budget_.spent() - asked;
     if (list) {
-      models_spoke_ |= !list->empty() && source.model().settings.kind != RankingKind::kPopularity;
       from_models_[i] = *std::move(list);
     } else {
       leave_out(source.model().name, list.error().message);
@@ -128,7 +127,8 @@ double Ranking::popularity_share() const {
 }
 
 Status Ranking::find_candidates() {
-  if (budget_.over() && !models_spoke_)
+  const bool heard_nothing = std::ranges::all_of(from_models_, &std::vector<ModelCandidate>::empty);
+  if (budget_.over() && heard_nothing)
     return fail(Code::kDeadline, "the deadline passed before any candidate was found");
   add_models();
   if (!find_neighbours()) leave_out("co_seen", "no time was left");
@@ -141,9 +141,17 @@ void Ranking::add_models() {
   for (std::size_t i = 0; i < from_models_.size(); ++i) {
     const ModelSource& model = *pipeline_.models[i];
     for (const ModelCandidate& each : from_models_[i]) model.prefetch(each.item, memory_.items);
-    for (const ModelCandidate& each : from_models_[i])
-      if (const auto item = model.known_as(each.item, memory_.items))
-        contribute(*item, static_cast<CandidateSource>(kBuiltInSources + i), each.score);
+    const bool is_popularity = model.model().settings.kind == RankingKind::kPopularity;
+    bool knows_any = from_models_[i].empty();
+    for (const ModelCandidate& each : from_models_[i]) {
+      const auto item = model.known_as(each.item, memory_.items);
+      if (!item) continue;
+      knows_any = true;
+      const Candidate& added =
+          contribute(*item, static_cast<CandidateSource>(kBuiltInSources + i), each.score);
+      models_spoke_ |= added.dropped == Dropped::kNot && !is_popularity;
+    }
+    if (!knows_any) leave_out(model.model().name, "nothing it gave is an item here");
   }
 }
 

@@ -226,6 +226,7 @@ Status Recommender::Impl::answer(const RecommendRequest& request, const Pipeline
     if (ranking->cold()) {
       out.fallback = "cold";
       out.fallback_reason = "nothing is known of the person or the page";
+      if (!ranking->partial().empty()) out.fallback_reason += "; " + ranking->partial();
     } else if (!ranking->partial().empty()) {
       out.fallback = "partial";
       out.fallback_reason = ranking->partial();
