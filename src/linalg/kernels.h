@@ -22,6 +22,15 @@ struct AdamStep {
   float decay = 0;
 };
 
+/// What is made of the products of small numbers; see Kernels::block_bounds.
+struct BoundTerms {
+  float product = 1;
+  float length = 0;
+  float error = 0;
+  float least = 0;
+  std::int32_t zero = 0;
+};
+
 /// The few dense operations that training and search spend their time in, compiled for one kind of processor.
 /// All matrices are row-major floats; a leading dimension (`lda`, …) is the number of floats from one row to
 /// the next. Sums are made in an order that depends on the kind of processor and on nothing else, so results
@@ -42,6 +51,17 @@ struct Kernels {
 
   /// out[i] = rows[i] · x for `count` rows of n.
   void (*dots)(const float* rows, std::size_t count, std::size_t n, const float* x, float* out);
+
+  /// out[i] = terms.product · scales[i] · (rows[i] · x - terms.zero) + terms.length · lengths[i] +
+  /// terms.error · errors[i] + terms.least, for rows of n small numbers, 0 to 127, and x of -127 to 127. Rows
+  /// lie in blocks of kBlockRows: of a block first the values 0 to 3 of each row, then 4 to 7 of each, and so
+  /// on; n is a multiple of kBlockStep.
+  void (*block_bounds)(const std::uint8_t* rows, std::size_t blocks, std::size_t n, const std::int8_t* x,
+                       const BoundTerms& terms, const float* scales, const float* lengths,
+                       const float* errors, float* out);
+
+  /// Return the dot product of two vectors of n small numbers, -127 to 127; n is a multiple of kSmallStep.
+  std::int32_t (*small_dot)(const std::int8_t* a, const std::int8_t* b, std::size_t n);
 
   /// out = Σ weights[i] · rows[i] + beta · out, for `count` rows of n.
   void (*weighted_sum)(const float* rows, std::size_t count, std::size_t n, const float* weights, float beta,
@@ -75,6 +95,10 @@ struct Kernels {
   /// Take one step with the gradient g; all are n long.
   void (*adam)(const AdamStep& step, const float* g, float* mean, float* square, float* x, std::size_t n);
 };
+
+inline constexpr std::size_t kBlockRows = 16;
+inline constexpr std::size_t kBlockStep = 4;
+inline constexpr std::size_t kSmallStep = 32;
 
 /// Return those for the best kind of processor that this machine is and this build has. Threads: any.
 const Kernels& kernels();

@@ -51,6 +51,50 @@ class KernelsTest : public testing::TestWithParam<const Kernels*> {
 
 constexpr std::size_t kSizes[] = {1, 2, 7, 8, 16, 17, 33, 64, 100, 130};
 
+TEST_P(KernelsTest, BlockBounds) {
+  std::uniform_int_distribution<int> value(0, 127), factor(-127, 127);
+  for (const std::size_t n : {4u, 8u, 64u, 68u, 4096u})
+    for (const bool extreme : {false, true}) {
+      constexpr std::size_t kBlocks = 3, kRows = kBlocks * kBlockRows;
+      std::vector<std::uint8_t> rows(kRows * n);
+      for (auto& one : rows) one = static_cast<std::uint8_t>(extreme ? 127 : value(random_));
+      std::vector<std::int8_t> x(n);
+      for (auto& one : x) one = static_cast<std::int8_t>(extreme ? -127 : factor(random_));
+      const Matrix of_rows = random(3, kRows);
+      const BoundTerms terms{.product = 0.5F, .length = 3, .error = 7, .least = 0.25F, .zero = 1000};
+      std::vector<float> out(kRows);
+      use_.block_bounds(rows.data(), kBlocks, n, x.data(), terms, of_rows.row(0).data(),
+                        of_rows.row(1).data(), of_rows.row(2).data(), out.data());
+      for (std::size_t row = 0; row < kRows; ++row) {
+        const std::uint8_t* const block = rows.data() + row / kBlockRows * kBlockRows * n;
+        double sum = -1000;
+        for (std::size_t k = 0; k < n; ++k)
+          sum += block[k / kBlockStep * kBlockRows * kBlockStep + row % kBlockRows * kBlockStep +
+                       k % kBlockStep] *
+                 x[k];
+        const double wanted =
+            0.5 * of_rows.row(0)[row] * sum + 3 * of_rows.row(1)[row] + 7 * of_rows.row(2)[row] + 0.25;
+        ASSERT_NEAR(out[row], wanted, 1e-5 + 1e-6 * std::abs(sum))
+            << use_.name << ", n " << n << ", row " << row;
+      }
+    }
+}
+
+TEST_P(KernelsTest, SmallDot) {
+  std::uniform_int_distribution<int> value(-127, 127);
+  for (const std::size_t n : {32u, 64u, 96u, 4096u})
+    for (const bool extreme : {false, true}) {
+      std::vector<std::int8_t> a(n), b(n);
+      std::int32_t sum = 0;
+      for (std::size_t k = 0; k < n; ++k) {
+        a[k] = static_cast<std::int8_t>(extreme ? -127 : value(random_));
+        b[k] = static_cast<std::int8_t>(extreme ? 127 : value(random_));
+        sum += a[k] * b[k];
+      }
+      EXPECT_EQ(use_.small_dot(a.data(), b.data(), n), sum) << use_.name << ", n " << n;
+    }
+}
+
 TEST_P(KernelsTest, GemmInEveryOrientation) {
   for (const auto& [m, n, k] :
        {std::tuple{1u, 1u, 1u}, {3u, 5u, 7u}, {16u, 33u, 64u}, {65u, 20u, 130u}, {128u, 64u, 17u}}) {

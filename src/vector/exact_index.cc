@@ -14,7 +14,15 @@ Result<std::unique_ptr<ExactIndex>> ExactIndex::make(const VectorShape& shape) {
 
 void ExactIndex::set_row(Slot slot, std::span<const float> vector) {
   std::ranges::copy(vector, values_.begin() + static_cast<std::ptrdiff_t>(slot * shape_.dimensions));
-  if (shape_.similarity == Similarity::kCosine) factors_[slot] = inverse_length(vector);
+  note_row(slot);
+}
+
+/// Have what is known of a row be that of its values, which are sound.
+void ExactIndex::note_row(Slot slot) {
+  const std::span<const float> vector = row_at(slot);
+  const bool cosine = shape_.similarity == Similarity::kCosine;
+  if (cosine) factors_[slot] = inverse_length(vector);
+  codes_.set(slot, vector, cosine ? factors_[slot] : 1);
 }
 
 Status ExactIndex::put(std::string_view id, std::span<const float> vector) {
@@ -62,7 +70,7 @@ Result<std::vector<std::vector<ScoredSlot>>> ExactIndex::find_slots(std::span<co
              .factors = factors_.empty() ? nullptr : factors_.data(),
              .rows = slots(),
              .dimensions = shape_.dimensions},
-            prepared_queries(shape_, queries), best, [&](Slot slot) {
+            codes_, prepared_queries(shape_, queries), best, [&](Slot slot) {
               const std::string_view id = ids_.at(slot);
               return !id.empty() && (!filter || filter(id));
             });
@@ -89,7 +97,8 @@ Result<std::unique_ptr<VectorIndex>> ExactIndex::read(SnapshotReader& in, const 
   for (std::size_t i = 0; i < header.slots; ++i) {
     const auto slot = static_cast<Slot>(i);
     in.expect(header.shape.check_vector(index->row_at(slot)).has_value(), "has a vector that cannot be");
-    if (!index->factors_.empty()) index->factors_[i] = inverse_length(index->row_at(slot));
+    if (!in.ok()) break;
+    index->note_row(slot);
     if (index->ids_.at(slot).empty()) index->free_.push_back(slot);
   }
   MILLRACE_TRY(in.status());

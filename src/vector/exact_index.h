@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "vector/row_codes.h"
 #include "vector/slot_ids.h"
 #include "vector/vector_index.h"
 
@@ -11,8 +12,8 @@ namespace millrace {
 class SnapshotReader;
 struct SnapshotHeader;
 
-/// Compares a query with every vector: always right, and up to some 100,000 vectors fast enough. Vectors lie
-/// one after the other; what is removed leaves its place to the next that comes.
+/// Compares a query with every vector, coarsely with most: always right, and up to some 100,000 vectors fast
+/// enough. Vectors lie one after the other; what is removed leaves its place to the next that comes.
 class ExactIndex final : public VectorIndex {
  public:
   /// Errors: kInvalid for a shape that cannot be.
@@ -37,14 +38,16 @@ class ExactIndex final : public VectorIndex {
   Status save(Env& env, const Path& path) const override;
 
  private:
-  explicit ExactIndex(const VectorShape& shape) : shape_(shape) {}
+  explicit ExactIndex(const VectorShape& shape) : shape_(shape), codes_(shape.dimensions) {}
   void set_row(Slot slot, std::span<const float> vector);
+  void note_row(Slot slot);
 
   VectorShape shape_;
   SlotIds ids_;
   std::vector<float> values_;   ///< slots × dimensions
   std::vector<float> factors_;  ///< 1 / length of each row, for cosines; else empty
-  std::vector<Slot> free_;      ///< slots in which nobody lives
+  RowCodes codes_;
+  std::vector<Slot> free_;  ///< slots in which nobody lives
 };
 
 }  // namespace millrace

@@ -28,43 +28,47 @@ constexpr std::size_t kDeadSpare = 1'000;  ///< removed vectors that matter to n
 constexpr std::size_t kBuildGrain = 64;
 constexpr std::uint32_t kLevelMax = 64;
 
-/// What hnswlib's distance functions are given besides two rows.
+/// What the distance function is given besides two rows.
 struct DistanceSettings {
-  float (*dot)(const float* a, const float* b, std::size_t n);
+  std::int32_t (*dot)(const std::int8_t* a, const std::int8_t* b, std::size_t n);
   std::size_t n;
 };
 
-// Less is nearer. Nothing is added to the product, which would cost small ones their digits.
-float dot_distance(const void* a, const void* b, const void* settings) {
+/// Less is nearer. Nothing is added to the product, which would cost small ones their digits.
+float coarse_distance(const void* a, const void* b, const void* settings) {
   const auto& use = *static_cast<const DistanceSettings*>(settings);
-  return -use.dot(static_cast<const float*>(a), static_cast<const float*>(b), use.n);
-}
-/// Rows have their inverse length behind them.
-float cosine_distance(const void* a, const void* b, const void* settings) {
-  const auto& use = *static_cast<const DistanceSettings*>(settings);
-  const auto* x = static_cast<const float*>(a);
-  const auto* y = static_cast<const float*>(b);
-  return -use.dot(x, y, use.n) * (x[use.n] * y[use.n]);
+  const auto* x = static_cast<const std::int8_t*>(a);
+  const auto* y = static_cast<const std::int8_t*>(b);
+  float scale_x, scale_y;
+  std::memcpy(&scale_x, x + use.n, sizeof(float));
+  std::memcpy(&scale_y, y + use.n, sizeof(float));
+  return static_cast<float>(-use.dot(x, y, use.n)) * (scale_x * scale_y);
 }
 
-/// The distance by our own kernels, which are compiled for the processor at hand; hnswlib's are for that of
-/// the build.
-class KernelSpace final : public hnswlib::SpaceInterface<float> {
+/// The graph is walked by rows of a byte a value, a quarter of the memory to wait for; what is found is then
+/// compared by its floats. Our own kernels are compiled for the processor at hand, hnswlib's for that of the
+/// build.
+class CoarseSpace final : public hnswlib::SpaceInterface<float> {
  public:
-  explicit KernelSpace(const VectorShape& shape)
-      : cosine_(shape.similarity == Similarity::kCosine), settings_{kernels().dot, shape.dimensions} {}
+  explicit CoarseSpace(std::size_t dimensions)
+      : settings_{kernels().small_dot, (dimensions + kSmallStep - 1) / kSmallStep * kSmallStep} {}
 
-  std::size_t get_data_size() override { return row_floats() * sizeof(float); }
-  hnswlib::DISTFUNC<float> get_dist_func() override { return cosine_ ? cosine_distance : dot_distance; }
+  std::size_t get_data_size() override { return settings_.n + sizeof(float); }
+  hnswlib::DISTFUNC<float> get_dist_func() override { return coarse_distance; }
   void* get_dist_func_param() override { return &settings_; }
 
-  std::size_t row_floats() const { return settings_.n + (cosine_ ? 1 : 0); }
-  float distance(const void* a, const void* b) {
-    return cosine_ ? cosine_distance(a, b, &settings_) : dot_distance(a, b, &settings_);
+  /// Return a vector as a row of the graph: its codes, and behind them what they are multiplied by, `factor`
+  /// included.
+  std::vector<std::int8_t> row_of(std::span<const float> vector, float factor) const {
+    std::vector<std::int8_t> row(settings_.n + sizeof(float));
+    float scale = byte_scale(vector);
+    for (std::size_t i = 0; i < vector.size(); ++i) row[i] = byte_code(vector[i], scale);
+    scale *= factor;
+    std::memcpy(row.data() + settings_.n, &scale, sizeof(float));
+    return row;
   }
 
  private:
-  bool cosine_;
   DistanceSettings settings_;
 };
 
@@ -77,7 +81,8 @@ class HnswIndex::Graph {
 
   Graph(const VectorShape& shape, const HnswSettings& settings, std::size_t capacity)
       : dimensions_(shape.dimensions),
-        space_(shape),
+        cosine_(shape.similarity == Similarity::kCosine),
+        space_(shape.dimensions),
         graph_(&space_, std::max(capacity, kFirstCapacity), settings.m, settings.ef_construction,
                settings.seed) {
     graph_.setEf(settings.ef);
@@ -93,16 +98,9 @@ class HnswIndex::Graph {
     }
   }
 
-  /// Return a row as the graph holds it.
-  std::vector<float> laid_out(std::span<const float> vector) const {
-    std::vector<float> row(vector.begin(), vector.end());
-    if (space_.row_floats() > dimensions_) row.push_back(inverse_length(vector));
-    return row;
-  }
-
-  /// Add it in the next slot; any thread.
+  /// Add its place in the graph, to be found by `label`; any thread.
   void add(std::span<const float> vector, std::size_t label) {
-    graph_.addPoint(laid_out(vector).data(), label);
+    graph_.addPoint(space_.row_of(vector, factor_of(vector)).data(), label);
   }
 
   /// Add one while nobody else does: its label is its slot. Nothing is ever added twice, so what hnswlib
@@ -110,34 +108,48 @@ class HnswIndex::Graph {
   void add_next(std::span<const float> vector) {
     if (graph_.cur_element_count == graph_.max_elements_)
       graph_.resizeIndex(graph_.max_elements_ + graph_.max_elements_ / 2);
+    keep(vector);
     add(vector, graph_.cur_element_count);
     graph_.label_lookup_.clear();
   }
 
-  /// After adding by several threads: let labels be slots, and return what they were.
-  std::vector<std::size_t> take_labels() {
+  /// After adding by several threads, with rows of `rows` and their places as labels: let labels be slots,
+  /// and return what they were.
+  std::vector<std::size_t> take_labels(const VectorRows& rows) {
     std::vector<std::size_t> labels(graph_.cur_element_count);
+    values_.reserve(labels.size() * dimensions_);
     for (std::size_t i = 0; i < labels.size(); ++i) {
       const auto at = static_cast<hnswlib::tableint>(i);
       labels[i] = graph_.getExternalLabel(at);
       graph_.setExternalLabel(at, i);
+      keep(rows.row(labels[i], dimensions_));
     }
     std::unordered_map<hnswlib::labeltype, hnswlib::tableint>().swap(graph_.label_lookup_);
     return labels;
   }
 
-  std::vector<ScoredSlot> nearest(const float* query, std::size_t n) const {
-    auto queue = graph_.searchKnn(query, n);
-    std::vector<ScoredSlot> found(queue.size());
-    for (std::size_t i = found.size(); i-- > 0; queue.pop())
-      found[i] = {-queue.top().first, static_cast<Slot>(queue.top().second)};
+  /// Return about the `n` nearest of all, by their floats.
+  std::vector<ScoredSlot> nearest(std::span<const float> query, std::size_t n) const {
+    auto queue = graph_.searchKnn(space_.row_of(query, 1).data(), std::max(n, graph_.ef_));
+    std::vector<ScoredSlot> found;
+    for (; !queue.empty(); queue.pop()) {
+      const auto slot = static_cast<Slot>(queue.top().second);
+      found.push_back({score(query, slot), slot});
+    }
+    std::ranges::sort(found, std::less());
+    found.resize(std::min(n, found.size()));
     return found;
   }
 
-  const float* row(Slot slot) const {
-    return reinterpret_cast<const float*>(graph_.getDataByInternalId(slot));
+  std::span<const float> row(Slot slot) const {
+    return std::span(values_).subspan(slot * dimensions_, dimensions_);
   }
-  float score(const float* query, Slot slot) { return -space_.distance(query, row(slot)); }
+  RowBlock rows() const {
+    return {.values = values_.data(),
+            .factors = cosine_ ? factors_.data() : nullptr,
+            .rows = graph_.cur_element_count,
+            .dimensions = dimensions_};
+  }
   void set_ef(std::size_t ef) { graph_.setEf(ef); }
 
   void write(SnapshotWriter& out) const;
@@ -151,9 +163,22 @@ class HnswIndex::Graph {
   std::size_t links_max(std::uint32_t level) const { return level == 0 ? graph_.maxM0_ : graph_.maxM_; }
   void read_slot(SnapshotReader& in, std::size_t slot, const std::vector<std::uint32_t>& levels);
 
+  float factor_of(std::span<const float> vector) const { return cosine_ ? inverse_length(vector) : 1; }
+  void keep(std::span<const float> vector) {
+    values_.insert(values_.end(), vector.begin(), vector.end());
+    if (cosine_) factors_.push_back(factor_of(vector));
+  }
+  float score(std::span<const float> query, Slot slot) const {
+    const float product = kernels().dot(query.data(), row(slot).data(), dimensions_);
+    return cosine_ ? product * factors_[slot] : product;
+  }
+
   std::size_t dimensions_;
-  KernelSpace space_;
+  bool cosine_;
+  CoarseSpace space_;
   hnswlib::HierarchicalNSW<float> graph_;
+  std::vector<float> values_;   ///< slots × dimensions
+  std::vector<float> factors_;  ///< 1 / length of each row, for cosines; else empty
 };
 
 void HnswIndex::Graph::write(SnapshotWriter& out) const {
@@ -161,7 +186,7 @@ void HnswIndex::Graph::write(SnapshotWriter& out) const {
   out.put(static_cast<std::uint32_t>(graph_.enterpoint_node_));
   for (std::size_t i = 0; i < slots; ++i) out.put(static_cast<std::uint32_t>(graph_.element_levels_[i]));
   for (std::size_t i = 0; i < slots; ++i) {
-    out.put_all(std::span(row(static_cast<Slot>(i)), dimensions_));
+    out.put_all(row(static_cast<Slot>(i)));
     for (std::uint32_t level = 0; level <= static_cast<std::uint32_t>(graph_.element_levels_[i]); ++level) {
       Links* const list = links(i, level);
       const std::uint16_t count = graph_.getListCount(list);
@@ -186,8 +211,9 @@ void HnswIndex::Graph::read_slot(SnapshotReader& in, std::size_t slot,
   graph_.cur_element_count = slot + 1;
   const auto at = static_cast<hnswlib::tableint>(slot);
   std::memset(links(slot, 0), 0, graph_.size_data_per_element_);
-  const std::vector<float> row = laid_out(vector);
-  std::memcpy(graph_.getDataByInternalId(at), row.data(), row.size() * sizeof(float));
+  keep(vector);
+  const auto row = space_.row_of(vector, factor_of(vector));
+  std::memcpy(graph_.getDataByInternalId(at), row.data(), row.size());
   graph_.setExternalLabel(at, slot);
   for (std::uint32_t level = 0; level <= levels[slot] && in.ok(); ++level) {
     const auto count = in.take<std::uint16_t>();
@@ -269,7 +295,7 @@ Result<std::unique_ptr<HnswIndex>> HnswIndex::build(const VectorShape& shape, co
         stop);
   MILLRACE_TRY(status);
   if (stop != nullptr && *stop) return fail(Code::kCancelled, "the index of vectors was not finished");
-  const std::vector<std::size_t> labels = index->graph_->take_labels();
+  const std::vector<std::size_t> labels = index->graph_->take_labels(rows);
   for (std::size_t i = 0; i < labels.size(); ++i) index->ids_.put(rows.ids[labels[i]], static_cast<Slot>(i));
   return index;
 }
@@ -284,7 +310,7 @@ std::string HnswIndex::settings_text() const {
 }
 
 std::span<const float> HnswIndex::row_at(Slot slot) const {
-  return {graph_->row(slot), shape_.dimensions};
+  return graph_->row(slot);
 }
 
 std::optional<std::span<const float>> HnswIndex::find(std::string_view id) const {
@@ -326,18 +352,14 @@ bool HnswIndex::remove(std::string_view id) {
   return true;
 }
 
-std::vector<ScoredSlot> HnswIndex::compare_all(const float* query, std::size_t n,
+std::vector<ScoredSlot> HnswIndex::compare_all(std::span<const float> query, std::size_t n,
                                                const Passes& passes) const {
   BestSlots best(n);
-  for (std::size_t i = 0; i < slots(); ++i) {
-    const auto slot = static_cast<Slot>(i);
-    const float score = graph_->score(query, slot);
-    if (score > best.above() && passes(slot)) best.add({score, slot});
-  }
+  scan_rows(graph_->rows(), query, std::span(&best, 1), passes);
   return best.take();
 }
 
-std::vector<ScoredSlot> HnswIndex::nearest(const float* query, std::size_t n, bool all_pass,
+std::vector<ScoredSlot> HnswIndex::nearest(std::span<const float> query, std::size_t n, bool all_pass,
                                            const Passes& passes) const {
   // The graph knows neither filters nor what was removed, so it is asked for more, and again for more.
   for (std::size_t asked = all_pass ? n : 2 * n; asked <= kAskedMax && asked * kCompareShare < slots();
@@ -362,11 +384,10 @@ Result<std::vector<std::vector<ScoredSlot>>> HnswIndex::find_slots(std::span<con
     return !id.empty() && (!filter || filter(id));
   };
   std::vector<std::vector<ScoredSlot>> lists;
-  std::vector<float> query(shape_.dimensions + 1, 1.F);  // behind a cosine's query its factor, which is done
   const Status done = Graph::guarded([&] {
     for (std::size_t i = 0; i < count; ++i) {
-      std::copy_n(prepared.data() + i * shape_.dimensions, shape_.dimensions, query.begin());
-      lists.push_back(nearest(query.data(), n, !filter && dead() == 0, passes));
+      const auto query = std::span(prepared).subspan(i * shape_.dimensions, shape_.dimensions);
+      lists.push_back(nearest(query, n, !filter && dead() == 0, passes));
     }
   });
   MILLRACE_TRY(done);

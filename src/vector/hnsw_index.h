@@ -26,7 +26,8 @@ struct HnswSettings {
   friend bool operator==(const HnswSettings&, const HnswSettings&) = default;
 };
 
-/// Finds most of the nearest among millions of vectors by walking a graph, which hnswlib builds. A vector
+/// Finds most of the nearest among millions of vectors by walking a graph, which hnswlib builds of vectors
+/// rounded to a byte a value; what it finds is compared by the vectors as they are. A vector
 /// that is removed or put anew stays in the graph as a place to walk through, and is_worn tells when there
 /// are too many of those. Searches for much of what there is, or with filters that leave few, compare with
 /// all.
@@ -72,9 +73,10 @@ class HnswIndex final : public VectorIndex {
 
   HnswIndex(const VectorShape& shape, const HnswSettings& settings);
   std::size_t dead() const { return ids_.slot_count() - ids_.size(); }
-  std::vector<ScoredSlot> nearest(const float* query, std::size_t n, bool all_pass,
+  std::vector<ScoredSlot> nearest(std::span<const float> query, std::size_t n, bool all_pass,
                                   const Passes& passes) const;
-  std::vector<ScoredSlot> compare_all(const float* query, std::size_t n, const Passes& passes) const;
+  std::vector<ScoredSlot> compare_all(std::span<const float> query, std::size_t n,
+                                      const Passes& passes) const;
   Status make_anew();
 
   VectorShape shape_;

@@ -24,6 +24,22 @@ bool any_above(const float* scores, float above) {
   return found != 0;
 }
 
+/// Beyond the end nothing may look as if it were above.
+void forget_beyond(std::size_t count, std::span<float> scores) {
+  std::fill_n(scores.begin() + static_cast<std::ptrdiff_t>(count), kGlance,
+              -std::numeric_limits<float>::infinity());
+}
+
+/// Call `look` with the place of every score that may be above what `best` wants, while it may be.
+template <class Look>
+void look_above(std::span<const float> scores, const BestSlots& best, const Look& look) {
+  for (std::size_t i = 0; i < scores.size(); i += kGlance) {
+    if (!any_above(scores.data() + i, best.above())) continue;
+    for (std::size_t j = i; j < std::min(i + kGlance, scores.size()); ++j)
+      if (scores[j] > best.above()) look(j);
+  }
+}
+
 }  // namespace
 
 Result<std::size_t> check_queries(const VectorShape& shape, std::span<const float> queries) {
@@ -66,16 +82,33 @@ void scan_rows(const RowBlock& block, std::span<const float> queries, std::span<
       use.dots(block.values + from * n, count, n, queries.data() + q * n, scores.data());
       if (block.factors != nullptr)
         for (std::size_t i = 0; i < count; ++i) scores[i] *= block.factors[from + i];
-      // Beyond the end nothing may look as if it were above.
-      std::fill_n(scores.begin() + static_cast<std::ptrdiff_t>(count), kGlance,
-                  -std::numeric_limits<float>::infinity());
-      for (std::size_t i = 0; i < count; i += kGlance) {
-        if (!any_above(scores.data() + i, best[q].above())) continue;
-        for (std::size_t j = i; j < std::min(i + kGlance, count); ++j) {
-          const auto slot = static_cast<VectorIndex::Slot>(from + j);
-          if (scores[j] > best[q].above() && passes(slot)) best[q].add({scores[j], slot});
-        }
-      }
+      forget_beyond(count, scores);
+      look_above(std::span(scores).first(count), best[q], [&](std::size_t i) {
+        const auto slot = static_cast<VectorIndex::Slot>(from + i);
+        if (passes(slot)) best[q].add({scores[i], slot});
+      });
+    }
+  }
+}
+
+void scan_rows(const RowBlock& block, const RowCodes& codes, std::span<const float> queries,
+               std::span<BestSlots> best, const std::function<bool(VectorIndex::Slot)>& passes) {
+  const Kernels& use = kernels();
+  const std::size_t n = block.dimensions;
+  std::vector<CodedQuery> coded;
+  for (std::size_t q = 0; q < best.size(); ++q) coded.push_back(codes.code(queries.subspan(q * n, n)));
+  std::array<float, kScanRowsMax + kGlance> bounds;
+  for (std::size_t from = 0; from < block.rows; from += kScanRowsMax) {
+    const std::size_t count = std::min(kScanRowsMax, block.rows - from);
+    for (std::size_t q = 0; q < best.size(); ++q) {
+      codes.bound(coded[q], from, count, bounds.data());
+      forget_beyond(count, bounds);
+      look_above(std::span(bounds).first(count), best[q], [&](std::size_t i) {
+        const auto slot = static_cast<VectorIndex::Slot>(from + i);
+        float score = use.dot(block.values + slot * n, queries.data() + q * n, n);
+        if (block.factors != nullptr) score *= block.factors[slot];
+        if (score > best[q].above() && passes(slot)) best[q].add({score, slot});
+      });
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "vector/row_codes.h"
 #include "vector/vector_index.h"
 
 namespace millrace {
@@ -69,5 +70,10 @@ std::vector<float> prepared_queries(const VectorShape& shape, std::span<const fl
 /// together.
 void scan_rows(const RowBlock& block, std::span<const float> queries, std::span<BestSlots> best,
                const std::function<bool(VectorIndex::Slot)>& passes);
+
+/// The same, for rows of which `codes` tell, factors included: only rows whose bound is above what is wanted
+/// are looked at themselves.
+void scan_rows(const RowBlock& block, const RowCodes& codes, std::span<const float> queries,
+               std::span<BestSlots> best, const std::function<bool(VectorIndex::Slot)>& passes);
 
 }  // namespace millrace

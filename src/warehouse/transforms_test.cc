@@ -436,7 +436,8 @@ TEST_F(TransformsTest, IndependentOnesRunBesideEachOtherAndBesideTheLoader) {
   std::thread loader([&] {  // writes and checkpoints as the loader does
     while (!done) {
       views({kMonday});
-      EXPECT_TRUE(warehouse_->checkpoint_over(0));
+      const Status tidied = warehouse_->checkpoint_over(0);
+      EXPECT_TRUE(tidied) << tidied.error().text();
     }
   });
   for (int i = 0; i < 3; ++i) {
