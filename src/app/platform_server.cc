@@ -35,6 +35,7 @@ namespace {
 constexpr std::size_t kWorkerQueueMax = 64;
 constexpr std::size_t kIngestWorkers = 2;  // of their own: an ingest may take minutes
 constexpr std::size_t kIngestQueueMax = 8;
+constexpr int kIngestNiceness = 10;  // as the loader, which it would else outrun
 constexpr std::size_t kMessageBytesMax = 15 << 20;  // a record of the log holds 16 MiB
 constexpr std::size_t kCatalogueBytesMax = 16 << 20;
 constexpr std::size_t kVectorBytesMax = 32 << 20;
@@ -57,7 +58,7 @@ HttpBodyLimits body_limits(std::string_view path, std::size_t events_bytes_max) 
 
 Status Platform::open_server(Listen listen) {
   workers_ = std::make_unique<WorkerPool>("worker", kWorkers, kWorkerQueueMax);
-  ingest_workers_ = std::make_unique<WorkerPool>("ingest", kIngestWorkers, kIngestQueueMax);
+  ingest_workers_ = std::make_unique<WorkerPool>("ingest", kIngestWorkers, kIngestQueueMax, kIngestNiceness);
   dashboard_ = std::make_unique<Dashboard>(
       Dashboard::Sources{env_, *warehouse_, serving_, [this] { return books(); }, std::string(kVersion)});
   flow_ = std::make_unique<Flow>(

@@ -6,13 +6,17 @@
 #include <pthread.h>
 
 #include "base/logging.h"
+#include "base/thread.h"
 
 namespace millrace {
 
-WorkerPool::WorkerPool(std::string_view name, std::size_t threads, std::size_t queue_max)
+WorkerPool::WorkerPool(std::string_view name, std::size_t threads, std::size_t queue_max, int niceness)
     : queue_max_(queue_max) {
   for (std::size_t i = 0; i < threads; ++i) {
-    threads_.emplace_back([this] { run(); });
+    threads_.emplace_back([this, niceness] {
+      if (niceness > 0) yield_to_others(niceness);
+      run();
+    });
     pthread_setname_np(threads_.back().native_handle(), fmt::format("{}-{}", name, i).c_str());
   }
 }

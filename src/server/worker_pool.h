@@ -17,8 +17,9 @@ namespace millrace {
 /// `submit` from any.
 class WorkerPool {
  public:
-  /// The threads are called `name`-0, …: at most 13 letters, which is what the system shows.
-  WorkerPool(std::string_view name, std::size_t threads, std::size_t queue_max);
+  /// The threads are called `name`-0, …: at most 13 letters, which is what the system shows. With `niceness`
+  /// above 0 they, and those that their work starts, yield to others (base/thread.h).
+  WorkerPool(std::string_view name, std::size_t threads, std::size_t queue_max, int niceness = 0);
 
   /// Finishes what has begun; what is still queued is dropped.
   ~WorkerPool();

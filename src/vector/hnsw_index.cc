@@ -109,7 +109,13 @@ class HnswIndex::Graph {
     if (graph_.cur_element_count == graph_.max_elements_)
       graph_.resizeIndex(graph_.max_elements_ + graph_.max_elements_ / 2);
     keep(vector);
-    add(vector, graph_.cur_element_count);
+    try {
+      add(vector, graph_.cur_element_count);
+    } catch (...) {
+      values_.resize(values_.size() - dimensions_);
+      if (cosine_) factors_.pop_back();
+      throw;
+    }
     graph_.label_lookup_.clear();
   }
 
@@ -200,6 +206,9 @@ void HnswIndex::Graph::read_slot(SnapshotReader& in, std::size_t slot,
                                  const std::vector<std::uint32_t>& levels) {
   std::vector<float> vector(dimensions_);
   in.take_all(std::span(vector));
+  in.expect(VectorShape{.dimensions = dimensions_}.check_vector(vector).has_value(),
+            "has a vector that cannot be");
+  if (!in.ok()) return;
   if (levels[slot] > 0) {
     const std::size_t bytes = graph_.size_links_per_element_ * levels[slot] + 1;
     auto* lists = static_cast<char*>(std::malloc(bytes));  // hnswlib frees it
@@ -431,10 +440,6 @@ Result<std::unique_ptr<VectorIndex>> HnswIndex::read(SnapshotReader& in, const S
     read = index->graph_->read(in, header.slots);
   }));
   MILLRACE_TRY(read);
-  for (std::size_t i = 0; i < index->slots(); ++i)
-    in.expect(header.shape.check_vector(index->row_at(static_cast<Slot>(i))).has_value(),
-              "has a vector that cannot be");
-  MILLRACE_TRY(in.status());
   return index;
 }
 
