@@ -226,7 +226,7 @@ std::string mark(const OrderTables& tables, const std::string& keys, TimeUs now)
   return fmt::format(
       "INSERT INTO _sources.orders_due SELECT {}, order_key, make_timestamp({}), "
       "nextval('_sources.due_numbers') "
-      "FROM ({}) WHERE order_key IS NOT NULL AND order_key <> ''",
+      "FROM (FROM ({}) WHERE order_key IS NOT NULL AND order_key <> '' ORDER BY order_key)",
       sql_literal(tables.source), now, keys);
 }
 
